@@ -1,0 +1,57 @@
+# The library: one OBJECT library of ordinary sources, one for each instruction set, and a generated
+# list that keeps every row and every registered class in the static library.
+
+file(GLOB_RECURSE taper_sources CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} taper/*.cpp)
+set(taper_isa_sources ${taper_sources})
+list(FILTER taper_sources EXCLUDE REGEX "^taper/backend/cpu/simd/")
+list(FILTER taper_isa_sources INCLUDE REGEX "^taper/(backend/cpu/simd|ops/pointwise)/")
+list(REMOVE_ITEM taper_isa_sources taper/ops/pointwise/family.cpp)
+
+add_library(taper_objects OBJECT ${taper_sources})
+target_compile_definitions(taper_objects PRIVATE
+  TAPER_ROWS=1 TAPER_VERSION="${PROJECT_VERSION}")
+target_link_libraries(taper_objects PRIVATE taper_options DNNL::dnnl OpenMP::OpenMP_CXX
+  Threads::Threads ZLIB::ZLIB Eigen3::Eigen nlohmann_json::nlohmann_json fmt::fmt)
+
+foreach(level v3 v4)
+  add_library(taper_${level} OBJECT ${taper_isa_sources})
+  # Without HWY_DISABLE_PCLMUL_AES Highway falls to SSSE3: x86-64-v3 and v4 do not include AES.
+  target_compile_options(taper_${level} PRIVATE -march=x86-64-${level} -O3 -fno-ipa-sra -fno-trapping-math
+    -fwrapv -Wno-maybe-uninitialized -Wno-uninitialized)
+  target_compile_definitions(taper_${level} PRIVATE
+    TAPER_ROWS=0 TAPER_ISA=${level} HWY_DISABLE_PCLMUL_AES)
+  target_link_libraries(taper_${level} PRIVATE taper_options)
+endforeach()
+
+# A file that registers something defines taper_anchor_<file>; this list refers to all of them.
+set(anchor_declarations "")
+set(anchor_uses "")
+foreach(source ${taper_sources})
+  if(source MATCHES "^taper/(ops|nn|optim|train)/")
+    string(MAKE_C_IDENTIFIER ${source} id)
+    set_property(SOURCE ${source} APPEND PROPERTY COMPILE_DEFINITIONS TAPER_FILE=${id})
+    file(STRINGS ${source} registers REGEX "Op<|Pointwise<|FactoryFor<")
+    if(registers)
+      string(APPEND anchor_declarations "extern const char taper_anchor_${id};\n")
+      string(APPEND anchor_uses "    &taper_anchor_${id},\n")
+    endif()
+  endif()
+endforeach()
+file(CONFIGURE OUTPUT anchors.cpp CONTENT
+"// Generated: keeps the files that register rows and classes in the linked program.
+extern \"C\" {
+${anchor_declarations}}
+namespace taper {
+[[gnu::used, gnu::visibility(\"hidden\")]] extern const char* const kept_files[];
+const char* const kept_files[] = {
+${anchor_uses}};
+}  // namespace taper
+" @ONLY)
+
+add_library(taper STATIC $<TARGET_OBJECTS:taper_objects> $<TARGET_OBJECTS:taper_v3>
+  $<TARGET_OBJECTS:taper_v4> ${CMAKE_BINARY_DIR}/anchors.cpp)
+add_library(taper::taper ALIAS taper)
+set_target_properties(taper PROPERTIES ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+target_include_directories(taper PUBLIC ${CMAKE_SOURCE_DIR})
+target_link_libraries(taper PUBLIC DNNL::dnnl OpenMP::OpenMP_CXX Threads::Threads ZLIB::ZLIB
+  fmt::fmt)
