@@ -1,0 +1,263 @@
+#include <taper/core/allocator.h>
+
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <taper/core/error.h>
+
+namespace taper {
+namespace detail {
+
+constinit thread_local ThreadPool thread_pool;
+
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool keep_blocks = false;  // so that use after free is seen
+#else
+constexpr bool keep_blocks = true;
+#endif
+
+constexpr size_t huge_page = size_t{2} << 20;
+constexpr size_t refill_bytes = size_t{32} << 10;
+
+/// Everything that threads share. Never destroyed: blocks may be given back during exit.
+struct Shared {
+  std::mutex mutex;
+  std::vector<ThreadPool*> threads;
+  int64_t ended_in_use = 0;  // of threads that have ended
+  std::vector<void*> small[ThreadPool::classes];
+  std::map<size_t, std::vector<void*>> large;  // by rounded size
+  int64_t large_in_use = 0;
+  size_t cached = 0;
+  size_t peak = 0;
+};
+
+Shared& shared();
+
+/// Of all threads only the one that forked exists in the child.
+void keep_own_pool_after_fork() {
+  Shared& all = shared();
+  for (ThreadPool* pool : all.threads) {
+    if (pool != &thread_pool) all.ended_in_use += pool->in_use;
+  }
+  std::erase_if(all.threads, [](const ThreadPool* pool) { return pool != &thread_pool; });
+  all.mutex.unlock();
+}
+
+Shared& shared() {
+  static Shared* const instance = [] {
+    // No thread may hold the lock at the moment of a fork: in the child nobody would release it.
+    pthread_atfork([] { shared().mutex.lock(); }, [] { shared().mutex.unlock(); },
+                   keep_own_pool_after_fork);
+    return new Shared;
+  }();
+  return *instance;
+}
+
+int64_t in_use_locked(const Shared& all) {
+  int64_t total = all.large_in_use + all.ended_in_use;
+  for (const ThreadPool* pool : all.threads) {
+    total += __atomic_load_n(&pool->in_use, __ATOMIC_RELAXED);
+  }
+  return total;
+}
+
+void note_peak_locked(Shared& all) {
+  all.peak = std::max(all.peak, static_cast<size_t>(std::max<int64_t>(0, in_use_locked(all))));
+}
+
+/// Registers the calling thread's pool, and hands its blocks to the others when the thread ends.
+struct ThreadMember {
+  ThreadMember() {
+    const std::lock_guard lock(shared().mutex);
+    shared().threads.push_back(&thread_pool);
+    for (uint16_t& blocks : thread_pool.count) blocks = 0;
+  }
+  ~ThreadMember() {
+    Shared& all = shared();
+    const std::lock_guard lock(all.mutex);
+    for (size_t c = 0; c < ThreadPool::classes; ++c) {
+      while (ThreadPool::Free* block = thread_pool.list[c]) {
+        thread_pool.list[c] = block->next;
+        all.small[c].push_back(block);
+        all.cached += c * ThreadPool::step;
+      }
+      thread_pool.count[c] = ThreadPool::keep;  // what is given back later goes the slow way
+    }
+    all.ended_in_use += thread_pool.in_use;
+    thread_pool.in_use = 0;
+    std::erase(all.threads, &thread_pool);
+    ended = true;
+  }
+  static thread_local bool ended;
+};
+constinit thread_local bool ThreadMember::ended = false;
+
+void join_pool() {
+  if (ThreadMember::ended) return;
+  thread_local ThreadMember member;
+  (void)member;
+}
+
+/// Sizes grow by at most a quarter, so that a block serves similar requests.
+size_t round_large(size_t bytes) {
+  const size_t quarter = std::bit_floor(bytes) / 4;
+  return (bytes + quarter - 1) / quarter * quarter;
+}
+
+[[noreturn]] void fail_to_allocate(size_t bytes) {
+  fail(ErrorKind::value, "cannot allocate " + std::to_string(bytes) + " bytes of memory");
+}
+
+void* system_allocate(size_t bytes) {
+  const size_t alignment = bytes >= huge_page ? huge_page : ThreadPool::step;
+  void* block = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  if (block == nullptr) fail_to_allocate(bytes);
+  // Without huge pages a fresh 64 MiB costs 16,384 page faults, more than most kernels on it.
+  if (bytes >= huge_page) madvise(block, bytes, MADV_HUGEPAGE);
+  return block;
+}
+
+void count_small(int64_t bytes) {
+  __atomic_store_n(&thread_pool.in_use, thread_pool.in_use + bytes, __ATOMIC_RELAXED);
+}
+
+void* allocate_small(size_t size_class) {
+  join_pool();
+  Shared& all = shared();
+  const size_t bytes = size_class * ThreadPool::step;
+  if (!keep_blocks) {
+    void* block = system_allocate(bytes);
+    const std::lock_guard lock(all.mutex);
+    all.large_in_use += static_cast<int64_t>(bytes);
+    note_peak_locked(all);
+    return block;
+  }
+  const std::lock_guard lock(all.mutex);
+  std::vector<void*>& spare = all.small[size_class];
+  const size_t wanted = std::clamp<size_t>(refill_bytes / bytes, 8, ThreadPool::keep / 2);
+  if (spare.size() < wanted) {
+    auto* slab = static_cast<std::byte*>(system_allocate(bytes * wanted));
+    for (size_t i = 0; i < wanted; ++i) spare.push_back(slab + i * bytes);
+    all.cached += bytes * wanted;
+  }
+  auto take = [&] {
+    void* block = spare.back();
+    spare.pop_back();
+    all.cached -= bytes;
+    return block;
+  };
+  if (!ThreadMember::ended) {
+    for (size_t i = 1; i < wanted; ++i) {
+      auto* block = static_cast<ThreadPool::Free*>(take());
+      block->next = thread_pool.list[size_class];
+      thread_pool.list[size_class] = block;
+      ++thread_pool.count[size_class];
+    }
+  }
+  void* block = take();
+  count_small(static_cast<int64_t>(bytes));
+  note_peak_locked(all);
+  return block;
+}
+
+void* take_cached(size_t rounded) {
+  Shared& all = shared();
+  auto found = all.large.find(rounded);
+  if (found == all.large.end() || found->second.empty()) return nullptr;
+  void* block = found->second.back();
+  found->second.pop_back();
+  all.cached -= rounded;
+  return block;
+}
+
+void* allocate_large(size_t bytes) {
+  if (bytes > PTRDIFF_MAX) fail_to_allocate(bytes);  // rounding up could overflow
+  Shared& all = shared();
+  const size_t rounded = round_large(bytes);
+  void* block = nullptr;
+  {
+    const std::lock_guard lock(all.mutex);
+    block = take_cached(rounded);
+  }
+  if (block == nullptr) block = system_allocate(rounded);
+  const std::lock_guard lock(all.mutex);
+  all.large_in_use += static_cast<int64_t>(rounded);
+  note_peak_locked(all);
+  return block;
+}
+
+}  // namespace
+
+void* allocate_slow(size_t size_class, size_t bytes) {
+  return size_class < ThreadPool::classes ? allocate_small(size_class) : allocate_large(bytes);
+}
+
+void give_back_slow(void* block, size_t size_class, size_t bytes) {
+  join_pool();
+  Shared& all = shared();
+  const bool small = size_class < ThreadPool::classes;
+  if (!keep_blocks) {
+    std::free(block);
+    const std::lock_guard lock(all.mutex);
+    all.large_in_use -=
+        static_cast<int64_t>(small ? size_class * ThreadPool::step : round_large(bytes));
+    return;
+  }
+  const std::lock_guard lock(all.mutex);
+  if (!small) {
+    const size_t rounded = round_large(bytes);
+    all.large[rounded].push_back(block);
+    all.large_in_use -= static_cast<int64_t>(rounded);
+    all.cached += rounded;
+    return;
+  }
+  const auto size = static_cast<int64_t>(size_class * ThreadPool::step);
+  if (ThreadMember::ended) {
+    all.ended_in_use -= size;
+  } else {
+    count_small(-size);
+  }
+  all.small[size_class].push_back(block);
+  all.cached += static_cast<size_t>(size);
+}
+
+}  // namespace detail
+
+MemoryStats memory_stats() {
+  detail::Shared& all = detail::shared();
+  const std::lock_guard lock(all.mutex);
+  detail::note_peak_locked(all);
+  const int64_t in_use = std::max<int64_t>(0, detail::in_use_locked(all));
+  return {.in_use = static_cast<size_t>(in_use), .peak = all.peak, .cached = all.cached};
+}
+
+void reset_peak_memory() {
+  detail::Shared& all = detail::shared();
+  const std::lock_guard lock(all.mutex);
+  all.peak = 0;
+  detail::note_peak_locked(all);
+}
+
+void empty_memory_cache() {
+  detail::Shared& all = detail::shared();
+  const std::lock_guard lock(all.mutex);
+  for (auto& [size, blocks] : all.large) {
+    for (void* block : blocks) std::free(block);
+    all.cached -= size * blocks.size();
+  }
+  all.large.clear();
+}
+
+}  // namespace taper

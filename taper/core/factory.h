@@ -1,0 +1,99 @@
+// What modules, losses, optimizers, schedules and callbacks share: a class with one struct of
+// options is made from its name and keywords (Python, model.json, the command line).
+//
+// A class T registers itself with one line in its own file:
+//
+//   struct Conv2dOptions { Required<int64_t> in_channels; ...; int64_t stride = 1; };
+//
+//   static const FactoryFor<Module, Conv2d, Conv2dOptions> conv2d_entry{"Conv2d", "Convolves ..."};
+//
+// and is found by Factory<Module>::get("Conv2d", "module").make({{"in_channels", 1}, ...}).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <taper/core/api.h>
+#include <taper/core/parse_fields.h>
+#include <taper/core/registry.h>
+
+namespace taper {
+
+/// The options of a class that has none.
+struct NoOptions {};
+
+/// An entry that makes a `Base`: by value if Base is a handle or an erased type that T converts to,
+/// by std::shared_ptr<Base> if it has a virtual destructor.
+template <class Base>
+class TAPER_API Factory : public Registered<Factory<Base>> {
+ public:
+  using Product =
+      std::conditional_t<std::has_virtual_destructor_v<Base>, std::shared_ptr<Base>, Base>;
+
+  /// Throws Error(value): "Conv2d: `in_channels` is required", "Conv2d: no attribute ...".
+  Product make(const Fields& keywords) const { return make_(this->name, keywords); }
+
+  /// All options with their defaults; required ones are none.
+  Fields defaults() const {
+    Fields fields;
+    for (const FieldInfo& info : options()) {
+      fields.emplace_back(std::string(info.name), info.default_value);
+    }
+    return fields;
+  }
+
+  /// All options with type, default and whether they are required.
+  std::vector<FieldInfo> options() const { return options_(); }
+
+  static const Factory* find(std::string_view name) { return Registry<Factory>::find(name); }
+
+  /// Throws not_found; `what` is a noun for the message, such as "module".
+  static const Factory& get(std::string_view name, std::string_view what) {
+    return Registry<Factory>::get(name, what);
+  }
+
+  static std::vector<const Factory*> all() { return Registry<Factory>::all(); }
+
+ protected:
+  using Make = Product (*)(std::string_view owner, const Fields& keywords);
+  using Describe = std::vector<FieldInfo> (*)();
+
+  Factory(std::string_view name, std::string_view doc, Make make, Describe options)
+      : Registered<Factory>(name, doc), make_(make), options_(options) {}
+
+ private:
+  Make make_;
+  Describe options_;
+};
+
+/// The entry of T, which is constructed from its options, or from nothing if there are none.
+template <class Base, class T, class Options = NoOptions>
+class FactoryFor final : public Factory<Base> {
+ public:
+  FactoryFor(std::string_view name, std::string_view doc)
+      : Factory<Base>(name, doc, &make_from, &describe_fields<Options>) {}
+
+ private:
+  using Product = typename Factory<Base>::Product;
+
+  static Product make_from(std::string_view owner, const Fields& keywords) {
+    [[maybe_unused]] Options options = parse_fields<Options>(owner, keywords);
+    if constexpr (std::is_same_v<Options, NoOptions>) {
+      if constexpr (std::is_same_v<Product, Base>) {
+        return T();
+      } else {
+        return std::make_shared<T>();
+      }
+    } else if constexpr (std::is_same_v<Product, Base>) {
+      return T(std::move(options));
+    } else {
+      return std::make_shared<T>(std::move(options));
+    }
+  }
+};
+
+}  // namespace taper

@@ -1,0 +1,575 @@
+// Reflection of plain structs without macros: names, values, equality, hash and print.
+//
+// A struct of options or attributes is an aggregate of at most 16 fields:
+//
+//   struct SoftmaxAttrs { int axis = -1; };
+//
+// Fields are counted by trying to initialise the struct from {}, {}, ..., read by structured
+// bindings, and named from __PRETTY_FUNCTION__. A field's type is one that `FieldCodec` knows; a
+// C array, a reference or a private member does not compile.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <taper/core/api.h>
+#include <taper/core/error.h>
+#include <taper/core/value.h>
+
+namespace taper {
+
+inline constexpr size_t max_field_count = 16;
+
+// ---------------------------------------------------------------------------------------------
+// Names and values
+namespace detail {
+
+/// The number of {} that initialise an A. A field that {} cannot initialise makes it 0.
+template <class A>
+consteval size_t count_fields() {
+  if constexpr (!requires { A{{}}; }) {
+    return 0;
+  } else if constexpr (!requires { A{{}, {}}; }) {
+    return 1;
+  } else if constexpr (!requires { A{{}, {}, {}}; }) {
+    return 2;
+  } else if constexpr (!requires { A{{}, {}, {}, {}}; }) {
+    return 3;
+  } else if constexpr (!requires { A{{}, {}, {}, {}, {}}; }) {
+    return 4;
+  } else if constexpr (!requires { A{{}, {}, {}, {}, {}, {}}; }) {
+    return 5;
+  } else if constexpr (!requires { A{{}, {}, {}, {}, {}, {}, {}}; }) {
+    return 6;
+  } else if constexpr (!requires { A{{}, {}, {}, {}, {}, {}, {}, {}}; }) {
+    return 7;
+  } else if constexpr (!requires { A{{}, {}, {}, {}, {}, {}, {}, {}, {}}; }) {
+    return 8;
+  } else if constexpr (!requires { A{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}}; }) {
+    return 9;
+  } else if constexpr (!requires { A{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}}; }) {
+    return 10;
+  } else if constexpr (!requires { A{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}}; }) {
+    return 11;
+  } else if constexpr (!requires { A{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}}; }) {
+    return 12;
+  } else if constexpr (!requires { A{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}}; }) {
+    return 13;
+  } else if constexpr (!requires {
+                         A{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
+                       }) {
+    return 14;
+  } else if constexpr (!requires {
+                         A{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
+                       }) {
+    return 15;
+  } else if constexpr (!requires {
+                         A{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
+                       }) {
+    return 16;
+  } else {
+    return 17;
+  }
+}
+
+}  // namespace detail
+
+/// The number of fields of the aggregate A.
+template <class A>
+consteval size_t field_count() {
+  static_assert(std::is_aggregate_v<A>,
+                "fields: the struct must be an aggregate: no constructor, no private or virtual "
+                "member");
+  if constexpr (std::is_aggregate_v<A>) {
+    constexpr size_t count = detail::count_fields<A>();
+    static_assert(count > 0 || std::is_empty_v<A>,
+                  "fields: each field must have a default constructor and be no reference");
+    static_assert(count <= max_field_count, "fields: a struct has at most 16 fields");
+    return count;
+  } else {
+    return 0;
+  }
+}
+
+/// Returns visit(field, field, ...) with references to all fields of `a`.
+template <class A, class Visit>
+constexpr decltype(auto) with_fields(A& a, Visit&& visit) {
+  constexpr size_t count = field_count<std::remove_const_t<A>>();
+  if constexpr (count == 1) {
+    auto& [f1] = a;
+    return visit(f1);
+  } else if constexpr (count == 2) {
+    auto& [f1, f2] = a;
+    return visit(f1, f2);
+  } else if constexpr (count == 3) {
+    auto& [f1, f2, f3] = a;
+    return visit(f1, f2, f3);
+  } else if constexpr (count == 4) {
+    auto& [f1, f2, f3, f4] = a;
+    return visit(f1, f2, f3, f4);
+  } else if constexpr (count == 5) {
+    auto& [f1, f2, f3, f4, f5] = a;
+    return visit(f1, f2, f3, f4, f5);
+  } else if constexpr (count == 6) {
+    auto& [f1, f2, f3, f4, f5, f6] = a;
+    return visit(f1, f2, f3, f4, f5, f6);
+  } else if constexpr (count == 7) {
+    auto& [f1, f2, f3, f4, f5, f6, f7] = a;
+    return visit(f1, f2, f3, f4, f5, f6, f7);
+  } else if constexpr (count == 8) {
+    auto& [f1, f2, f3, f4, f5, f6, f7, f8] = a;
+    return visit(f1, f2, f3, f4, f5, f6, f7, f8);
+  } else if constexpr (count == 9) {
+    auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9] = a;
+    return visit(f1, f2, f3, f4, f5, f6, f7, f8, f9);
+  } else if constexpr (count == 10) {
+    auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10] = a;
+    return visit(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10);
+  } else if constexpr (count == 11) {
+    auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11] = a;
+    return visit(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11);
+  } else if constexpr (count == 12) {
+    auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12] = a;
+    return visit(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12);
+  } else if constexpr (count == 13) {
+    auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13] = a;
+    return visit(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13);
+  } else if constexpr (count == 14) {
+    auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14] = a;
+    return visit(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14);
+  } else if constexpr (count == 15) {
+    auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15] = a;
+    return visit(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15);
+  } else if constexpr (count == 16) {
+    auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16] = a;
+    return visit(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16);
+  } else {
+    return visit();
+  }
+}
+
+namespace detail {
+
+// An object that is declared and never defined: the addresses of its fields are constants, and the
+// compiler writes such an address with the field's name.
+template <class A>
+struct Sample {
+  A value;
+};
+#pragma GCC diagnostic push
+#if defined(__clang__)
+#pragma clang diagnostic ignored "-Wundefined-internal"
+#pragma clang diagnostic ignored "-Wundefined-var-template"
+#endif
+template <class A>
+extern const Sample<A> sample;
+
+template <class T>
+struct Address {
+  const T* pointer;
+};
+
+template <size_t I, class First, class... Rest>
+constexpr auto address_of(First& first, Rest&... rest) {
+  if constexpr (I == 0) {
+    return Address<std::remove_const_t<First>>{&first};
+  } else {
+    return address_of<I - 1>(rest...);
+  }
+}
+
+template <class A, size_t I>
+consteval auto sample_address() {
+  return with_fields(sample<A>.value, [](auto&... fields) { return address_of<I>(fields...); });
+}
+#pragma GCC diagnostic pop
+
+template <auto address>
+consteval std::string_view signature() {
+  return __PRETTY_FUNCTION__;
+}
+
+/// The last identifier of e.g. "... [with auto address = Address<int>{(& sample<A>.A::axis)}; ...".
+consteval std::string_view last_identifier(std::string_view text) {
+  const auto is_letter = [](char c) {
+    return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           static_cast<unsigned char>(c) >= 128;
+  };
+  size_t end = text.rfind('}');
+  while (end > 0 && !is_letter(text[end - 1])) --end;
+  size_t begin = end;
+  while (begin > 0 && is_letter(text[begin - 1])) --begin;
+  return text.substr(begin, end - begin);
+}
+
+template <class A, size_t... I>
+consteval auto make_field_names(std::index_sequence<I...>) {
+  return std::array<std::string_view, sizeof...(I)>{
+      last_identifier(signature<sample_address<A, I>()>())...};
+}
+
+template <class A>
+inline constexpr auto names_of = make_field_names<A>(std::make_index_sequence<field_count<A>()>());
+
+}  // namespace detail
+
+/// The names of A's fields, in order, as std::array<std::string_view, field_count<A>()>.
+template <class A>
+consteval auto field_names() {
+  return detail::names_of<A>;
+}
+
+/// Calls visit(name, field) for each field in order.
+template <class A, class Visit>
+constexpr void each_field(A& a, Visit&& visit) {
+  with_fields(a, [&visit](auto&... fields) {
+    [[maybe_unused]] const std::string_view* name = detail::names_of<std::remove_const_t<A>>.data();
+    (visit(*name++, fields), ...);
+  });
+}
+
+// ---------------------------------------------------------------------------------------------
+// Types of fields
+
+/// The words of an enum whose values count from 0:
+///
+///   template <> struct EnumNames<Reduction> {
+///     static constexpr std::array<std::string_view, 3> names{"none", "mean", "sum"};
+///   };
+template <class E>
+struct EnumNames;
+
+template <class E>
+concept NamedEnum = std::is_enum_v<E> && requires { EnumNames<E>::names.size(); };
+
+/// A field without a sensible default: `Required<int64_t> in_channels;`. It takes and gives a T
+/// implicitly; `parse_fields` reports it if it is missing, and so does reading it.
+template <class T>
+class Required {
+ public:
+  constexpr Required() = default;
+  template <class U>
+    requires(std::convertible_to<U, T> && !std::same_as<std::remove_cvref_t<U>, Required>)
+  constexpr Required(U&& value) : value_(static_cast<T>(std::forward<U>(value))) {}
+
+  constexpr bool is_set() const { return value_.has_value(); }
+  constexpr const T& value() const {
+    if (!value_) fail(ErrorKind::value, "a required field is not set");
+    return *value_;
+  }
+  constexpr operator const T&() const { return value(); }
+
+ private:
+  std::optional<T> value_;
+};
+
+/// A value that a field cannot hold. `expected` is what the field takes, e.g. "int"; the text is
+/// "must be int, got str "x"".
+class TAPER_API FieldMismatch : public Error {
+ public:
+  FieldMismatch(std::string expected, const Value& got);
+  const std::string& expected() const { return expected_; }
+
+ private:
+  std::string expected_;
+};
+
+/// How a field of type T turns into a Value and back. A type of your own becomes a field by a
+/// specialisation:
+///
+///   template <> struct FieldCodec<Shape> {
+///     static std::string kind() { return "shape"; }           // in errors and documentation
+///     static Value to_value(const Shape& shape);
+///     static Shape from_value(const Value& value);            // throws FieldMismatch
+///   };
+///
+/// It is compared by ==, and hashed and printed through its Value.
+template <class T>
+struct FieldCodec {
+  static_assert(!std::is_same_v<T, T>,
+                "fields: this type cannot be a field: use bool, a number, an enum with EnumNames, "
+                "std::string, std::vector, std::array (not a C array), std::optional, Required, or "
+                "specialise taper::FieldCodec");
+};
+
+namespace detail {
+
+TAPER_API int64_t read_integer(const Value& value, int64_t low, int64_t high);
+TAPER_API double read_real(const Value& value, double largest);
+TAPER_API size_t read_enum(const Value& value, const std::string_view* names, size_t count);
+TAPER_API std::string enum_kind(const std::string_view* names, size_t count);
+
+/// The double with the shortest text that is the same float, so that 0.1f is saved as 0.1.
+TAPER_API double widen(float value);
+
+/// The elements of a list; throws FieldMismatch(kind) if it is none.
+TAPER_API std::vector<Value> read_list(const Value& value, const std::string& kind);
+
+}  // namespace detail
+
+template <>
+struct TAPER_API FieldCodec<bool> {
+  static std::string kind() { return "bool"; }
+  static Value to_value(bool value) { return value; }
+  static bool from_value(const Value& value);  // ONNX has no bool: takes 0 and 1 too
+};
+
+template <std::integral T>
+struct FieldCodec<T> {
+  static constexpr T low = std::numeric_limits<T>::min();
+  static constexpr T high = std::numeric_limits<T>::max();
+
+  static std::string kind() { return "int"; }
+  static Value to_value(T value) { return value; }
+  static T from_value(const Value& value) {
+    constexpr int64_t bound = std::in_range<int64_t>(high) ? static_cast<int64_t>(high) : INT64_MAX;
+    return static_cast<T>(detail::read_integer(value, static_cast<int64_t>(low), bound));
+  }
+};
+
+template <std::floating_point T>
+struct FieldCodec<T> {
+  static_assert(sizeof(T) <= sizeof(double), "fields: use double, not long double");
+
+  static std::string kind() { return "float"; }
+  static Value to_value(T value) {
+    if constexpr (std::is_same_v<T, float>) {
+      return detail::widen(value);
+    } else {
+      return value;
+    }
+  }
+  static T from_value(const Value& value) {
+    constexpr double largest = static_cast<double>(std::numeric_limits<T>::max());
+    return static_cast<T>(detail::read_real(value, largest));
+  }
+};
+
+template <NamedEnum E>
+struct FieldCodec<E> {
+  static constexpr auto& names = EnumNames<E>::names;
+
+  static std::string kind() { return detail::enum_kind(names.data(), names.size()); }
+  static Value to_value(E value) { return names.at(static_cast<size_t>(value)); }
+  static E from_value(const Value& value) {
+    return static_cast<E>(detail::read_enum(value, names.data(), names.size()));
+  }
+};
+
+template <>
+struct TAPER_API FieldCodec<std::string> {
+  static std::string kind() { return "str"; }
+  static Value to_value(const std::string& value) { return value; }
+  static std::string from_value(const Value& value);
+};
+
+template <class T>
+struct FieldCodec<std::vector<T>> {
+  static_assert(!std::is_same_v<T, bool>, "fields: std::vector<bool> cannot be a field");
+
+  static std::string kind() { return "list of " + FieldCodec<T>::kind(); }
+  static Value to_value(const std::vector<T>& elements) {
+    Value::List list;
+    for (const T& element : elements) list.push_back(FieldCodec<T>::to_value(element));
+    return list;
+  }
+  static std::vector<T> from_value(const Value& value) {
+    std::vector<T> elements;
+    try {
+      for (const Value& element : detail::read_list(value, kind())) {
+        elements.push_back(FieldCodec<T>::from_value(element));
+      }
+    } catch (const FieldMismatch& mismatch) {
+      if (!value.is_list()) throw;
+      throw FieldMismatch("list of " + mismatch.expected(), value);
+    }
+    return elements;
+  }
+};
+
+/// Takes a single element too and repeats it: kernel_size=3.
+template <class T, size_t N>
+struct FieldCodec<std::array<T, N>> {
+  static std::string kind() {
+    const std::string element = FieldCodec<T>::kind();
+    return element + " or list of " + std::to_string(N) + " " + element;
+  }
+  static Value to_value(const std::array<T, N>& elements) {
+    Value::List list;
+    for (const T& element : elements) list.push_back(FieldCodec<T>::to_value(element));
+    return list;
+  }
+  static std::array<T, N> from_value(const Value& value) {
+    std::array<T, N> elements{};
+    try {
+      if (!value.is_list()) {
+        elements.fill(FieldCodec<T>::from_value(value));
+        return elements;
+      }
+      const std::vector<Value> list = detail::read_list(value, kind());
+      if (list.size() != N) throw FieldMismatch(kind(), value);
+      for (size_t i = 0; i < N; ++i) elements[i] = FieldCodec<T>::from_value(list[i]);
+    } catch (const FieldMismatch&) {
+      throw FieldMismatch(kind(), value);
+    }
+    return elements;
+  }
+};
+
+template <class T>
+struct FieldCodec<std::optional<T>> {
+  static std::string kind() { return FieldCodec<T>::kind() + " or none"; }
+  static Value to_value(const std::optional<T>& value) {
+    return value ? FieldCodec<T>::to_value(*value) : Value();
+  }
+  static std::optional<T> from_value(const Value& value) {
+    if (value.is_none()) return std::nullopt;
+    try {
+      return FieldCodec<T>::from_value(value);
+    } catch (const FieldMismatch& mismatch) {
+      throw FieldMismatch(mismatch.expected() + " or none", value);
+    }
+  }
+};
+
+template <class T>
+struct FieldCodec<Required<T>> {
+  static std::string kind() { return FieldCodec<T>::kind(); }
+  static Value to_value(const Required<T>& field) {
+    return field.is_set() ? FieldCodec<T>::to_value(field.value()) : Value();
+  }
+  static Required<T> from_value(const Value& value) { return FieldCodec<T>::from_value(value); }
+};
+
+// ---------------------------------------------------------------------------------------------
+// Equality, hash, print
+namespace detail {
+
+template <class T>
+struct IsSequence : std::false_type {};
+template <class T>
+struct IsSequence<std::vector<T>> : std::true_type {};
+template <class T, size_t N>
+struct IsSequence<std::array<T, N>> : std::true_type {};
+
+template <class T>
+struct IsOptional : std::false_type {};
+template <class T>
+struct IsOptional<std::optional<T>> : std::true_type {};
+
+template <class T>
+struct IsRequired : std::false_type {};
+template <class T>
+struct IsRequired<Required<T>> : std::true_type {};
+
+template <class T>
+bool same(const T& a, const T& b) {
+  static_assert(sizeof(FieldCodec<T>) > 0);  // tells which types can be fields
+  if constexpr (std::is_same_v<T, float>) {
+    return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);
+  } else if constexpr (std::is_same_v<T, double>) {
+    return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
+  } else if constexpr (IsSequence<T>::value) {
+    if (a.size() != b.size()) return false;
+    for (size_t i = 0; i < a.size(); ++i) {
+      if (!same(a[i], b[i])) return false;
+    }
+    return true;
+  } else if constexpr (IsOptional<T>::value) {
+    return a.has_value() == b.has_value() && (!a || same(*a, *b));
+  } else if constexpr (IsRequired<T>::value) {
+    return a.is_set() == b.is_set() && (!a.is_set() || same(a.value(), b.value()));
+  } else {
+    return a == b;
+  }
+}
+
+TAPER_API void mix_hash(size_t& hash, uint64_t more);
+TAPER_API void mix_hash(size_t& hash, std::string_view text);
+
+template <class T>
+void mix_field(size_t& hash, const T& value) {
+  static_assert(sizeof(FieldCodec<T>) > 0);
+  if constexpr (std::is_integral_v<T> || std::is_enum_v<T>) {
+    mix_hash(hash, static_cast<uint64_t>(value));
+  } else if constexpr (std::is_floating_point_v<T>) {
+    mix_hash(hash, std::bit_cast<uint64_t>(static_cast<double>(value)));
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    mix_hash(hash, std::string_view(value));
+  } else if constexpr (IsSequence<T>::value) {
+    mix_hash(hash, uint64_t{value.size()});
+    for (const auto& element : value) mix_field(hash, element);
+  } else if constexpr (IsOptional<T>::value) {
+    mix_hash(hash, uint64_t{value.has_value()});
+    if (value) mix_field(hash, *value);
+  } else if constexpr (IsRequired<T>::value) {
+    mix_hash(hash, uint64_t{value.is_set()});
+    if (value.is_set()) mix_field(hash, value.value());
+  } else {
+    mix_hash(hash, uint64_t{FieldCodec<T>::to_value(value).hash()});
+  }
+}
+
+/// All fields as values; one instantiation serves print and to_fields.
+template <class A>
+std::array<Value, field_count<A>()> field_values(const A& a) {
+  return with_fields(a, []<class... T>(const T&... fields) {
+    return std::array<Value, sizeof...(T)>{FieldCodec<T>::to_value(fields)...};
+  });
+}
+
+/// "name=value, ..."; a string that stands for an enum or a type of its own (bit i of `words`) has
+/// no quotes.
+TAPER_API std::string print_fields(const std::string_view* names, const Value* values, size_t count,
+                                   uint32_t words);
+
+template <class T>
+inline constexpr bool is_word = !std::is_same_v<T, std::string> && !IsSequence<T>::value;
+template <class T>
+inline constexpr bool is_word<std::optional<T>> = is_word<T>;
+template <class T>
+inline constexpr bool is_word<Required<T>> = is_word<T>;
+
+}  // namespace detail
+
+/// Field by field; floating-point fields by their bits, so that equal attributes mean equal
+/// results: NaN equals itself, 0.0 is not -0.0.
+template <class A>
+bool fields_equal(const A& a, const A& b) {
+  return with_fields(a, [&b](const auto&... left) {
+    return with_fields(b, [&](const auto&... right) { return (detail::same(left, right) && ...); });
+  });
+}
+
+/// Equal attributes have equal hashes.
+template <class A>
+size_t fields_hash(const A& a) {
+  size_t hash = 0;
+  with_fields(a, [&hash](const auto&... fields) { (detail::mix_field(hash, fields), ...); });
+  return hash;
+}
+
+/// For people: "axis=-1, keepdims=false, mode=mean, name="x"".
+template <class A>
+std::string fields_print(const A& a) {
+  const auto values = detail::field_values(a);
+  const uint32_t words = with_fields(a, []<class... T>(const T&...) {
+    uint32_t bits = 0;
+    [[maybe_unused]] uint32_t bit = 1;
+    ((bits |= detail::is_word<T> ? bit : 0, bit <<= 1), ...);
+    return bits;
+  });
+  return detail::print_fields(detail::names_of<A>.data(), values.data(), values.size(), words);
+}
+
+}  // namespace taper

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include <taper/core/api.h>
+#include <taper/core/shape.h>
+
+namespace taper {
+
+class OpBase;
+class State;
+class Tensor;
+
+inline constexpr int max_outputs = 4;
+
+/// What an op's rule infers: the spec of each output.
+struct Specs {
+  uint8_t count = 0;
+  Spec spec[max_outputs];
+
+  Specs() = default;
+  Specs(const Spec& only) : count(1) { spec[0] = only; }  // NOLINT: implicit on purpose
+  Specs(std::initializer_list<Spec> specs) {
+    for (const Spec& each : specs) spec[count++] = each;
+  }
+  const Spec& operator[](int i) const { return spec[i]; }
+};
+
+/// A borrowed argument of an op. `donated` says that the caller gives its handle up, so a sole
+/// owner's buffer may become the output's.
+struct Arg {
+  const Tensor* tensor;
+  bool donated = false;
+  Arg(const Tensor& borrowed) : tensor(&borrowed) {}  // NOLINT: implicit on purpose
+  Arg(const Tensor& borrowed, bool give) : tensor(&borrowed), donated(give) {}
+};
+
+inline Arg donate(const Tensor& tensor) { return {tensor, true}; }
+
+struct Results;
+
+/// Takes the place of eager execution on one thread: capture is one. Null means eager.
+class Interpreter {
+ public:
+  virtual ~Interpreter() = default;
+  /// An op whose rule gave `specs`; returns tensors without data.
+  virtual Results call(const OpBase& op, const void* attrs, std::span<const Arg> args,
+                       const Specs& specs) = 0;
+  /// The value of a cell as this interpretation sees it.
+  virtual Tensor read(const State& cell) = 0;
+  virtual void write(const State& cell, const Tensor& value) = 0;
+  /// The interpretation holds only while `*flag` keeps its present value.
+  virtual void depend_on(const std::shared_ptr<const bool>& flag) = 0;
+  /// The name of the op that made a tensor without data, for messages.
+  virtual std::string origin(const Tensor& tensor) const = 0;
+};
+
+extern constinit thread_local Interpreter* interpreter TAPER_TLS_FAST;
+
+}  // namespace taper

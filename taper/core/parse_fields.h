@@ -1,0 +1,100 @@
+// From keywords to a struct of options and back, with errors that name the field.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include <taper/core/api.h>
+#include <taper/core/fields.h>
+#include <taper/core/value.h>
+
+namespace taper {
+
+namespace detail {
+
+/// The place of `name`; throws "softmax: no attribute `axes`; it has: axis".
+TAPER_API size_t find_field(std::string_view owner, std::string_view name,
+                            const std::string_view* names, size_t count);
+[[noreturn]] TAPER_API void fail_twice(std::string_view owner, std::string_view name);
+[[noreturn]] TAPER_API void fail_required(std::string_view owner, std::string_view name);
+[[noreturn]] TAPER_API void fail_mismatch(std::string_view owner, std::string_view name,
+                                          const FieldMismatch& mismatch);
+
+TAPER_API Fields make_fields(const std::string_view* names, const Value* values, size_t count);
+
+template <class T>
+void read_field(T& field, const Value& value) {
+  field = FieldCodec<T>::from_value(value);
+}
+
+}  // namespace detail
+
+/// Throws "Conv2d: `in_channels` is required" for the first Required field that is not set; for
+/// options that were made in C++ rather than parsed.
+template <class A>
+void check_required(std::string_view owner, const A& options) {
+  each_field(options, [&]<class T>(std::string_view name, const T& field) {
+    if constexpr (detail::IsRequired<T>::value) {
+      if (!field.is_set()) detail::fail_required(owner, name);
+    }
+  });
+}
+
+/// An A with the defaults of its definition and then the keywords. Throws Error(value) for an
+/// unknown, repeated or missing name and for a value of the wrong type:
+/// "softmax: `axis` must be int, got str "x"".
+template <class A>
+A parse_fields(std::string_view owner, const Fields& keywords) {
+  A options{};
+  constexpr auto& names = detail::names_of<A>;
+  std::array<bool, max_field_count> is_given{};
+  for (const auto& keyword : keywords) {
+    const std::string& name = keyword.first;
+    const Value& value = keyword.second;
+    const size_t wanted = detail::find_field(owner, name, names.data(), names.size());
+    if (is_given[wanted]) detail::fail_twice(owner, name);
+    is_given[wanted] = true;
+    try {
+      with_fields(options, [&](auto&... fields) {
+        [[maybe_unused]] size_t index = 0;
+        ((index++ == wanted ? detail::read_field(fields, value) : void()), ...);
+      });
+    } catch (const FieldMismatch& mismatch) {
+      detail::fail_mismatch(owner, name, mismatch);
+    }
+  }
+  check_required(owner, options);
+  return options;
+}
+
+/// All fields with their values; a Required field that is not set is none.
+template <class A>
+Fields to_fields(const A& options) {
+  const auto values = detail::field_values(options);
+  return detail::make_fields(detail::names_of<A>.data(), values.data(), values.size());
+}
+
+/// What bindings, stubs and documentation need to know about one field.
+struct FieldInfo {
+  std::string_view name;
+  std::string kind;  ///< "int", "list of float", "one of "mean", "sum"", "str or none", ...
+  bool is_required = false;
+  Value default_value;  ///< none if it is required
+};
+
+template <class A>
+std::vector<FieldInfo> describe_fields() {
+  std::vector<FieldInfo> infos;
+  const A defaults{};
+  each_field(defaults, [&infos]<class T>(std::string_view name, const T& field) {
+    constexpr bool is_required = detail::IsRequired<T>::value;
+    infos.push_back({name, FieldCodec<T>::kind(), is_required, FieldCodec<T>::to_value(field)});
+  });
+  return infos;
+}
+
+}  // namespace taper

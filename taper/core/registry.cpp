@@ -1,0 +1,88 @@
+#include <taper/core/registry.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <numeric>
+#include <string>
+#include <utility>
+
+#include <taper/core/error.h>
+
+namespace taper {
+
+/// In the generated anchors.cpp: refers to every file that registers something.
+extern const char* const kept_files[];
+
+namespace detail {
+namespace {
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+/// The number of letters to insert, remove or replace; the case of a letter does not count.
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replaced = diagonal + (lower(a[i]) == lower(b[j]) ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+/// The name that is likely meant, or an empty one.
+std::string_view nearest(std::string_view name, const std::vector<std::string_view>& names) {
+  constexpr size_t longest_name = 64;  // a longer one is no misspelling, only work
+  if (name.size() > longest_name) return {};
+  std::string_view best;
+  size_t best_distance = std::max<size_t>(1, name.size() / 3) + 1;
+  for (std::string_view candidate : names) {
+    const size_t distance = edit_distance(name, candidate);
+    if (distance < best_distance && distance < candidate.size()) {
+      best = candidate;
+      best_distance = distance;
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+void fail_unknown(std::string_view what, std::string_view name,
+                  const std::vector<std::string_view>& names) {
+  std::string text = "unknown " + std::string(what) + " `" + std::string(name) + "`; there are";
+  if (names.empty()) text += " none";
+  for (size_t i = 0; i < names.size(); ++i) {
+    text += i == 0 ? ": " : ", ";
+    text += names[i];
+  }
+  const std::string_view guess = nearest(name, names);
+  if (!guess.empty()) text += "; did you mean `" + std::string(guess) + "`?";
+  fail(ErrorKind::not_found, text);
+}
+
+void check_names(std::string_view what, const std::vector<std::string_view>& names) {
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i].empty()) fail(ErrorKind::internal, "a " + std::string(what) + " has no name");
+    if (i > 0 && names[i] == names[i - 1]) {
+      const std::string quoted = " `" + std::string(names[i]) + "`";
+      fail(ErrorKind::internal, std::string(what) + quoted + " is registered twice");
+    }
+  }
+}
+
+std::vector<size_t> sorted_order(const std::vector<std::string_view>& names) {
+  // A use that no optimiser removes, so that the linker keeps those files of a static library.
+  [[maybe_unused]] const char* const* volatile keep = kept_files;
+  std::vector<size_t> order(names.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return names[a] < names[b]; });
+  return order;
+}
+
+}  // namespace detail
+}  // namespace taper

@@ -1,0 +1,159 @@
+#include <taper/core/shape.h>
+
+#include <algorithm>
+
+namespace taper {
+
+Shape::Shape(std::span<const int64_t> sizes) {
+  if (sizes.size() > max_rank) {
+    fail(ErrorKind::value, "a shape has at most " + std::to_string(max_rank) + " axes, got " +
+                               std::to_string(sizes.size()));
+  }
+  for (int64_t size : sizes) sizes_[rank_++] = size;
+}
+
+void Shape::push_back(int64_t size) { insert(rank_, size); }
+
+void Shape::insert(int axis, int64_t size) {
+  if (rank_ == max_rank) {
+    fail(ErrorKind::value,
+         "a shape has at most " + std::to_string(max_rank) + " axes, got one more");
+  }
+  for (int i = rank_; i > axis; --i) sizes_[i] = sizes_[i - 1];
+  sizes_[axis] = size;
+  ++rank_;
+}
+
+void Shape::erase(int axis) {
+  for (int i = axis; i + 1 < rank_; ++i) sizes_[i] = sizes_[i + 1];
+  --rank_;
+}
+
+std::string to_string(const Shape& shape) {
+  std::string text = "[";
+  for (int i = 0; i < shape.rank(); ++i) text += (i > 0 ? "," : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+std::string to_string(const Spec& spec) {
+  return std::string(dtype_name(spec.dtype)) + to_string(spec.shape);
+}
+
+namespace {
+
+/// The step of the next axis; wraps, because strides are made before a size is refused.
+int64_t next_step(int64_t step, int64_t size) {
+  return static_cast<int64_t>(static_cast<uint64_t>(step) *
+                              static_cast<uint64_t>(std::max<int64_t>(size, 1)));
+}
+
+}  // namespace
+
+Strides row_major_strides(const Shape& shape) {
+  Strides strides = shape;
+  int64_t step = 1;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    strides[i] = step;
+    step = next_step(step, shape[i]);
+  }
+  return strides;
+}
+
+Strides channels_last_strides(const Shape& shape) {
+  TAPER_CHECK(shape.rank() == 4);
+  const int64_t channels = next_step(1, shape[1]);
+  const int64_t row = next_step(channels, shape[3]);
+  return {next_step(row, shape[2]), 1, row, channels};
+}
+
+Strides strides_in_order_of(const Shape& shape, const Strides& like) {
+  int order[Shape::max_rank];
+  // Insertion sort is stable: axes of equal stride (such as size-one axes) keep row-major order.
+  for (int i = 0; i < shape.rank(); ++i) {
+    int place = i;
+    for (; place > 0 && like[order[place - 1]] < like[i]; --place) order[place] = order[place - 1];
+    order[place] = i;
+  }
+  Strides strides = shape;
+  int64_t step = 1;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    strides[order[i]] = step;
+    step = next_step(step, shape[order[i]]);
+  }
+  return strides;
+}
+
+bool is_row_major(const Shape& shape, const Strides& strides) {
+  int64_t step = 1;
+  bool in_order = true;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    if (shape[i] == 1) continue;
+    if (shape[i] == 0) return true;  // nothing is walked
+    in_order &= strides[i] == step;
+    step = next_step(step, shape[i]);
+  }
+  return in_order;
+}
+
+bool is_dense(const Shape& shape, const Strides& strides) {
+  int64_t span = 1;
+  bool ascending = true;
+  for (int i = 0; i < shape.rank(); ++i) {
+    if (shape[i] == 0) return true;
+    ascending &= shape[i] == 1 || strides[i] > 0;
+    span += (shape[i] - 1) * strides[i];
+  }
+  if (!ascending) return false;
+  if (span != shape.numel()) return false;
+  // Distinct elements fill `span` places exactly when the strides are those of some axis order.
+  const Strides ordered = strides_in_order_of(shape, strides);
+  for (int i = 0; i < shape.rank(); ++i) {
+    if (shape[i] > 1 && strides[i] != ordered[i]) return false;
+  }
+  return true;
+}
+
+int normalize_axis(int64_t axis, int rank) {
+  if (axis < -rank || axis >= rank) {
+    throw Violation{ErrorKind::index,
+                    rank == 0 ? "axis " + std::to_string(axis) + " of a 0-d tensor"
+                              : "axis must be in [" + std::to_string(-rank) + ", " +
+                                    std::to_string(rank - 1) + "], got " + std::to_string(axis)};
+  }
+  return static_cast<int>(axis < 0 ? axis + rank : axis);
+}
+
+Shape broadcast_shapes(const Shape& a, const Shape& b) {
+  Shape result = a.rank() >= b.rank() ? a : b;
+  const Shape& other = a.rank() >= b.rank() ? b : a;
+  for (int i = 1; i <= other.rank(); ++i) {
+    int64_t& size = result[result.rank() - i];
+    const int64_t other_size = other[other.rank() - i];
+    if (size == other_size || other_size == 1) continue;
+    if (size != 1) {
+      throw Violation{ErrorKind::shape, "shapes " + to_string(a) + " and " + to_string(b) +
+                                            " do not broadcast: axis " + std::to_string(-i) +
+                                            " has " + std::to_string(a[a.rank() - i]) + " and " +
+                                            std::to_string(b[b.rank() - i])};
+    }
+    size = other_size;
+  }
+  return result;
+}
+
+size_t checked_bytes(const Shape& shape, DType dtype) {
+  size_t bytes = item_size(dtype);
+  bool overflow = false;
+  bool empty = false;
+  for (int64_t size : shape) {
+    if (size < 0) fail(ErrorKind::value, "a shape has no negative sizes, got " + to_string(shape));
+    empty |= size == 0;
+    overflow |= __builtin_mul_overflow(bytes, static_cast<size_t>(size == 0 ? 1 : size), &bytes);
+  }
+  if (overflow || bytes > static_cast<size_t>(INT64_MAX)) {
+    fail(ErrorKind::value, "a tensor of shape " + to_string(shape) + " is too large to address");
+  }
+  return empty ? 0 : bytes;
+}
+
+}  // namespace taper

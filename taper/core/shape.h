@@ -1,0 +1,108 @@
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <taper/core/dtype.h>
+
+namespace taper {
+
+/// Up to `max_rank` signed sizes, stored inline. Also holds strides (in elements) and axes.
+class TAPER_API Shape {
+ public:
+  static constexpr int max_rank = 8;
+
+  Shape() {}  // NOLINT: sizes beyond the rank stay uninitialised on purpose
+  Shape(std::initializer_list<int64_t> sizes) : Shape(std::span(sizes.begin(), sizes.size())) {}
+  Shape(const std::vector<int64_t>& sizes) : Shape(std::span(sizes)) {}
+  /// Throws value if there are more than `max_rank` sizes.
+  explicit Shape(std::span<const int64_t> sizes);
+  Shape(const Shape& other) : rank_(other.rank_) { copy_sizes(other); }
+  Shape& operator=(const Shape& other) {
+    rank_ = other.rank_;
+    copy_sizes(other);
+    return *this;
+  }
+
+  int rank() const { return rank_; }
+  int64_t operator[](int axis) const { return sizes_[axis]; }
+  int64_t& operator[](int axis) { return sizes_[axis]; }
+  const int64_t* begin() const { return sizes_; }
+  const int64_t* end() const { return sizes_ + rank_; }
+  int64_t back() const { return sizes_[rank_ - 1]; }
+  std::vector<int64_t> to_vector() const { return {begin(), end()}; }
+
+  void push_back(int64_t size);
+  void insert(int axis, int64_t size);
+  void erase(int axis);
+
+  /// Product of the sizes; 1 for rank 0.
+  int64_t numel() const {
+    int64_t count = 1;
+    for (int64_t size : *this) count *= size;
+    return count;
+  }
+
+  bool operator==(const Shape& other) const {
+    if (rank_ != other.rank_) return false;
+    for (int i = 0; i < rank_; ++i) {
+      if (sizes_[i] != other.sizes_[i]) return false;
+    }
+    return true;
+  }
+
+ private:
+  void copy_sizes(const Shape& other) {
+    for (int i = 0; i < rank_; ++i) sizes_[i] = other.sizes_[i];
+  }
+
+  uint8_t rank_ = 0;
+  int64_t sizes_[max_rank];
+};
+
+using Strides = Shape;
+
+/// `[8,32,28,28]`
+TAPER_API std::string to_string(const Shape& shape);
+
+/// Strides of a dense row-major array.
+TAPER_API Strides row_major_strides(const Shape& shape);
+
+/// Strides of a dense [N,C,H,W] array whose memory order is N,H,W,C.
+TAPER_API Strides channels_last_strides(const Shape& shape);
+
+/// Dense strides in the memory order of `like` (same rank): what an elementwise result takes.
+TAPER_API Strides strides_in_order_of(const Shape& shape, const Strides& like);
+
+/// True if walking `shape` in row-major order visits memory without gaps.
+TAPER_API bool is_row_major(const Shape& shape, const Strides& strides);
+
+/// True if the elements fill one gap-free block in some order, so that it can be walked flat.
+TAPER_API bool is_dense(const Shape& shape, const Strides& strides);
+
+/// `axis` counted from the end if negative; throws Violation(index) outside [-rank, rank).
+TAPER_API int normalize_axis(int64_t axis, int rank);
+
+/// The common shape as NumPy broadcasts; throws Violation(shape).
+TAPER_API Shape broadcast_shapes(const Shape& a, const Shape& b);
+
+/// Bytes for `numel` elements; throws value if a size is negative or the product overflows.
+TAPER_API size_t checked_bytes(const Shape& shape, DType dtype);
+
+enum class Device : uint8_t { cpu };
+
+/// What is known of a tensor without its data.
+struct Spec {
+  DType dtype = DType::f32;
+  Device device = Device::cpu;
+  Shape shape;
+  bool operator==(const Spec&) const = default;
+};
+
+/// `f32[8,32,28,28]`
+TAPER_API std::string to_string(const Spec& spec);
+
+}  // namespace taper

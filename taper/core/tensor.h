@@ -1,0 +1,219 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <iosfwd>
+#include <new>
+#include <string>
+#include <vector>
+
+#include <taper/core/allocator.h>
+#include <taper/core/interpreter.h>
+#include <taper/core/pointer.h>
+#include <taper/core/shape.h>
+
+namespace taper {
+
+/// What the tape knows of a tensor; the tape derives its nodes from it.
+struct TapeRecord {
+  std::atomic<uint32_t> refs{1};
+};
+
+struct IndexItem;
+class Selection;
+class State;
+
+/// A counted buffer. Its header and its data are one block, except for foreign memory.
+struct Storage {
+  std::atomic<uint32_t> refs{1};
+  bool foreign = false;  // never written, never donated
+  size_t bytes = 0;      // of the whole block, header included
+  std::byte* data = nullptr;
+  void (*free_foreign)(void* context) = nullptr;
+  void* context = nullptr;
+};
+inline constexpr size_t storage_header_bytes = 64;
+static_assert(sizeof(Storage) <= storage_header_bytes);
+
+/// What a Tensor points to.
+struct TensorImpl {
+  std::atomic<uint32_t> refs{1};
+  int32_t value_id = -1;  // its number in the graph being captured
+  uint8_t output = 0;     // which output of `node` it is
+  bool row_major = true;
+  int64_t offset = 0;  // of the first element, in elements
+  Spec spec;
+  Strides strides;
+  Ptr<Storage> storage;  // null while capturing
+  Ptr<TapeRecord> node;  // what the tape knows of it; null if it needs no gradient
+};
+
+/// An n-dimensional array with value semantics: copies share the buffer, and no write through one
+/// tensor is ever seen through another. Views (slices, transposes, broadcasts) share it too.
+class TAPER_API Tensor {
+ public:
+  /// The undefined tensor: an optional operand that is absent.
+  Tensor() = default;
+  explicit Tensor(Ptr<TensorImpl> impl) : impl_(std::move(impl)) {}
+
+  bool defined() const { return static_cast<bool>(impl_); }
+  explicit operator bool() const { return defined(); }
+
+  const Spec& spec() const { return impl_->spec; }
+  const Shape& shape() const { return impl_->spec.shape; }
+  const Strides& strides() const { return impl_->strides; }
+  DType dtype() const { return impl_->spec.dtype; }
+  Device device() const { return impl_->spec.device; }
+  int rank() const { return shape().rank(); }
+  int64_t numel() const { return shape().numel(); }
+  /// The size of `axis`, counted from the end if negative. Throws index.
+  int64_t size(int64_t axis) const;
+  /// True if the elements lie in memory in row-major order without gaps.
+  bool is_contiguous() const { return impl_->row_major; }
+
+  /// The first element of a row-major tensor of exactly this type, to read. Throws dtype, value.
+  template <class T>
+  const T* data() const {
+    return static_cast<const T*>(checked_data(dtype_of<T>));
+  }
+  /// The same to write: only for a fresh tensor that nothing else shares. Throws value.
+  template <class T>
+  T* mutable_data() {
+    check_writable();
+    return static_cast<T*>(const_cast<void*>(checked_data(dtype_of<T>)));
+  }
+  /// The only element, converted to T. Throws value if there is not exactly one.
+  template <class T = double>
+  T item() const {
+    return is_float(dtype()) ? static_cast<T>(item_as_double()) : static_cast<T>(item_as_int64());
+  }
+  /// All elements in row-major order, converted to T.
+  template <class T>
+  std::vector<T> to_vector() const;
+
+  /// True if gradients flow to or through it.
+  bool requires_grad() const { return static_cast<bool>(impl_->node); }
+  /// Makes it a leaf of the tape (or no part of it). Throws unsupported for a computed tensor,
+  /// dtype if it is not floating.
+  Tensor& set_requires_grad(bool needed = true);
+  /// The accumulated gradient of a leaf; undefined if there is none.
+  Tensor grad() const;
+  /// Clears the accumulated gradient of a leaf.
+  void zero_grad();
+  /// Adds the gradient of this one-element tensor to `grad()` of every leaf that it depends on.
+  void backward(bool keep_graph = false) const;
+  /// The same values, cut off from the tape.
+  Tensor detach() const;
+
+  /// NumPy-style indexing: `x[1]`, `x[{1, Slice(0, 3), ellipsis, newaxis}]`. Reading gives a view
+  /// where one is possible; assigning (`x[i] = v`) rebinds this handle to the changed values.
+  Selection operator[](IndexItem item);
+  Selection operator[](std::initializer_list<IndexItem> items);
+  Tensor operator[](IndexItem item) const;
+  Tensor operator[](std::initializer_list<IndexItem> items) const;
+
+  TensorImpl* impl() const { return impl_.get(); }
+  const Ptr<TensorImpl>& pointer() const { return impl_; }
+  /// The first element, whatever the strides. Throws unsupported while capturing.
+  std::byte* raw() const {
+    if (!impl_->storage) [[unlikely]]
+      fail_without_data();
+    return impl_->storage->data + impl_->offset * static_cast<int64_t>(item_size(dtype()));
+  }
+
+ private:
+  const void* checked_data(DType wanted) const;
+  void check_writable() const;
+  double item_as_double() const;
+  int64_t item_as_int64() const;
+  [[noreturn]] void fail_without_data() const;
+
+  Ptr<TensorImpl> impl_;
+};
+
+/// The outputs of one op.
+struct Results {
+  Tensor tensor[max_outputs];
+  Tensor& operator[](int i) { return tensor[i]; }
+  const Tensor& operator[](int i) const { return tensor[i]; }
+};
+
+inline TensorImpl* new_impl() { return new (allocate(sizeof(TensorImpl))) TensorImpl; }
+
+/// Uninitialised memory for `spec`, row-major. Throws value if it cannot be had.
+TAPER_API Tensor empty(const Spec& spec);
+TAPER_API Tensor empty(const Shape& shape, DType dtype = DType::f32);
+/// The same with dense strides of another memory order.
+Tensor empty_strided(const Spec& spec, const Strides& strides);
+/// Another layout over the same buffer; `offset` in elements from the buffer's start.
+Tensor view_of(const Tensor& base, const Spec& spec, const Strides& strides, int64_t offset);
+/// A second handle object with the same data, not on the tape.
+Tensor shallow_copy(const Tensor& tensor);
+
+/// A tensor of this shape that holds `values` in row-major order. Throws value if the numbers of
+/// elements differ.
+template <class T>
+Tensor from_values(const Shape& shape, std::span<const T> values);
+template <class T>
+Tensor from_values(const Shape& shape, const std::vector<T>& values) {
+  return from_values<T>(shape, std::span<const T>(values));
+}
+
+/// `tensor({1.f, 2.f})`: a 1-d tensor of the given numbers.
+template <class T>
+Tensor tensor(std::initializer_list<T> values) {
+  return from_values<T>({static_cast<int64_t>(values.size())},
+                        std::span<const T>(values.begin(), values.size()));
+}
+
+/// Reads memory that somebody else owns, row-major, without copying; it is never written.
+/// `free(context)` runs when the last tensor over it goes away.
+TAPER_API Tensor from_foreign(const void* data, const Spec& spec, void (*free)(void*),
+                              void* context);
+
+/// The number of elements and the fail text shared by `from_values`.
+TAPER_API void check_count(const Shape& shape, size_t given);
+
+template <class T>
+Tensor from_values(const Shape& shape, std::span<const T> values) {
+  check_count(shape, values.size());
+  Tensor result = empty(shape, dtype_of<T>);
+  T* out = result.mutable_data<T>();
+  for (size_t i = 0; i < values.size(); ++i) out[i] = values[i];
+  return result;
+}
+
+/// Calls `visit(element offset)` for every element in row-major order.
+template <class Visit>
+void for_each_offset(const Shape& shape, const Strides& strides, Visit&& visit) {
+  int64_t index[Shape::max_rank] = {};
+  const int64_t count = shape.numel();
+  int64_t offset = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    visit(offset);
+    for (int axis = shape.rank() - 1; axis >= 0; --axis) {
+      offset += strides[axis];
+      if (++index[axis] < shape[axis]) break;
+      offset -= strides[axis] * shape[axis];
+      index[axis] = 0;
+    }
+  }
+}
+
+template <class T>
+std::vector<T> Tensor::to_vector() const {
+  std::vector<T> values;
+  values.reserve(static_cast<size_t>(numel()));
+  visit_dtype(dtype(), [&]<class S>() {
+    const auto* base = reinterpret_cast<const S*>(raw());
+    for_each_offset(shape(), strides(),
+                    [&](int64_t offset) { values.push_back(static_cast<T>(base[offset])); });
+  });
+  return values;
+}
+
+/// NumPy-like text: nested brackets, long axes shortened, with dtype and shape.
+TAPER_API std::string to_string(const Tensor& tensor);
+TAPER_API std::ostream& operator<<(std::ostream& out, const Tensor& tensor);
+
+}  // namespace taper

@@ -1,0 +1,314 @@
+#include <taper/core/allocator.h>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "tests/core/error_testing.h"
+
+// Without this the sanitizers end the program where malloc would return null.
+extern "C" const char* __asan_default_options();
+extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
+extern "C" const char* __tsan_default_options();
+extern "C" const char* __tsan_default_options() { return "allocator_may_return_null=1"; }
+
+namespace taper {
+namespace {
+
+using testing::thrown_text;
+
+constexpr size_t large = size_t{1} << 20;
+
+// With the address sanitizer every block comes from and goes to malloc.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool keeps_blocks = false;
+#else
+constexpr bool keeps_blocks = true;
+#endif
+
+size_t in_use() { return memory_stats().in_use; }
+
+void fill(void* block, size_t bytes, uint8_t value) { std::memset(block, value, bytes); }
+
+bool holds(const void* block, size_t bytes, uint8_t value) {
+  const auto* data = static_cast<const uint8_t*>(block);
+  for (size_t i = 0; i < bytes; ++i) {
+    if (data[i] != value) return false;
+  }
+  return true;
+}
+
+TEST(Allocator, BlocksAreAlignedAndApart) {
+  struct Block {
+    void* data;
+    size_t bytes;
+  };
+  std::vector<Block> blocks;
+  for (size_t bytes : {0u, 1u, 63u, 64u, 65u, 2048u, 2049u, 4095u, 100'000u, 3'000'001u}) {
+    for (int repeat = 0; repeat < 3; ++repeat) {
+      void* data = allocate(bytes);
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(data) % 64, 0u) << bytes;
+      fill(data, bytes, static_cast<uint8_t>(blocks.size()));
+      blocks.push_back({data, bytes});
+    }
+  }
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    EXPECT_TRUE(holds(blocks[i].data, blocks[i].bytes, static_cast<uint8_t>(i)));
+    give_back(blocks[i].data, blocks[i].bytes);
+  }
+}
+
+TEST(Allocator, CountsWhatIsInUse) {
+  const size_t before = in_use();
+  void* empty = allocate(0);
+  void* small = allocate(100);
+  void* big = allocate(large);
+  EXPECT_EQ(in_use(), before + 64 + 128 + large);
+  give_back(small, 100);
+  EXPECT_EQ(in_use(), before + 64 + large);
+  give_back(big, large);
+  give_back(empty, 0);
+  EXPECT_EQ(in_use(), before);
+}
+
+TEST(Allocator, SizesAreRoundedUpByAQuarterAtMost) {
+  for (size_t bytes = 2049; bytes < 40'000'000; bytes = bytes * 9 / 8 + 1) {
+    const size_t before = in_use();
+    void* block = allocate(bytes);
+    const size_t counted = in_use() - before;
+    EXPECT_GE(counted, bytes);
+    EXPECT_LE(counted, bytes + bytes / 4);
+    give_back(block, bytes);
+    EXPECT_EQ(in_use(), before);
+  }
+}
+
+TEST(Allocator, RemembersThePeak) {
+  reset_peak_memory();
+  const size_t before = in_use();
+  void* one = allocate(large);
+  void* two = allocate(2 * large);
+  give_back(one, large);
+  give_back(two, 2 * large);
+  EXPECT_EQ(memory_stats().peak, before + 3 * large);
+  void* again = allocate(large);
+  EXPECT_EQ(memory_stats().peak, before + 3 * large);
+  reset_peak_memory();
+  EXPECT_EQ(memory_stats().peak, before + large);
+  give_back(again, large);
+}
+
+TEST(Allocator, SmallBlocksEnterThePeak) {
+  reset_peak_memory();
+  const size_t before = in_use();
+  std::vector<void*> blocks;
+  for (int i = 0; i < 10'000; ++i) blocks.push_back(allocate(256));
+  EXPECT_EQ(memory_stats().peak, before + 2'560'000);  // asking looks, too
+  for (void* block : blocks) give_back(block, 256);
+  EXPECT_EQ(memory_stats().peak, before + 2'560'000);
+  EXPECT_EQ(in_use(), before);
+}
+
+TEST(Allocator, PeakOfSmallBlocksIsSeenWithoutAsking) {
+  reset_peak_memory();
+  const size_t before = in_use();
+  std::vector<void*> blocks;
+  for (int i = 0; i < 10'000; ++i) blocks.push_back(allocate(256));
+  for (void* block : blocks) give_back(block, 256);
+  // Exact but for what a thread's list holds.
+  EXPECT_GE(memory_stats().peak, before + 2'560'000 - size_t{64} * 1024);
+}
+
+TEST(Allocator, GivesTheSameMemoryAgain) {
+  if (!keeps_blocks) GTEST_SKIP() << "the address sanitizer sees every block";
+  for (size_t bytes : {size_t{64}, size_t{2000}, large, 33 * large}) {
+    void* block = allocate(bytes);
+    give_back(block, bytes);
+    void* again = allocate(bytes);
+    EXPECT_EQ(again, block) << bytes;
+    give_back(again, bytes);
+  }
+  void* block = allocate(large - 1);  // rounded to the same size
+  give_back(block, large - 1);
+  EXPECT_EQ(allocate(large), block);
+  give_back(block, large);
+}
+
+TEST(Allocator, CountsWhatItKeepsAndGivesItToTheSystem) {
+  if (!keeps_blocks) GTEST_SKIP() << "the address sanitizer sees every block";
+  empty_memory_cache();
+  const size_t before = memory_stats().cached;
+  void* block = allocate(7 * large);
+  EXPECT_EQ(memory_stats().cached, before);
+  give_back(block, 7 * large);
+  EXPECT_EQ(memory_stats().cached, before + 7 * large);
+  block = allocate(7 * large);
+  EXPECT_EQ(memory_stats().cached, before);
+  give_back(block, 7 * large);
+  empty_memory_cache();
+  EXPECT_EQ(memory_stats().cached, before);
+  empty_memory_cache();
+  EXPECT_EQ(memory_stats().cached, before);
+}
+
+TEST(Allocator, CachedNeverWraps) {
+  for (int i = 0; i < 1000; ++i) {
+    std::vector<void*> blocks;
+    for (int k = 0; k < 300; ++k) blocks.push_back(allocate(0));
+    for (void* block : blocks) give_back(block, 0);
+  }
+  EXPECT_LT(memory_stats().cached, size_t{1} << 40);
+}
+
+TEST(Allocator, HugeSizesAreAnErrorAndLeaveTheStatistics) {
+  const MemoryStats before = memory_stats();
+  for (size_t bytes : {size_t{1} << 52, size_t{1} << 62, size_t{INT64_MAX}, SIZE_MAX - 200,
+                       SIZE_MAX - 62, SIZE_MAX}) {
+    EXPECT_EQ(thrown_text(ErrorKind::value, [&] { allocate(bytes); }),
+              "cannot allocate " + std::to_string(bytes) + " bytes of memory");
+  }
+  const MemoryStats after = memory_stats();
+  EXPECT_EQ(after.in_use, before.in_use);
+  EXPECT_EQ(after.peak, before.peak);
+  EXPECT_EQ(after.cached, before.cached);
+}
+
+// ---------------------------------------------------------------------------------- threads
+
+constexpr size_t sizes[] = {64, 500, 2048, 5000, large};
+
+TEST(AllocatorThreads, MemoryIsGivenBackByAnotherThread) {
+  const size_t before = in_use();
+  std::vector<std::pair<void*, size_t>> blocks;
+  for (size_t bytes : sizes) {
+    for (int i = 0; i < 1000; ++i) {
+      if (bytes == large && i == 3) break;
+      blocks.emplace_back(allocate(bytes), bytes);
+    }
+  }
+  EXPECT_GT(in_use(), before);
+  std::thread([&] {
+    for (const auto& [block, bytes] : blocks) give_back(block, bytes);
+    EXPECT_EQ(in_use(), before);
+  }).join();
+  EXPECT_EQ(in_use(), before);
+}
+
+TEST(AllocatorThreads, MemoryOutlivesTheThreadThatAskedForIt) {
+  const size_t before = in_use();
+  std::vector<std::pair<void*, size_t>> blocks;
+  std::thread([&] {
+    for (size_t bytes : sizes) {
+      blocks.emplace_back(allocate(bytes), bytes);
+      fill(blocks.back().first, bytes, 42);
+    }
+  }).join();
+  EXPECT_EQ(in_use(), before + 64 + 512 + 2048 + 5120 + large);
+  for (const auto& [block, bytes] : blocks) {
+    EXPECT_TRUE(holds(block, bytes, 42));
+    give_back(block, bytes);
+  }
+  EXPECT_EQ(in_use(), before);
+}
+
+/// Gives a block back and asks for others while its thread ends, after the thread's list is gone.
+struct AtThreadEnd {
+  void* block = nullptr;
+  size_t bytes = 0;
+  ~AtThreadEnd() {
+    if (block != nullptr) give_back(block, bytes);
+    for (size_t size : sizes) give_back(allocate(size), size);
+  }
+};
+
+TEST(AllocatorThreads, AThreadMayUseItWhileItEnds) {
+  const size_t before = in_use();
+  for (size_t bytes : sizes) {
+    std::thread([&] {
+      // Constructed before the thread's list exists, so destroyed after it.
+      thread_local AtThreadEnd end;
+      end.bytes = bytes;
+      end.block = allocate(bytes);
+    }).join();
+  }
+  EXPECT_EQ(in_use(), before);
+}
+
+TEST(AllocatorThreads, BlocksOfAnEndedThreadAreUsedAgain) {
+  if (!keeps_blocks) GTEST_SKIP() << "the address sanitizer sees every block";
+  const size_t count = 5000;
+  const auto take_all = [&] {
+    std::set<void*> blocks;
+    std::thread([&] {
+      for (size_t i = 0; i < count; ++i) blocks.insert(allocate(1984));
+      for (void* block : blocks) give_back(block, 1984);
+    }).join();
+    return blocks;
+  };
+  const std::set<void*> first = take_all();
+  size_t again = 0;
+  for (void* block : take_all()) again += first.count(block);
+  EXPECT_GT(again, count * 9 / 10);
+}
+
+TEST(AllocatorThreads, FourAtOnceKeepTheirMemoryApart) {
+  const size_t before = in_use();
+  std::vector<std::pair<void*, size_t>> left[4];
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      std::mt19937 random(t);
+      std::vector<std::pair<void*, size_t>> mine;
+      for (int round = 0; round < 20'000; ++round) {
+        if (mine.empty() || (random() % 2 == 0 && mine.size() < 400)) {
+          const size_t bytes = random() % (random() % 16 == 0 ? 20'000 : 1500);
+          mine.emplace_back(allocate(bytes), bytes);
+          fill(mine.back().first, bytes, static_cast<uint8_t>(t));
+        } else {
+          const size_t which = random() % mine.size();
+          const auto [block, bytes] = mine[which];
+          ASSERT_TRUE(holds(block, bytes, static_cast<uint8_t>(t)));
+          give_back(block, bytes);
+          mine[which] = mine.back();
+          mine.pop_back();
+        }
+      }
+      left[t] = std::move(mine);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (unsigned t = 0; t < 4; ++t) {
+    for (const auto& [block, bytes] : left[t]) {
+      ASSERT_TRUE(holds(block, bytes, static_cast<uint8_t>(t)));
+      give_back(block, bytes);
+    }
+  }
+  EXPECT_EQ(in_use(), before);
+}
+
+TEST(AllocatorThreads, StatisticsAreReadWhileOthersAllocate) {
+  std::atomic<bool> stop{false};
+  std::thread busy([&] {
+    while (!stop) {
+      for (size_t bytes : sizes) give_back(allocate(bytes), bytes);
+    }
+  });
+  for (int i = 0; i < 1000; ++i) {
+    const MemoryStats stats = memory_stats();
+    ASSERT_LE(stats.in_use, stats.peak);
+    if (i % 100 == 0) empty_memory_cache();
+  }
+  stop = true;
+  busy.join();
+}
+
+}  // namespace
+}  // namespace taper

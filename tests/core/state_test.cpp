@@ -1,0 +1,219 @@
+#include <taper/core/state.h>
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include <taper/autograd/autograd.h>
+#include <taper/ops/ops.h>
+
+#include "tests/core/error_testing.h"
+
+namespace taper {
+namespace {
+
+using testing::thrown_text;
+using Floats = std::vector<float>;
+
+Floats values_of(const State& cell) { return cell.value().to_vector<float>(); }
+
+TEST(State, WithoutACellIsFalse) {
+  EXPECT_FALSE(State());
+  EXPECT_TRUE(State("empty", {}));
+  EXPECT_FALSE(State("empty", {}).value().defined());
+}
+
+TEST(State, CopiesShareTheCell) {
+  const State cell("weight", tensor({1.f, 2.f}));
+  const State copy = cell;
+  EXPECT_EQ(copy, cell);
+  copy.set(tensor({3.f}));
+  EXPECT_EQ(values_of(cell), Floats{3});
+  State renamed = cell;
+  renamed.rename("w");
+  EXPECT_EQ(cell.name(), "w");
+  EXPECT_NE(State("w", tensor({3.f})), cell);
+}
+
+TEST(State, ValuesTakenEarlierDoNotChange) {
+  const State cell("count", tensor({1.f}));
+  const Tensor before = cell.value();
+  cell.set(cell.value() + 1);
+  Tensor mine = cell.value();
+  mine += 10;
+  EXPECT_EQ(before.item(), 1);
+  EXPECT_EQ(cell.value().item(), 2);
+  EXPECT_EQ(mine.item(), 12);
+}
+
+TEST(State, TakeEmptiesTheCellSoThatItsBufferIsReused) {
+  const State cell("moment", full({1000}, 2));
+  const std::byte* buffer = cell.value().raw();
+  Tensor value = cell.take();
+  EXPECT_FALSE(cell.value().defined());
+  value *= 3;
+  EXPECT_EQ(value.raw(), buffer);
+  cell.set(value);
+  EXPECT_EQ(cell.value().raw(), buffer);
+  EXPECT_EQ(cell.value().to_vector<float>(), Floats(1000, 6));
+}
+
+TEST(State, TakeOfASharedValueDoesNotTouchTheOthers) {
+  const State cell("moment", full({10}, 2));
+  const Tensor held = cell.value();
+  Tensor value = cell.take();
+  value += 1;
+  cell.set(value);
+  EXPECT_EQ(held.to_vector<float>(), Floats(10, 2));
+  EXPECT_EQ(values_of(cell), Floats(10, 3));
+}
+
+TEST(State, AParameterCollectsItsGradient) {
+  const State weight("weight", tensor({2.f, 3.f}), true);
+  EXPECT_TRUE(weight.requires_grad());
+  EXPECT_TRUE(weight.value().requires_grad());
+  EXPECT_FALSE(weight.grad().defined());
+  sum(weight.value() * weight.value()).backward();
+  EXPECT_EQ(weight.grad().to_vector<float>(), (Floats{4, 6}));
+  sum(weight.value()).backward();
+  EXPECT_EQ(weight.grad().to_vector<float>(), (Floats{5, 7}));
+  weight.zero_grad();
+  EXPECT_FALSE(weight.grad().defined());
+  weight.set_grad(tensor({1.f, 1.f}));
+  EXPECT_EQ(weight.grad().to_vector<float>(), (Floats{1, 1}));
+}
+
+TEST(State, AParameterStaysALeafWhenItIsSet) {
+  const State weight("weight", tensor({2.f}), true);
+  weight.set(weight.value() * 5);  // the product is on the tape, the cell's value is a leaf
+  EXPECT_EQ(values_of(weight), Floats{10});
+  sum(weight.value() * 3).backward();
+  EXPECT_EQ(weight.grad().item(), 3);
+}
+
+TEST(State, ATakenParameterIsPlainDataAndComesBackAsALeaf) {
+  const State weight("weight", tensor({2.f}), true);
+  const Tensor seen = weight.value();
+  Tensor value = weight.take();
+  EXPECT_FALSE(value.requires_grad());
+  EXPECT_TRUE(seen.requires_grad());
+  EXPECT_TRUE(weight.requires_grad());
+  value += 1;
+  weight.set(value);
+  EXPECT_EQ(seen.item(), 2);
+  EXPECT_TRUE(weight.value().requires_grad());
+  sum(weight.value()).backward();
+  EXPECT_EQ(weight.grad().item(), 1);
+}
+
+TEST(State, ABufferForgetsTheTape) {
+  const State weight("weight", tensor({2.f}), true);
+  const State buffer("mean", tensor({0.f}));
+  buffer.set(weight.value() * 4);
+  EXPECT_FALSE(buffer.value().requires_grad());
+  EXPECT_EQ(values_of(buffer), Floats{8});
+}
+
+TEST(State, RequiresGradIsSwitched) {
+  const State cell("weight", tensor({1.f}), true);
+  cell.set_requires_grad(false);
+  EXPECT_FALSE(cell.requires_grad());
+  EXPECT_FALSE(cell.value().requires_grad());
+  cell.set_requires_grad(true);
+  EXPECT_TRUE(cell.value().requires_grad());
+  const State counter("steps", tensor({1}));
+  EXPECT_NE(thrown_text(ErrorKind::dtype, [&] { counter.set_requires_grad(true); }).find("steps"),
+            std::string::npos);
+}
+
+// ---------------------------------------------------------------------------------- clones
+
+TEST(CloneScope, CopiesAreCellsOfTheirOwn) {
+  const State cell("weight", tensor({1.f}), true);
+  cell.set_grad(tensor({9.f}));
+  State copy;
+  {
+    const CloneScope scope;
+    copy = State(cell);
+  }
+  EXPECT_NE(copy, cell);
+  EXPECT_EQ(copy.name(), "weight");
+  EXPECT_TRUE(copy.requires_grad());
+  EXPECT_FALSE(copy.grad().defined());
+  EXPECT_EQ(copy.value().raw(), cell.value().raw());  // values never change
+  copy.set(tensor({2.f}));
+  EXPECT_EQ(values_of(cell), Floats{1});
+  sum(copy.value()).backward();
+  EXPECT_EQ(cell.grad().item(), 9);
+}
+
+TEST(CloneScope, SharedCellsStayShared) {
+  const State tied("weight", tensor({1.f}));
+  const std::vector<State> both = {tied, tied, State("other", tensor({1.f}))};
+  std::vector<State> copies;
+  {
+    const CloneScope scope;
+    copies = both;
+    EXPECT_EQ(State(copies[2]) == copies[2], false);  // a copy of the copy is another cell
+  }
+  EXPECT_EQ(copies[0], copies[1]);
+  EXPECT_NE(copies[0], copies[2]);
+  EXPECT_NE(copies[0], tied);
+}
+
+TEST(CloneScope, NoCellAndEmptyCellsAreCopied) {
+  const State empty("slot", {});
+  const CloneScope scope;
+  EXPECT_FALSE(State(State()));
+  const State none;
+  EXPECT_FALSE(State(none));
+  const State copy(empty);
+  EXPECT_NE(copy, empty);
+  EXPECT_FALSE(copy.value().defined());
+}
+
+TEST(CloneScope, InnerScopesBelongToTheOutermost) {
+  const State cell("weight", tensor({1.f}));
+  EXPECT_FALSE(CloneScope::active());
+  State first, second, third;
+  {
+    const CloneScope outer;
+    {
+      const CloneScope inner;
+      first = State(cell);
+    }
+    EXPECT_TRUE(CloneScope::active());
+    second = State(cell);
+  }
+  EXPECT_FALSE(CloneScope::active());
+  EXPECT_EQ(State(cell), cell);
+  {
+    const CloneScope again;
+    third = State(cell);
+  }
+  EXPECT_EQ(first, second);
+  EXPECT_NE(first, third);
+}
+
+TEST(CloneScope, IsOfItsThread) {
+  const CloneScope scope;
+  std::thread([] {
+    EXPECT_FALSE(CloneScope::active());
+    const State cell("weight", tensor({1.f}));
+    EXPECT_EQ(State(cell), cell);
+  }).join();
+}
+
+TEST(CloneScope, RemembersOtherObjects) {
+  const int original = 0;
+  const CloneScope scope;
+  EXPECT_EQ(CloneScope::find(&original), nullptr);
+  const auto copy = std::make_shared<int>(5);
+  CloneScope::remember(&original, copy);
+  EXPECT_EQ(CloneScope::find(&original), copy);
+}
+
+}  // namespace
+}  // namespace taper
