@@ -1,0 +1,375 @@
+#include <taper/backend/cpu/reduce.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+
+#include <taper/backend/cpu/copy.h>
+#include <taper/backend/cpu/isa.h>
+#include <taper/backend/cpu/kernels.h>
+#include <taper/core/threads.h>
+
+namespace taper {
+
+namespace v3 {
+extern const ReduceKernels reduce_kernels;
+}
+namespace v4 {
+extern const ReduceKernels reduce_kernels;
+}
+
+namespace {
+
+constexpr int64_t most_accumulators = 1024;  // of one unit of work, on the stack
+constexpr int64_t wanted_units = 64;         // enough for the threads; fixed, so are the results
+constexpr int64_t least_block = 16384;       // elements, more than the accumulators
+constexpr int64_t grain_elements = 65536;    // about 25 µs at 0.4 ns each
+
+const ReduceKernels& kernels() {
+  return isa() == Isa::v4 ? v4::reduce_kernels : v3::reduce_kernels;
+}
+
+struct Axis {
+  int64_t size = 1;
+  int64_t step = 0;      // elements of x
+  int64_t out_step = 0;  // elements of the output
+};
+
+/// Axes of the same kind, outermost first by their steps in x.
+class AxisList {
+ public:
+  void add(const Axis& axis) {
+    if (axis.size != 1) axes_[count_++] = axis;
+  }
+
+  /// Sorts by falling steps (a broadcast axis is outermost) and merges neighbours where x and the
+  /// output allow it.
+  void arrange() {
+    if (count_ < 2) return;
+    std::sort(axes_, axes_ + count_, [](const Axis& a, const Axis& b) { return key(a) > key(b); });
+    int kept = 0;
+    for (int i = 1; i < count_; ++i) {
+      Axis& outer = axes_[kept];
+      const Axis& inner = axes_[i];
+      if (outer.step == inner.step * inner.size && outer.out_step == inner.out_step * inner.size) {
+        outer = {outer.size * inner.size, inner.step, inner.out_step};
+      } else {
+        axes_[++kept] = inner;
+      }
+    }
+    count_ = kept + 1;
+  }
+
+  Axis take_innermost() { return count_ == 0 ? Axis{} : axes_[--count_]; }
+
+  int64_t numel() const {
+    int64_t product = 1;
+    for (int i = 0; i < count_; ++i) product *= axes_[i].size;
+    return product;
+  }
+
+  /// Adds the offsets of the element at the flat `index`.
+  void locate(int64_t index, int64_t& x_offset, int64_t& out_offset) const {
+    for (int i = count_ - 1; i >= 0; --i) {
+      const int64_t position = index % axes_[i].size;
+      index /= axes_[i].size;
+      x_offset += position * axes_[i].step;
+      out_offset += position * axes_[i].out_step;
+    }
+  }
+
+ private:
+  static uint64_t key(const Axis& axis) {
+    const auto step = static_cast<uint64_t>(axis.step < 0 ? -axis.step : axis.step);
+    return step - 1;  // 0 becomes the largest
+  }
+
+  int count_ = 0;
+  Axis axes_[Shape::max_rank];
+};
+
+/// A reduction as [outer kept][outer reduced] matrices of [kept, reduced] elements. The work is cut
+/// into units, each a chunk of the kept axis, and the reduced elements of a unit into blocks.
+struct Plan {
+  Plan(const View& x, uint32_t reduced_axes) {
+    int64_t out_step = 1;
+    for (int i = x.rank() - 1; i >= 0; --i) {
+      const int64_t size = x.shape()[i];
+      if ((reduced_axes >> i & 1) != 0) {
+        outer_reduced.add({size, (*x.strides)[i], 0});
+      } else {
+        outer_kept.add({size, (*x.strides)[i], out_step});
+        out_step *= size;
+      }
+    }
+    outer_kept.arrange();
+    outer_reduced.arrange();
+    kept = outer_kept.take_innermost();
+    reduced = outer_reduced.take_innermost();
+    reduced_count = outer_reduced.numel() * reduced.size;
+    chunk = std::min(kept.size, most_accumulators);
+    chunks = kept.size == 0 ? 0 : (kept.size + chunk - 1) / chunk;
+    units = outer_kept.numel() * chunks;
+  }
+
+  /// The number of blocks follows from the sizes alone; it is at most that of reduced elements.
+  void choose_blocks() {
+    if (units == 0 || units >= wanted_units) return;
+    const int64_t useful = chunk * reduced_count / least_block;
+    blocks = std::max<int64_t>(1, std::min(wanted_units / units, useful));
+  }
+
+  AxisList outer_kept;
+  AxisList outer_reduced;
+  Axis kept;
+  Axis reduced;
+  int64_t reduced_count;
+  int64_t chunk;
+  int64_t chunks;
+  int64_t units;
+  int64_t blocks = 1;
+};
+
+/// Where a unit's elements and results are.
+struct Unit {
+  Unit(const Plan& plan, int64_t index) {
+    const int64_t begin = index % plan.chunks * plan.chunk;
+    count = std::min(plan.chunk, plan.kept.size - begin);
+    x_offset = begin * plan.kept.step;
+    out_offset = begin * plan.kept.out_step;
+    plan.outer_kept.locate(index / plan.chunks, x_offset, out_offset);
+  }
+  int64_t count;
+  int64_t x_offset = 0;
+  int64_t out_offset = 0;
+};
+
+template <class A>
+A identity(ReduceKind kind) {
+  if (kind == ReduceKind::sum || kind == ReduceKind::mean) return 0;
+  const bool max = kind == ReduceKind::max;
+  if constexpr (std::is_same_v<A, double>) {
+    return max ? -std::numeric_limits<A>::infinity() : std::numeric_limits<A>::infinity();
+  } else {
+    return max ? std::numeric_limits<A>::min() : std::numeric_limits<A>::max();
+  }
+}
+
+template <class A>
+A combine(ReduceKind kind, A a, A b) {
+  if (kind == ReduceKind::max) return b > a || b != b ? b : a;
+  if (kind == ReduceKind::min) return b < a || b != b ? b : a;
+  if constexpr (std::is_same_v<A, double>) {
+    return a + b;
+  } else {
+    return static_cast<A>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+  }
+}
+
+template <class T, class A>
+T narrowed(A value) {
+  if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
+    return T(static_cast<float>(value));
+  } else {
+    return static_cast<T>(value);
+  }
+}
+
+template <class A>
+class Reducer {
+ public:
+  Reducer(ReduceKind kind, const View& x, const View& out, const Plan& plan)
+      : kind_(kind),
+        x_(x),
+        out_(out),
+        plan_(plan),
+        item_(static_cast<int64_t>(item_size(x.dtype()))) {
+    const ReduceKernels& table = kernels();
+    const auto dtype = static_cast<size_t>(x.dtype());
+    tile_ = kind == ReduceKind::max   ? table.max[dtype]
+            : kind == ReduceKind::min ? table.min[dtype]
+                                      : table.sum[dtype];
+  }
+
+  void run() const {
+    const int64_t work = std::max<int64_t>(1, plan_.chunk * plan_.reduced_count / plan_.blocks);
+    const int64_t grain = std::max<int64_t>(1, grain_elements / work);
+    if (plan_.blocks == 1) {
+      parallel_for(plan_.units, grain, [&](int64_t begin, int64_t end) {
+        A sums[most_accumulators];
+        for (int64_t i = begin; i < end; ++i) {
+          const Unit unit(plan_, i);
+          accumulate(unit, 0, plan_.reduced_count, sums);
+          store(unit, sums);
+        }
+      });
+    } else {
+      run_blocks(grain);
+    }
+  }
+
+ private:
+  /// Each block of each unit leaves a partial result; then they are combined in order.
+  void run_blocks(int64_t grain) const {
+    const int64_t parts = plan_.units * plan_.blocks;
+    A few[most_accumulators];
+    std::unique_ptr<A[]> many;
+    if (parts * plan_.chunk > most_accumulators) {
+      many = std::make_unique_for_overwrite<A[]>(static_cast<size_t>(parts * plan_.chunk));
+    }
+    A* partial = many ? many.get() : few;
+    parallel_for(parts, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t block = i % plan_.blocks;
+        accumulate(Unit(plan_, i / plan_.blocks), plan_.reduced_count * block / plan_.blocks,
+                   plan_.reduced_count * (block + 1) / plan_.blocks, partial + i * plan_.chunk);
+      }
+    });
+    for (int64_t i = 0; i < plan_.units; ++i) {
+      const Unit unit(plan_, i);
+      A* sums = partial + i * plan_.blocks * plan_.chunk;
+      for (int64_t block = 1; block < plan_.blocks; ++block) {
+        const A* next = sums + block * plan_.chunk;
+        for (int64_t k = 0; k < unit.count; ++k) sums[k] = combine(kind_, sums[k], next[k]);
+      }
+      store(unit, sums);
+    }
+  }
+
+  /// Folds the reduced elements [begin, end) of a unit into fresh accumulators.
+  void accumulate(const Unit& unit, int64_t begin, int64_t end, A* sums) const {
+    std::fill_n(sums, unit.count, identity<A>(kind_));
+    while (begin < end) {
+      const int64_t first = begin % plan_.reduced.size;
+      const int64_t count = std::min(plan_.reduced.size - first, end - begin);
+      int64_t offset = unit.x_offset + first * plan_.reduced.step;
+      int64_t unused = 0;
+      plan_.outer_reduced.locate(begin / plan_.reduced.size, offset, unused);
+      tile_(x_.data + offset * item_, unit.count, plan_.kept.step, count, plan_.reduced.step, sums);
+      begin += count;
+    }
+  }
+
+  void store(const Unit& unit, const A* sums) const {
+    visit_dtype(out_.dtype(), [&]<class T>() {
+      T* out = out_.as<T>() + unit.out_offset;
+      const int64_t step = plan_.kept.out_step;
+      if (kind_ == ReduceKind::mean) {
+        const auto count = static_cast<double>(plan_.reduced_count);
+        for (int64_t k = 0; k < unit.count; ++k) {
+          out[k * step] = narrowed<T>(static_cast<double>(sums[k]) / count);
+        }
+      } else {
+        for (int64_t k = 0; k < unit.count; ++k) out[k * step] = narrowed<T>(sums[k]);
+      }
+    });
+  }
+
+  ReduceKind kind_;
+  const View& x_;
+  const View& out_;
+  const Plan& plan_;
+  int64_t item_;
+  ReduceTile tile_;
+};
+
+ArgReduceTile arg_tile(bool max, DType dtype) {
+  const auto index = static_cast<size_t>(dtype);
+  return max ? kernels().arg_max[index] : kernels().arg_min[index];
+}
+
+/// What stands for the running extremes, a double or an int64_t each.
+union Extreme {
+  double real;
+  int64_t integer;
+};
+
+bool beats(bool max, bool real, Extreme a, Extreme b) {
+  if (!real) return max ? a.integer > b.integer : a.integer < b.integer;
+  if (std::isnan(a.real)) return !std::isnan(b.real);
+  return max ? a.real > b.real : a.real < b.real;
+}
+
+/// The position in row-major memory: blocks in parallel, the first best of them wins.
+int64_t arg_flat(bool max, const std::byte* data, DType dtype, int64_t count) {
+  const int64_t blocks = std::clamp<int64_t>(count / least_block, 1, wanted_units);
+  const auto item = static_cast<int64_t>(item_size(dtype));
+  const ArgReduceTile tile = arg_tile(max, dtype);
+  Extreme best[wanted_units];
+  int64_t index[wanted_units];
+  const int64_t grain = std::max<int64_t>(1, grain_elements / (count / blocks));
+  parallel_for(blocks, grain, [&](int64_t first, int64_t last) {
+    for (int64_t block = first; block < last; ++block) {
+      const int64_t begin = count * block / blocks;
+      const int64_t end = count * (block + 1) / blocks;
+      tile(data + begin * item, 1, 0, end - begin, 1, 0, best + block, index + block);
+      index[block] += begin;
+    }
+  });
+  int64_t winner = 0;
+  for (int64_t block = 1; block < blocks; ++block) {
+    if (beats(max, is_float(dtype), best[block], best[winner])) winner = block;
+  }
+  return index[winner];
+}
+
+int64_t arg_all(bool max, const View& x) {
+  if (x.row_major) return arg_flat(max, x.data, x.dtype(), x.numel());
+  const size_t item = item_size(x.dtype());
+  const auto packed =
+      std::make_unique_for_overwrite<std::byte[]>(static_cast<size_t>(x.numel()) * item);
+  copy_strided(packed.get(), row_major_strides(x.shape()), x.data, *x.strides, x.shape(), item);
+  return arg_flat(max, packed.get(), x.dtype(), x.numel());
+}
+
+}  // namespace
+
+/// What a reduction of no elements gives.
+static void fill_empty(ReduceKind kind, const View& out) {
+  TAPER_CHECK(kind == ReduceKind::sum || kind == ReduceKind::mean);
+  visit_dtype(out.dtype(), [&]<class T>() {
+    const T value = kind == ReduceKind::mean ? static_cast<T>(NAN) : static_cast<T>(0);
+    std::fill_n(out.as<T>(), out.numel(), value);
+  });
+}
+
+void reduce(ReduceKind kind, const View& x, const View& out, const Shape& axes) {
+  if (out.numel() == 0) return;
+  if (x.numel() == 0) return fill_empty(kind, out);
+  uint32_t reduced_axes = 0;
+  for (int64_t axis : axes) reduced_axes |= 1u << axis;
+  Plan plan(x, reduced_axes);
+  plan.choose_blocks();
+  if (is_float(x.dtype())) {
+    Reducer<double>(kind, x, out, plan).run();
+  } else {
+    Reducer<int64_t>(kind, x, out, plan).run();
+  }
+}
+
+void arg_reduce(bool max, const View& x, const View& out, int axis) {
+  if (out.numel() == 0) return;
+  TAPER_CHECK(x.numel() > 0);
+  if (axis < 0) {
+    *out.as<int64_t>() = arg_all(max, x);
+    return;
+  }
+  const Plan plan(x, 1u << axis);
+  const auto item = static_cast<int64_t>(item_size(x.dtype()));
+  const ArgReduceTile tile = arg_tile(max, x.dtype());
+  const int64_t grain = std::max<int64_t>(1, grain_elements / (plan.chunk * plan.reduced_count));
+  parallel_for(plan.units, grain, [&](int64_t begin, int64_t end) {
+    Extreme best[most_accumulators];
+    int64_t index[most_accumulators];
+    for (int64_t i = begin; i < end; ++i) {
+      const Unit unit(plan, i);
+      tile(x.data + unit.x_offset * item, unit.count, plan.kept.step, plan.reduced.size,
+           plan.reduced.step, 0, best, index);
+      int64_t* target = out.as<int64_t>() + unit.out_offset;
+      for (int64_t k = 0; k < unit.count; ++k) target[k * plan.kept.out_step] = index[k];
+    }
+  });
+}
+
+}  // namespace taper

@@ -1,0 +1,451 @@
+// Sums, maxima, minima and positions of extremes over [kept, reduced] matrices. Every order of
+// additions is fixed by the sizes alone, so that AVX2 and AVX-512 give the same bits.
+#include <type_traits>
+
+#include "taper/backend/cpu/kernels.h"
+#include "taper/backend/cpu/simd/tile.h"
+
+namespace taper::TAPER_ISA {
+
+extern const ReduceKernels reduce_kernels;
+
+namespace {
+
+template <class T>
+using Accumulator = std::conditional_t<std::is_floating_point_v<T>, double, int64_t>;
+
+struct SumOp {
+  template <class T>
+  TAPER_FN T operator()(T sum, T x) const {
+    return sum + x;
+  }
+};
+
+/// A NaN is taken, and nothing beats it.
+struct MaxOp {
+  template <class T>
+  TAPER_FN T operator()(T best, T x) const {
+    return ((x > best) | (x != x)) ? x : best;
+  }
+  template <class E>
+  TAPER_FN Vec<E> operator()(Vec<E> best, Vec<E> x) const {
+    return where((x > best) | (x != x), x, best);
+  }
+  template <class T>
+  static TAPER_FN bool beats(T x, T best) {
+    return (x > best) | ((x != x) & (best == best));
+  }
+};
+
+struct MinOp {
+  template <class T>
+  TAPER_FN T operator()(T best, T x) const {
+    return ((x < best) | (x != x)) ? x : best;
+  }
+  template <class E>
+  TAPER_FN Vec<E> operator()(Vec<E> best, Vec<E> x) const {
+    return where((x < best) | (x != x), x, best);
+  }
+  template <class T>
+  static TAPER_FN bool beats(T x, T best) {
+    return (x < best) | ((x != x) & (best == best));
+  }
+};
+
+TAPER_FN int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
+
+// ------------------------------------------------------------------------- one contiguous row
+
+TAPER_FN Vec<double> load_double(const float* p) {
+  const hn::ScalableTag<double> wide;
+  return hn::PromoteTo(wide, hn::LoadU(hn::Rebind<float, decltype(wide)>(), p));
+}
+TAPER_FN Vec<double> load_double(const double* p) { return Vec<double>::load(p); }
+
+/// Folds N registers, then the lanes, always lane i with lane i + half of them.
+template <class Op, class E, size_t N>
+TAPER_FN E fold_registers(Vec<E> (&part)[N]) {
+  constexpr Op op;
+#pragma GCC unroll 8
+  for (size_t half = N / 2; half > 0; half /= 2) {
+#pragma GCC unroll 8
+    for (size_t i = 0; i < half; ++i) part[i] = op(part[i], part[i + half]);
+  }
+  E lane[Vec<E>::kLanes];
+  part[0].store(lane);
+#pragma GCC unroll 8
+  for (size_t half = Vec<E>::kLanes / 2; half > 0; half /= 2) {
+#pragma GCC unroll 8
+    for (size_t i = 0; i < half; ++i) lane[i] = op(lane[i], lane[i + half]);
+  }
+  return lane[0];
+}
+
+/// The sum of a row of floats in 32 lanes of doubles.
+template <class E>
+double sum_row(const E* x, int64_t n) {
+  constexpr int64_t group = 32;
+  constexpr size_t lanes = Vec<double>::kLanes;
+  constexpr size_t registers = group / lanes;
+  double sum = 0;
+  int64_t i = 0;
+  if (n >= group) {
+    Vec<double> part[registers] = {
+        load_double(x),
+        load_double(x + lanes),
+        load_double(x + 2 * lanes),
+        load_double(x + 3 * lanes),
+#if HWY_TARGET == HWY_AVX2
+        load_double(x + 4 * lanes),
+        load_double(x + 5 * lanes),
+        load_double(x + 6 * lanes),
+        load_double(x + 7 * lanes),
+#endif
+    };
+    for (i = group; i + group <= n; i += group) {
+#pragma GCC unroll 8
+      for (size_t k = 0; k < registers; ++k) part[k] += load_double(x + i + k * lanes);
+    }
+    sum = fold_registers<SumOp>(part);
+  }
+  for (; i < n; ++i) sum += static_cast<double>(x[i]);
+  return sum;
+}
+
+/// The maximum or minimum of a row of floats in 128 bytes of lanes.
+template <class Op, class E>
+E extreme_row(const E* x, int64_t n) {
+  constexpr Op op;
+  constexpr size_t lanes = Vec<E>::kLanes;
+  constexpr size_t registers = 128 / sizeof(E) / lanes;
+  constexpr int64_t group = registers * lanes;
+  E best = x[0];
+  int64_t i = 0;
+  if (n >= group) {
+    Vec<E> part[registers] = {
+        Vec<E>::load(x),
+        Vec<E>::load(x + lanes),
+#if HWY_TARGET == HWY_AVX2
+        Vec<E>::load(x + 2 * lanes),
+        Vec<E>::load(x + 3 * lanes),
+#endif
+    };
+    for (i = group; i + group <= n; i += group) {
+#pragma GCC unroll 4
+      for (size_t k = 0; k < registers; ++k) part[k] = op(part[k], Vec<E>::load(x + i + k * lanes));
+    }
+    best = fold_registers<Op>(part);
+  }
+  for (; i < n; ++i) best = op(best, x[i]);
+  return best;
+}
+
+/// `n` is at least 1. An extreme has the type of the elements; the caller widens it.
+template <class Op, class T>
+TAPER_FN auto fold_row(const T* x, int64_t n) {
+  if constexpr (std::is_floating_point_v<T>) {
+    if constexpr (std::is_same_v<Op, SumOp>) {
+      return sum_row(x, n);
+    } else {
+      return extreme_row<Op>(x, n);
+    }
+  } else if constexpr (std::is_same_v<Op, SumOp>) {
+    int64_t sum = 0;
+    for (int64_t i = 0; i < n; ++i) sum += x[i];
+    return sum;
+  } else {
+    T best = x[0];
+    for (int64_t i = 1; i < n; ++i) best = Op()(best, x[i]);
+    return best;
+  }
+}
+
+// ------------------------------------------------------------------------------------ matrices
+
+/// Shorter ones are not worth a call.
+constexpr int64_t shortest_row = 16;
+
+template <class Op, class T>
+void fold_rows(const T* x, int64_t kept, int64_t kept_step, int64_t reduced, int64_t step,
+               Accumulator<T>* sums) {
+  using A = Accumulator<T>;
+  constexpr Op op;
+  for (int64_t k = 0; k < kept; ++k) {
+    const T* row = x + k * kept_step;
+    if (step == 1 && reduced >= shortest_row) {
+      sums[k] = op(sums[k], static_cast<A>(fold_row<Op>(row, reduced)));
+      continue;
+    }
+    A sum = sums[k];
+    for (int64_t i = 0; i < reduced; ++i) sum = op(sum, static_cast<A>(row[i * step]));
+    sums[k] = sum;
+  }
+}
+
+/// One column of eight rows. Extremes are found before they are widened, which spares work.
+template <class Op, class T>
+TAPER_FN Accumulator<T> fold_eight(const T* x, int64_t step, Accumulator<T> sum) {
+  using A = Accumulator<T>;
+  constexpr Op op;
+  if constexpr (std::is_same_v<Op, SumOp>) {
+#pragma GCC unroll 8
+    for (int64_t i = 0; i < 8; ++i) sum = op(sum, static_cast<A>(x[i * step]));
+    return sum;
+  } else {
+    T best = x[0];
+#pragma GCC unroll 8
+    for (int64_t i = 1; i < 8; ++i) best = op(best, x[i * step]);
+    return op(sum, static_cast<A>(best));
+  }
+}
+
+/// Whole vectors of columns of eight rows, for what the compiler does not vectorise; how many.
+template <class Op, class E>
+TAPER_FN int64_t extreme_eight(const E* x, int64_t kept, int64_t step, double* sums) {
+  constexpr Op op;
+  constexpr int64_t lanes = static_cast<int64_t>(Vec<E>::kLanes);
+  constexpr int64_t wide = static_cast<int64_t>(Vec<double>::kLanes);
+  int64_t k = 0;
+  for (; k + lanes <= kept; k += lanes) {
+    Vec<E> best = Vec<E>::load(x + k);
+#pragma GCC unroll 8
+    for (int64_t i = 1; i < 8; ++i) best = op(best, Vec<E>::load(x + k + i * step));
+    E found[lanes];
+    best.store(found);
+#pragma GCC unroll 2
+    for (int64_t i = 0; i < lanes; i += wide) {
+      op(Vec<double>::load(sums + k + i), load_double(found + i)).store(sums + k + i);
+    }
+  }
+  return k;
+}
+
+/// Contiguous columns, eight rows at a time to spare the accumulators' loads and stores.
+template <class Op, class T>
+void fold_columns(const T* __restrict x, int64_t kept, int64_t reduced, int64_t step,
+                  Accumulator<T>* __restrict sums) {
+  using A = Accumulator<T>;
+  constexpr Op op;
+  int64_t row = 0;
+  for (; row + 8 <= reduced; row += 8) {
+    const T* __restrict first = x + row * step;
+    int64_t k = 0;
+    if constexpr (std::is_floating_point_v<T> && !std::is_same_v<Op, SumOp>) {
+      k = extreme_eight<Op>(first, kept, step, sums);
+    }
+    for (; k < kept; ++k) sums[k] = fold_eight<Op>(first + k, step, sums[k]);
+  }
+  for (; row < reduced; ++row) {
+    const T* __restrict first = x + row * step;
+    for (int64_t k = 0; k < kept; ++k) sums[k] = op(sums[k], static_cast<A>(first[k]));
+  }
+}
+
+template <class Op, class T>
+void fold_strided_columns(const T* x, int64_t kept, int64_t kept_step, int64_t reduced,
+                          int64_t step, Accumulator<T>* sums) {
+  using A = Accumulator<T>;
+  constexpr Op op;
+  for (int64_t row = 0; row < reduced; ++row) {
+    const T* first = x + row * step;
+    for (int64_t k = 0; k < kept; ++k) {
+      sums[k] = op(sums[k], static_cast<A>(first[k * kept_step]));
+    }
+  }
+}
+
+/// True if the elements of a row are nearer to each other than those of a column.
+TAPER_FN bool by_rows(int64_t kept, int64_t kept_step, int64_t reduced, int64_t step) {
+  if (kept == 1) return true;
+  if (reduced == 1) return false;
+  return step == 1 || (kept_step != 1 && magnitude(step) < magnitude(kept_step));
+}
+
+template <class Op, class T>
+void reduce_tile(const void* data, int64_t kept, int64_t kept_step, int64_t reduced, int64_t step,
+                 void* accumulators) {
+  const T* x = static_cast<const T*>(data);
+  auto* sums = static_cast<Accumulator<T>*>(accumulators);
+  if (by_rows(kept, kept_step, reduced, step)) {
+    fold_rows<Op>(x, kept, kept_step, reduced, step, sums);
+  } else if (kept_step == 1) {
+    fold_columns<Op>(x, kept, reduced, step, sums);
+  } else {
+    fold_strided_columns<Op>(x, kept, kept_step, reduced, step, sums);
+  }
+}
+
+// -------------------------------------------------------------------------- positions of extremes
+
+/// The first element equal to `value`, which is among them; any NaN equals NaN.
+template <class T>
+int64_t find(const T* x, int64_t n, T value) {
+  constexpr int64_t block = 64;
+  const bool nan = value != value;
+  int64_t i = 0;
+  for (; i + block <= n; i += block) {
+    int found = 0;
+    for (int64_t k = 0; k < block; ++k) {
+      found |= (x[i + k] == value) | ((x[i + k] != x[i + k]) & nan);
+    }
+    if (found != 0) break;
+  }
+  while (!((x[i] == value) | ((x[i] != x[i]) & nan))) ++i;
+  return i;
+}
+
+template <class Op, class T>
+void arg_rows(const T* x, int64_t kept, int64_t kept_step, int64_t reduced, int64_t step,
+              int64_t first, Accumulator<T>* best, int64_t* index) {
+  using A = Accumulator<T>;
+  constexpr int64_t segment = 2048;  // a segment with a new extreme is read again, from the cache
+  for (int64_t k = 0; k < kept; ++k) {
+    const T* row = x + k * kept_step;
+    if (first == 0) {
+      best[k] = static_cast<A>(row[0]);
+      index[k] = 0;
+    }
+    if (step == 1) {
+      for (int64_t i = 0; i < reduced; i += segment) {
+        const int64_t count = reduced - i < segment ? reduced - i : segment;
+        const T value = fold_row<Op>(row + i, count);
+        if (!Op::beats(static_cast<A>(value), best[k])) continue;
+        best[k] = static_cast<A>(value);
+        index[k] = first + i + find(row + i, count, value);
+      }
+      continue;
+    }
+    for (int64_t i = 0; i < reduced; ++i) {
+      const A value = static_cast<A>(row[i * step]);
+      if (!Op::beats(value, best[k])) continue;
+      best[k] = value;
+      index[k] = first + i;
+    }
+  }
+}
+
+template <class Op, class T>
+TAPER_FN void arg_columns(const T* __restrict x, int64_t kept, int64_t kept_step, int64_t reduced,
+                          int64_t step, int64_t first, Accumulator<T>* __restrict best,
+                          int64_t* __restrict index) {
+  using A = Accumulator<T>;
+  if (first == 0) {
+    for (int64_t k = 0; k < kept; ++k) {
+      best[k] = static_cast<A>(x[k * kept_step]);
+      index[k] = 0;
+    }
+  }
+  for (int64_t row = 0; row < reduced; ++row) {
+    const T* __restrict at = x + row * step;
+    for (int64_t k = 0; k < kept; ++k) {
+      const A value = static_cast<A>(at[k * kept_step]);
+      const bool better = Op::beats(value, best[k]);
+      best[k] = better ? value : best[k];
+      index[k] = better ? first + row : index[k];
+    }
+  }
+}
+
+template <class Op, class T>
+void arg_tile(const void* data, int64_t kept, int64_t kept_step, int64_t reduced, int64_t step,
+              int64_t first, void* accumulators, int64_t* index) {
+  const T* x = static_cast<const T*>(data);
+  auto* best = static_cast<Accumulator<T>*>(accumulators);
+  if (by_rows(kept, kept_step, reduced, step)) {
+    arg_rows<Op>(x, kept, kept_step, reduced, step, first, best, index);
+  } else if (kept_step == 1) {
+    arg_columns<Op>(x, kept, 1, reduced, step, first, best, index);
+  } else {
+    arg_columns<Op>(x, kept, kept_step, reduced, step, first, best, index);
+  }
+}
+
+// ------------------------------------------------------------------------------- 16-bit formats
+
+using Widen = void (*)(const void* in, void* out, size_t n);
+
+/// Calls `run(float row, row's first k, count of k, first i, count of i)` for pieces that are
+/// contiguous floats: parts of rows or of columns, whichever is nearer in memory.
+template <Widen widen, class Run>
+TAPER_FN void for_widened(const void* data, int64_t kept, int64_t kept_step, int64_t reduced,
+                          int64_t step, Run run) {
+  constexpr int64_t capacity = 1024;
+  uint16_t packed[capacity];
+  float wide[capacity];
+  const uint16_t* x = static_cast<const uint16_t*>(data);
+  const bool rows = by_rows(kept, kept_step, reduced, step);
+  const int64_t outer = rows ? kept : reduced;
+  const int64_t outer_step = rows ? kept_step : step;
+  const int64_t inner = rows ? reduced : kept;
+  const int64_t inner_step = rows ? step : kept_step;
+  for (int64_t line = 0; line < outer; ++line) {
+    for (int64_t begin = 0; begin < inner; begin += capacity) {
+      const int64_t count = inner - begin < capacity ? inner - begin : capacity;
+      const uint16_t* from = x + line * outer_step + begin * inner_step;
+      if (inner_step != 1) {
+        for (int64_t i = 0; i < count; ++i) packed[i] = from[i * inner_step];
+        from = packed;
+      }
+      widen(from, wide, static_cast<size_t>(count));
+      if (rows) {
+        run(wide, line, int64_t{1}, begin, count);
+      } else {
+        run(wide, begin, count, line, int64_t{1});
+      }
+    }
+  }
+}
+
+template <class Op, Widen widen>
+void reduce_short_tile(const void* x, int64_t kept, int64_t kept_step, int64_t reduced,
+                       int64_t step, void* accumulators) {
+  double* sums = static_cast<double*>(accumulators);
+  for_widened<widen>(x, kept, kept_step, reduced, step,
+                     [&](const float* piece, int64_t k, int64_t columns, int64_t, int64_t rows) {
+                       reduce_tile<Op, float>(piece, columns, 1, rows, 1, sums + k);
+                     });
+}
+
+template <class Op, Widen widen>
+void arg_short_tile(const void* x, int64_t kept, int64_t kept_step, int64_t reduced, int64_t step,
+                    int64_t first, void* accumulators, int64_t* index) {
+  double* best = static_cast<double*>(accumulators);
+  for_widened<widen>(x, kept, kept_step, reduced, step,
+                     [&](const float* piece, int64_t k, int64_t columns, int64_t i, int64_t rows) {
+                       arg_tile<Op, float>(piece, columns, 1, rows, 1, first + i, best + k,
+                                           index + k);
+                     });
+}
+
+}  // namespace
+
+// In the order of DType; bool is stored as 0 or 1.
+#define TAPER_REDUCE_TILES(Op)         \
+  {reduce_tile<Op, float>,             \
+   reduce_tile<Op, double>,            \
+   reduce_short_tile<Op, f16_to_f32>,  \
+   reduce_short_tile<Op, bf16_to_f32>, \
+   reduce_tile<Op, int8_t>,            \
+   reduce_tile<Op, int16_t>,           \
+   reduce_tile<Op, int32_t>,           \
+   reduce_tile<Op, int64_t>,           \
+   reduce_tile<Op, uint8_t>,           \
+   reduce_tile<Op, uint8_t>}
+#define TAPER_ARG_TILES(Op)         \
+  {arg_tile<Op, float>,             \
+   arg_tile<Op, double>,            \
+   arg_short_tile<Op, f16_to_f32>,  \
+   arg_short_tile<Op, bf16_to_f32>, \
+   arg_tile<Op, int8_t>,            \
+   arg_tile<Op, int16_t>,           \
+   arg_tile<Op, int32_t>,           \
+   arg_tile<Op, int64_t>,           \
+   arg_tile<Op, uint8_t>,           \
+   arg_tile<Op, uint8_t>}
+
+const ReduceKernels reduce_kernels = {
+    TAPER_REDUCE_TILES(SumOp), TAPER_REDUCE_TILES(MaxOp), TAPER_REDUCE_TILES(MinOp),
+    TAPER_ARG_TILES(MaxOp),    TAPER_ARG_TILES(MinOp),
+};
+
+}  // namespace taper::TAPER_ISA

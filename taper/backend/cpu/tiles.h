@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+
+namespace taper {
+
+/// Applies a functor to n contiguous elements of each input.
+using Tile = void (*)(const void* const* in, void* const* out, size_t n, const void* functor);
+
+/// One functor's tiles for one instruction set; null where the functor has no such form.
+struct TileSet {
+  Tile f32 = nullptr;
+  Tile f64 = nullptr;
+  Tile integer[5] = {};  // i8, i16, i32, i64, u8 (bool runs as u8)
+};
+
+inline constexpr size_t most_pointwise_inputs = 4;
+
+/// A pointwise functor's tiles with those of its derivatives, made by dual numbers.
+struct PointwiseTiles {
+  TileSet value;
+  /// grad[i](g, x...) = g * dF/dx_i
+  TileSet grad[most_pointwise_inputs];
+  /// second[i][j](u, g, x...) = u * g * d2F/dx_i dx_j
+  TileSet second[most_pointwise_inputs][most_pointwise_inputs];
+};
+
+/// Conversions between f32 and the 16-bit formats, n contiguous elements.
+struct ConversionTiles {
+  void (*f16_to_f32)(const void* in, void* out, size_t n);
+  void (*f32_to_f16)(const void* in, void* out, size_t n);
+  void (*bf16_to_f32)(const void* in, void* out, size_t n);
+  void (*f32_to_bf16)(const void* in, void* out, size_t n);
+};
+
+const ConversionTiles& conversion_tiles();
+
+}  // namespace taper
