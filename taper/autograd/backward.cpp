@@ -1,0 +1,329 @@
+#include <memory>
+#include <string>
+
+#include <taper/autograd/autograd.h>
+#include <taper/ops/ops.h>
+
+namespace taper {
+namespace {
+
+/// Numbers of nodes, by address: open addressing, since a lookup happens for every edge.
+class NodeNumbers {
+ public:
+  NodeNumbers() : slots_(64) {}
+
+  /// The node's number; `fresh` says whether it was given just now.
+  uint32_t number(Node* node, bool& fresh) {
+    if ((count_ + 1) * 2 > slots_.size()) grow();
+    Slot& slot = find(slots_, node);
+    fresh = slot.node == nullptr;
+    if (fresh) slot = {node, count_++};
+    return slot.number;
+  }
+  uint32_t operator[](Node* node) { return find(slots_, node).number; }
+
+ private:
+  struct Slot {
+    Node* node = nullptr;
+    uint32_t number = 0;
+  };
+  static Slot& find(std::vector<Slot>& slots, Node* node) {
+    size_t place = (reinterpret_cast<uintptr_t>(node) >> 6) * 0x9e3779b97f4a7c15u >> 20;
+    for (;; ++place) {
+      Slot& slot = slots[place & (slots.size() - 1)];
+      if (slot.node == node || slot.node == nullptr) return slot;
+    }
+  }
+  void grow() {
+    std::vector<Slot> larger(slots_.size() * 2);
+    for (const Slot& slot : slots_) {
+      if (slot.node != nullptr) find(larger, slot.node) = slot;
+    }
+    slots_.swap(larger);
+  }
+
+  std::vector<Slot> slots_;
+  uint32_t count_ = 0;
+};
+
+/// A node of one backward pass with the gradients that have arrived at its outputs.
+struct Visit {
+  explicit Visit(Node* visited) : node(visited) {}
+  Node* node;
+  bool wanted = false;  // it leads to something whose gradient is asked for
+  Tensor grads[max_outputs];
+};
+
+Node* edge_node(const Edge& edge) { return static_cast<Node*>(edge.node.get()); }
+
+/// One backward pass: every node once, after all that depend on it.
+class Backward {
+ public:
+  explicit Backward(const Tensor& loss) { collect(node_of(loss)); }
+
+  /// Marks what leads to a leaf.
+  void want_leaves() {
+    for (uint32_t number : finished_) {
+      Visit& visit = visits_[number];
+      visit.wanted = visit.node->op == nullptr;
+      inherit(visit);
+    }
+  }
+  /// Marks what leads to one of `targets`; a target itself is not differentiated any further for
+  /// its own sake.
+  void want(std::span<const Tensor> targets) {
+    for (const Tensor& target : targets) {
+      if (!target.defined() || !target.requires_grad()) continue;
+      bool fresh = false;
+      const uint32_t number = numbers_.number(node_of(target), fresh);
+      if (fresh) visits_.emplace_back(node_of(target));
+      visits_[number].wanted = true;
+    }
+    for (uint32_t number : finished_) inherit(visits_[number]);
+  }
+
+  void run(const Tensor& loss, const Tensor& grad_loss, bool keep_graph,
+           std::span<const Tensor> targets) {
+    accumulate(visits_[numbers_[node_of(loss)]].grads[loss.impl()->output], grad_loss);
+    for (auto number = finished_.rbegin(); number != finished_.rend(); ++number) {
+      Visit& visit = visits_[*number];
+      if (visit.node->op == nullptr || !visit.wanted || !has_gradient(visit)) continue;
+      differentiate(visit, targets);
+      if (!keep_graph) free_saved(*visit.node);
+    }
+  }
+
+  Tensor gradient(const Tensor& target) {
+    if (!target.defined() || !target.requires_grad()) return {};
+    return visits_[numbers_[node_of(target)]].grads[target.impl()->output];
+  }
+
+  template <class Do>
+  void for_leaves(Do&& what) {
+    for (Visit& visit : visits_) {
+      if (visit.node->op == nullptr && visit.grads[0].defined()) what(*visit.node, visit.grads[0]);
+    }
+  }
+
+ private:
+  /// Depth first without recursion: `finished_` lists each node after all that it depends on.
+  void collect(Node* root) {
+    struct Step {
+      uint32_t number;
+      size_t edge;
+    };
+    bool fresh = false;
+    std::vector<Step> stack{{numbers_.number(root, fresh), 0}};
+    visits_.emplace_back(root);
+    while (!stack.empty()) {
+      Step& step = stack.back();
+      Node* node = visits_[step.number].node;
+      if (step.edge == node->inputs) {
+        finished_.push_back(step.number);
+        stack.pop_back();
+        continue;
+      }
+      Node* next = edge_node(node->edges[step.edge++]);
+      if (next == nullptr) continue;
+      const uint32_t number = numbers_.number(next, fresh);
+      if (!fresh) continue;
+      visits_.emplace_back(next);
+      stack.push_back({number, 0});
+    }
+  }
+
+  void inherit(Visit& visit) {
+    for (size_t i = 0; i < visit.node->inputs && !visit.wanted; ++i) {
+      Node* next = edge_node(visit.node->edges[i]);
+      visit.wanted = next != nullptr && visits_[numbers_[next]].wanted;
+    }
+  }
+
+  static bool has_gradient(const Visit& visit) {
+    for (const Tensor& grad : visit.grads) {
+      if (grad.defined()) return true;
+    }
+    return false;
+  }
+
+  static void accumulate(Tensor& sum, const Tensor& grad) {
+    if (sum.defined()) {
+      sum += grad;
+    } else {
+      sum = grad;
+    }
+  }
+
+  [[noreturn]] static void fail_at(const Node& node, ErrorKind kind, const std::string& why) {
+    std::string operands;
+    for (size_t i = 0; i < node.inputs; ++i) {
+      operands += (i > 0 ? ", " : "") + to_string(node.input_specs[i]);
+    }
+    throw Error(kind,
+                "backward of " + std::string(node.op->name) + ": " + why + " (" + operands + ")",
+                std::string(node.op->name));
+  }
+
+  void differentiate(Visit& visit, std::span<const Tensor> targets) {
+    Node& node = *visit.node;
+    if (node.op->why_not_differentiable != nullptr) {
+      fail_at(node, ErrorKind::unsupported, node.op->why_not_differentiable);
+    }
+    if (node.freed) {
+      fail_at(
+          node, ErrorKind::value,
+          "the graph was freed by an earlier backward pass; pass keep_graph = true to that one");
+    }
+    bool few[16] = {};
+    std::unique_ptr<bool[]> many;
+    if (node.inputs > std::size(few)) many = std::make_unique<bool[]>(node.inputs);
+    bool* wanted = many ? many.get() : few;
+    bool any = false;
+    for (size_t i = 0; i < node.inputs; ++i) {
+      Node* next = edge_node(node.edges[i]);
+      wanted[i] = next != nullptr && visits_[numbers_[next]].wanted;
+      any |= wanted[i];
+    }
+    if (!any) return;  // a target in the middle that leads to no other
+    Grads grads = node.op->vjp(Saved(node, visit.grads, wanted), node.attrs);
+    if (!is_target(node, targets)) {
+      for (Tensor& grad : visit.grads) grad = Tensor();
+    }
+    for (size_t i = 0; i < grads.size(); ++i) {
+      if (!wanted[i] || !grads[i].defined()) continue;
+      TAPER_CHECK(grads[i].shape() == node.input_specs[i].shape);
+      const Edge& edge = node.edges[i];
+      accumulate(visits_[numbers_[edge_node(edge)]].grads[edge.output], grads[i]);
+    }
+  }
+
+  static bool is_target(const Node& node, std::span<const Tensor> targets) {
+    for (const Tensor& target : targets) {
+      if (target.defined() && target.impl()->node.get() == &node) return true;
+    }
+    return false;
+  }
+
+  NodeNumbers numbers_;
+  std::vector<Visit> visits_;  // by number
+  std::vector<uint32_t> finished_;
+};
+
+Tensor start_gradient(const Tensor& loss, const Tensor& given) {
+  if (!loss.defined() || !loss.requires_grad()) {
+    fail(ErrorKind::value,
+         "backward: the loss does not depend on anything that requires a gradient"
+         " (" +
+             (loss.defined() ? to_string(loss.spec()) : "undefined") + ")");
+  }
+  if (given.defined()) {
+    if (given.spec() != loss.spec()) {
+      fail(ErrorKind::shape, "backward: the gradient of the loss must be like the loss (loss " +
+                                 to_string(loss.spec()) + ", gradient " + to_string(given.spec()) +
+                                 ")");
+    }
+    return given;
+  }
+  if (loss.numel() != 1) {
+    fail(ErrorKind::shape,
+         "backward: the loss must have one element; sum it, or give the gradient "
+         "of the loss (loss " +
+             to_string(loss.spec()) + ")");
+  }
+  return ones(loss.shape(), loss.dtype());
+}
+
+}  // namespace
+
+std::vector<Tensor> gradients(const Tensor& loss, std::span<const Tensor> tensors,
+                              bool create_graph, const Tensor& grad_loss, bool keep_graph) {
+  const Tensor start = start_gradient(loss, grad_loss);
+  const TapeMode mode(create_graph);
+  Backward pass(loss);
+  pass.want(tensors);
+  pass.run(loss, start, create_graph || keep_graph, tensors);
+  std::vector<Tensor> results;
+  for (const Tensor& tensor : tensors) results.push_back(pass.gradient(tensor));
+  return results;
+}
+
+std::vector<Tensor> gradients(const Tensor& loss, const std::vector<Tensor>& tensors,
+                              bool create_graph) {
+  return gradients(loss, std::span(tensors), create_graph);
+}
+
+std::vector<Tensor> gradients(const Tensor& loss, const std::vector<State>& cells,
+                              bool create_graph) {
+  std::vector<Tensor> values;
+  for (const State& cell : cells) values.push_back(cell.value());
+  return gradients(loss, std::span<const Tensor>(values), create_graph);
+}
+
+void Tensor::backward(bool keep_graph) const {
+  const Tensor start = start_gradient(*this, {});
+  const TapeMode mode(false);
+  Backward pass(*this);
+  pass.want_leaves();
+  pass.run(*this, start, keep_graph, {});
+  pass.for_leaves([](Node& leaf, const Tensor& grad) {
+    const State cell(leaf.grad);
+    Tensor sum = cell.take();
+    if (sum.defined()) {
+      sum += grad;
+    } else {
+      sum = grad;
+    }
+    cell.set(sum);
+  });
+}
+
+namespace {
+
+/// Copies of the operands in which the ones asked for are leaves (kept on the tape of the caller,
+/// so that grad(grad(f)) works).
+std::vector<Tensor> as_leaves(const std::vector<Tensor>& inputs, const std::vector<size_t>& argnums,
+                              const char* what) {
+  std::vector<Tensor> copies = inputs;
+  for (size_t argnum : argnums) {
+    if (argnum >= inputs.size()) {
+      fail(ErrorKind::index, std::string(what) + ": operand " + std::to_string(argnum) +
+                                 " was asked for, the function was called with " +
+                                 std::to_string(inputs.size()));
+    }
+    if (!copies[argnum].requires_grad()) {
+      copies[argnum] = copies[argnum].detach().set_requires_grad();
+    }
+  }
+  return copies;
+}
+
+}  // namespace
+
+TensorFunction grad(TensorFunction f, size_t argnum) {
+  return [f = std::move(f), argnum](const std::vector<Tensor>& inputs) {
+    const bool nested = tape_on && argnum < inputs.size() && inputs[argnum].requires_grad();
+    const enable_grad on;
+    const std::vector<Tensor> leaves = as_leaves(inputs, {argnum}, "grad");
+    const Tensor loss = f(leaves);
+    return gradients(loss, std::vector<Tensor>{leaves[argnum]}, nested)[0];
+  };
+}
+
+std::function<std::pair<Tensor, std::vector<Tensor>>(const std::vector<Tensor>&)> value_and_grad(
+    TensorFunction f, std::vector<size_t> argnums) {
+  return [f = std::move(f), argnums](const std::vector<Tensor>& inputs) {
+    bool nested = false;
+    for (size_t argnum : argnums) {
+      nested |= tape_on && argnum < inputs.size() && inputs[argnum].requires_grad();
+    }
+    const enable_grad on;
+    const std::vector<Tensor> leaves = as_leaves(inputs, argnums, "value_and_grad");
+    std::vector<Tensor> wanted;
+    for (size_t argnum : argnums) wanted.push_back(leaves[argnum]);
+    Tensor loss = f(leaves);
+    std::vector<Tensor> grads = gradients(loss, wanted, nested);
+    return std::pair(nested ? loss : loss.detach(), std::move(grads));
+  };
+}
+
+}  // namespace taper

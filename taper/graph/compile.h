@@ -1,0 +1,133 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <taper/graph/plan.h>
+#include <taper/ops/tape.h>
+
+namespace taper {
+
+namespace detail {
+
+/// Tensors from what a captured function returns, and back.
+template <class R>
+struct Packed;
+
+template <>
+struct Packed<Tensor> {
+  static std::vector<Tensor> pack(Tensor value) { return {std::move(value)}; }
+  static Tensor unpack(std::vector<Tensor> values) { return std::move(values[0]); }
+};
+template <>
+struct Packed<std::vector<Tensor>> {
+  static std::vector<Tensor> pack(std::vector<Tensor> values) { return values; }
+  static std::vector<Tensor> unpack(std::vector<Tensor> values) { return values; }
+};
+template <size_t N>
+struct Packed<std::array<Tensor, N>> {
+  static std::vector<Tensor> pack(std::array<Tensor, N> values) {
+    return {values.begin(), values.end()};
+  }
+  static std::array<Tensor, N> unpack(std::vector<Tensor> values) {
+    std::array<Tensor, N> result;
+    for (size_t i = 0; i < N; ++i) result[i] = std::move(values[i]);
+    return result;
+  }
+};
+template <class... T>
+struct PackedTuple {
+  using Tuple = std::tuple<T...>;
+  static_assert((std::is_same_v<T, Tensor> && ...), "a captured function returns tensors");
+  template <class Values>
+  static std::vector<Tensor> pack(Values values) {
+    return std::apply([](auto&... each) { return std::vector<Tensor>{std::move(each)...}; },
+                      values);
+  }
+};
+template <class... T>
+struct Packed<std::tuple<T...>> : PackedTuple<T...> {
+  static std::tuple<T...> unpack(std::vector<Tensor> values) {
+    return [&]<size_t... I>(std::index_sequence<I...>) {
+      return std::tuple<T...>{std::move(values[I])...};
+    }(std::index_sequence_for<T...>());
+  }
+};
+template <class A, class B>
+struct Packed<std::pair<A, B>> : PackedTuple<A, B> {
+  static std::pair<A, B> unpack(std::vector<Tensor> values) {
+    return {std::move(values[0]), std::move(values[1])};
+  }
+};
+
+}  // namespace detail
+
+/// A function whose op calls are recorded once for each signature (specs of its operands and of the
+/// cells it reads, modes of modules, threads) and replayed node by node from then on. Operands are
+/// tensors; it returns nothing, a Tensor or a vector, array, pair or tuple of them. The results are
+/// not on the tape: take gradients inside. Called with an operand that requires a gradient, or
+/// inside another capture, it runs the function itself.
+template <class F>
+class Compiled {
+ public:
+  explicit Compiled(F function)
+      : function_(std::move(function)), cache_(std::make_shared<PlanCache>()) {}
+
+  template <class... Args>
+    requires(std::convertible_to<const Args&, const Tensor&> && ...)
+  auto operator()(const Args&... args) {
+    using R = std::invoke_result_t<F&, const Args&...>;
+    const std::vector<Tensor> inputs{args...};
+    if (interpreter != nullptr || needs_tape(inputs)) return function_(args...);
+    auto run = [&](const std::vector<Tensor>& symbols) {
+      return call<R>(symbols, std::index_sequence_for<Args...>());
+    };
+    plan_ = cache_->find_or_capture(inputs, run);
+    if constexpr (std::is_void_v<R>) {
+      plan_->run(inputs);
+    } else {
+      return detail::Packed<R>::unpack(plan_->run(inputs));
+    }
+  }
+
+  /// The graph of the latest call. Throws value before the first.
+  const Graph& graph() const {
+    if (!plan_) fail(ErrorKind::value, "graph: the compiled function was not called yet");
+    return plan_->graph();
+  }
+  /// How often the function was captured.
+  size_t captures() const { return cache_->captures(); }
+
+ private:
+  static bool needs_tape(const std::vector<Tensor>& inputs) {
+    for (const Tensor& input : inputs) {
+      if (tape_on && input.defined() && input.requires_grad()) return true;
+    }
+    return false;
+  }
+
+  template <class R, size_t... I>
+  std::vector<Tensor> call(const std::vector<Tensor>& symbols, std::index_sequence<I...>) {
+    if constexpr (std::is_void_v<R>) {
+      function_(symbols[I]...);
+      return {};
+    } else {
+      return detail::Packed<R>::pack(function_(symbols[I]...));
+    }
+  }
+
+  F function_;
+  std::shared_ptr<PlanCache> cache_;
+  std::shared_ptr<Plan> plan_;
+};
+
+/// Records `function` at its first call and replays it afterwards.
+template <class F>
+Compiled<F> compile(F function) {
+  return Compiled<F>(std::move(function));
+}
+
+}  // namespace taper

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <taper/core/state.h>
+#include <taper/ops/op.h>
+
+namespace taper {
+
+/// The number of a value in a graph; `no_value` stands for an absent operand or an empty cell.
+using ValueId = int32_t;
+inline constexpr ValueId no_value = -1;
+
+/// One recorded call.
+struct GraphNode {
+  const OpBase* op = nullptr;
+  std::shared_ptr<const void> attrs;
+  std::vector<ValueId> inputs;
+  std::vector<ValueId> outputs;
+  std::string layer;  // where it was called, for messages
+};
+
+/// A cell that the recorded code read or assigned.
+struct GraphCell {
+  State cell;
+  bool read = false;           // its value at the start is an input
+  ValueId initial = no_value;  // that value; no_value if the cell was empty
+  bool requires_grad = false;  // when it was read
+  bool assigned = false;       // it is an output
+  ValueId result = no_value;   // what it is assigned; no_value empties it
+};
+
+/// A recorded function: values numbered in order of definition, nodes in order of execution.
+struct Graph {
+  std::vector<Spec> specs;  // of each value
+  std::vector<ValueId> inputs;
+  std::vector<std::pair<ValueId, Tensor>> constants;
+  std::vector<GraphCell> cells;
+  std::vector<GraphNode> nodes;
+  std::vector<ValueId> outputs;
+};
+
+/// Checks that every value is defined once and before its use, that each op's rule gives the
+/// recorded specs and that no cell stands twice. Throws internal naming the node.
+TAPER_API void verify(const Graph& graph);
+
+/// A line for each node: `%7 f32[64,10] = linear(%2, %3, %4) in model.fc`.
+TAPER_API std::string to_string(const Graph& graph);
+
+}  // namespace taper

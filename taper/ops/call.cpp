@@ -1,0 +1,216 @@
+#include <utility>
+
+#include <taper/backend/cpu/copy.h>
+#include <taper/ops/op.h>
+#include <taper/ops/tape.h>
+
+namespace taper {
+
+void violate(ErrorKind kind, std::string rule) { throw Violation{kind, std::move(rule)}; }
+
+std::vector<const OpBase*> all_ops() { return Registry<OpBase>::all(); }
+
+namespace {
+
+/// The operand's name in a message: the last declared one serves all the rest.
+std::string operand_name(const OpBase& op, size_t index) {
+  if (op.inputs.empty()) return "input";
+  std::string name(op.inputs[std::min(index, op.inputs.size() - 1)]);
+  if (name.ends_with('?')) name.pop_back();
+  if (!name.ends_with('*')) return name;
+  name.pop_back();
+  return name + "[" + std::to_string(index - (op.inputs.size() - 1)) + "]";
+}
+
+}  // namespace
+
+void report(const OpBase& op, const Violation& violation, std::span<const Arg> args) {
+  std::string text = std::string(op.name) + ": " + violation.rule;
+  std::string operands;
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (!args[i].tensor->defined()) continue;
+    operands += (operands.empty() ? "" : ", ") + operand_name(op, i) + " " +
+                to_string(args[i].tensor->spec());
+  }
+  if (!operands.empty()) text += " (" + operands + ")";
+  const std::string layer = layer_path();
+  if (!layer.empty()) text += " in " + layer;
+  throw Error(violation.kind, text, std::string(op.name), layer);
+}
+
+namespace {
+
+void check_operands(const OpBase& op, std::span<const Arg> args) {
+  size_t needed = 0;
+  size_t most = op.inputs.size();
+  for (std::string_view name : op.inputs) {
+    if (name.ends_with('*')) most = SIZE_MAX;
+    if (!name.ends_with('?') && !name.ends_with('*')) ++needed;
+  }
+  if (args.size() < needed || args.size() > most) {
+    violate(ErrorKind::value,
+            "takes " + std::to_string(needed) + " operands, got " + std::to_string(args.size()));
+  }
+  for (size_t i = 0; i < args.size(); ++i) {
+    const bool optional = op.inputs[std::min(i, op.inputs.size() - 1)].ends_with('?');
+    if (!optional && !args[i].tensor->defined()) {
+      violate(ErrorKind::value, operand_name(op, i) + " is undefined");
+    }
+  }
+}
+
+Tensor row_major_copy(const Tensor& tensor) {
+  Tensor copy = empty(tensor.spec());
+  const size_t size = item_size(tensor.dtype());
+  copy_strided(copy.raw(), copy.strides(), tensor.raw(), tensor.strides(), tensor.shape(), size);
+  return copy;
+}
+
+View view_for_kernel(const Tensor& tensor) {
+  return {tensor.raw(), &tensor.spec(), &tensor.strides(), tensor.is_contiguous()};
+}
+
+bool any_channels_last(std::span<const Arg> args) {
+  for (const Arg& arg : args) {
+    const Tensor& tensor = *arg.tensor;
+    if (tensor.defined() && tensor.rank() == 4 && !tensor.is_contiguous() &&
+        tensor.strides() == channels_last_strides(tensor.shape())) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// The memory order of an output, by the row's rule.
+Strides output_strides(const OpBase& op, std::span<const Arg> args, const Spec& spec) {
+  switch (op.layout) {
+    case Layout::row_major:
+      break;
+    case Layout::like_inputs:
+      for (const Arg& arg : args) {
+        if (!arg.tensor->defined() || arg.tensor->shape() != spec.shape) continue;
+        const Tensor& like = *arg.tensor;
+        if (like.is_contiguous() || !is_dense(spec.shape, like.strides())) break;
+        return strides_in_order_of(spec.shape, like.strides());
+      }
+      break;
+    case Layout::images:
+      if (spec.shape.rank() != 4 || !any_channels_last(args)) break;
+      [[fallthrough]];
+    case Layout::channels_last:
+      if (spec.shape.rank() == 4) return channels_last_strides(spec.shape);
+      break;
+  }
+  return row_major_strides(spec.shape);
+}
+
+/// The donated input whose buffer the output may take; null if there is none.
+const Tensor* reusable(const OpBase& op, uint8_t output, std::span<const Arg> args,
+                       const Spec& spec, const Strides& strides) {
+  for (const Reuse& reuse : op.reuse) {
+    if (reuse.output != output || reuse.input >= args.size()) continue;
+    const Arg& arg = args[reuse.input];
+    if (!arg.donated || !arg.tensor->defined() || arg.tensor->spec() != spec) continue;
+    const TensorImpl& impl = *arg.tensor->impl();
+    if (arg.tensor->pointer().sole_owner() && impl.storage.sole_owner() && !impl.storage->foreign &&
+        !impl.node && impl.strides == strides) {
+      return arg.tensor;
+    }
+  }
+  return nullptr;
+}
+
+/// Views of the operands, with copies where the kernel wants row-major ones.
+class KernelInputs {
+ public:
+  KernelInputs(const OpBase& op, std::span<const Arg> args) {
+    if (args.size() > inline_count) many_.resize(args.size());
+    View* view = args.size() > inline_count ? many_.data() : few_;
+    views_ = {view, args.size()};
+    for (const Arg& arg : args) {
+      const Tensor& tensor = *arg.tensor;
+      if (tensor.defined()) {
+        const bool usable = op.any_strides || tensor.is_contiguous();
+        if (!usable) copies_.push_back(row_major_copy(tensor));
+        *view = view_for_kernel(usable ? tensor : copies_.back());
+      }
+      ++view;
+    }
+  }
+  std::span<const View> views() const { return views_; }
+
+ private:
+  static constexpr size_t inline_count = 8;
+  View few_[inline_count];
+  std::vector<View> many_;
+  std::vector<Tensor> copies_;
+  std::span<const View> views_;
+};
+
+Results run_kernel(const OpBase& op, const void* attrs, std::span<const Arg> args,
+                   const Specs& specs) {
+  const KernelInputs inputs(op, args);
+  Results results;
+  View outputs[max_outputs];
+  for (uint8_t i = 0; i < specs.count; ++i) {
+    const Strides strides = output_strides(op, args, specs[i]);
+    const Tensor* reused = op.reuse.empty() ? nullptr : reusable(op, i, args, specs[i], strides);
+    results[i] = reused ? shallow_copy(*reused) : empty_strided(specs[i], strides);
+    outputs[i] = view_for_kernel(results[i]);
+  }
+  op.run_cpu({inputs.views(), {outputs, specs.count}}, attrs);
+  return results;
+}
+
+bool any_requires_grad(std::span<const Arg> args) {
+  for (const Arg& arg : args) {
+    if (arg.tensor->defined() && arg.tensor->requires_grad()) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Results execute(const OpBase& op, const void* attrs, std::span<const Arg> args,
+                const Specs& specs) {
+  if (op.is_view) {
+    Results results;
+    const Tensor& input = *args[0].tensor;
+    ViewLayout layout;
+    if (op.view(input, attrs, specs[0].shape, layout)) {
+      results[0] = view_of(input, specs[0], layout.strides, layout.offset);
+      return results;
+    }
+  }
+  if (op.has_kernel) return run_kernel(op, attrs, args, specs);
+  const TapeMode off(false);
+  try {
+    return op.expand(Inputs(args), attrs);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::internal) throw;
+    // The user called this op, not those that it is written in.
+    std::string rule = error.what();
+    const std::string suffix = " in " + error.layer();
+    if (!error.layer().empty() && rule.ends_with(suffix)) rule.resize(rule.size() - suffix.size());
+    throw Violation{error.kind(), std::move(rule)};
+  }
+}
+
+Results call(const OpBase& op, const void* attrs, std::span<const Arg> args) {
+  Specs specs;
+  Results results;
+  const bool on_tape = tape_on && any_requires_grad(args);
+  try {
+    check_operands(op, args);
+    specs = op.infer(InSpecs(args), attrs);
+    if (on_tape && op.gradient_through_expansion) return op.expand(Inputs(args), attrs);
+    results = interpreter != nullptr ? interpreter->call(op, attrs, args, specs)
+                                     : execute(op, attrs, args, specs);
+  } catch (const Violation& violation) {
+    report(op, violation, args);
+  }
+  if (on_tape) record(op, attrs, args, results);
+  return results;
+}
+
+}  // namespace taper

@@ -1,0 +1,308 @@
+#include <cmath>
+#include <limits>
+
+#include <taper/backend/cpu/copy.h>
+#include <taper/ops/op.h>
+#include <taper/ops/ops.h>
+#include <taper/ops/tape.h>
+
+// Tensors put together, and tensors made larger by a constant.
+
+namespace taper {
+namespace {
+
+/// Writes a part of `to` that starts at `offset` elements.
+void copy_into(const View& to, int64_t offset, const std::byte* from, const Strides& from_strides,
+               const Shape& shape) {
+  const size_t size = item_size(to.dtype());
+  copy_strided(to.data + offset * static_cast<int64_t>(size), *to.strides, from, from_strides,
+               shape, size);
+}
+
+// ---------------------------------------------------------------------------------- concat
+
+struct ConcatAttrs {
+  int64_t axis = 0;
+};
+
+std::string operand(size_t i) { return "xs[" + std::to_string(i) + "]"; }
+
+/// Every axis but the joined one must have one size.
+void check_alike(const Spec& first, const Spec& other, size_t i, int axis) {
+  if (other.dtype != first.dtype) {
+    violate(ErrorKind::dtype, "the operands must have one dtype; convert with astype");
+  }
+  if (other.shape.rank() != first.shape.rank()) {
+    violate(ErrorKind::shape, operand(i) + " has " + std::to_string(other.shape.rank()) +
+                                  " axes, xs[0] has " + std::to_string(first.shape.rank()));
+  }
+  for (int k = 0; k < first.shape.rank(); ++k) {
+    if (k == axis || other.shape[k] == first.shape[k]) continue;
+    violate(ErrorKind::shape, operand(i) + " has size " + std::to_string(other.shape[k]) +
+                                  " on axis " + std::to_string(k) + ", xs[0] has " +
+                                  std::to_string(first.shape[k]));
+  }
+}
+
+Specs infer_concat(const InSpecs& in, const ConcatAttrs& attrs) {
+  if (in.size() == 0) violate(ErrorKind::value, "needs at least one tensor");
+  Spec out = in[0];
+  const int axis = normalize_axis(attrs.axis, out.shape.rank());
+  for (size_t i = 1; i < in.size(); ++i) {
+    check_alike(in[0], in[i], i, axis);
+    out.shape[axis] += in[i].shape[axis];
+  }
+  return out;
+}
+
+void concat_cpu(const Kernel& k, const ConcatAttrs& attrs) {
+  const View& y = k.out();
+  const int axis = normalize_axis(attrs.axis, y.rank());
+  int64_t offset = 0;
+  for (const View& x : k.inputs) {
+    copy_into(y, offset, x.data, *x.strides, x.shape());
+    offset += x.shape()[axis] * (*y.strides)[axis];
+  }
+}
+
+Results concat_reference(const Inputs& in, const ConcatAttrs& attrs) {
+  Shape shape = in[0].shape();
+  const int axis = normalize_axis(attrs.axis, shape.rank());
+  shape[axis] = 0;
+  for (size_t i = 0; i < in.size(); ++i) shape[axis] += in[i].shape()[axis];
+  std::vector<double> y(static_cast<size_t>(shape.numel()));
+  const Strides strides = row_major_strides(shape);
+  int64_t start = 0;
+  for (size_t i = 0; i < in.size(); ++i) {
+    const std::vector<double> x = in[i].to_vector<double>();
+    size_t next = 0;
+    for_each_offset(in[i].shape(), strides, [&](int64_t offset) {
+      y[static_cast<size_t>(start * strides[axis] + offset)] = x[next++];
+    });
+    start += in[i].shape()[axis];
+  }
+  Results results;
+  results[0] = from_values(shape, y);
+  return results;
+}
+
+Grads concat_vjp(const Saved& s, const ConcatAttrs& attrs) {
+  const int axis = normalize_axis(attrs.axis, s.out_spec().shape.rank());
+  Grads grads(s.inputs());
+  int64_t start = 0;
+  for (size_t i = 0; i < grads.size(); ++i) {
+    const int64_t stop = start + s.in_spec(i).shape[axis];
+    if (s.needs(i)) grads[i] = slice(s.grad(), axis, start, stop);
+    start = stop;
+  }
+  return grads;
+}
+
+std::vector<Sample<ConcatAttrs>> concat_samples() {
+  const SampleInput integers{.shape = {3}, .low = -9, .high = 9, .dtype = DType::i64};
+  return {{.inputs = {{.shape = {2, 3}}, {.shape = {4, 3}}}},
+          {.inputs = {{.shape = {2, 3}}, {.shape = {2, 1}}, {.shape = {2, 2}}}, .attrs = {1}},
+          {.inputs = {{.shape = {2, 3, 4}}, {.shape = {2, 5, 4}}}, .attrs = {-2}},
+          {.inputs = {{.shape = {3}}}},
+          {.inputs = {{.shape = {2, 0}}, {.shape = {2, 3}}, {.shape = {2, 0}}}, .attrs = {1}},
+          {.inputs = {{.shape = {0}}, {.shape = {0}}}},
+          {.inputs = {integers, integers}},
+          {.inputs = {}, .error = "needs at least one tensor"},
+          {.inputs = {{.shape = {}}, {.shape = {}}}, .error = "axis 0 of a 0-d tensor"},
+          {.inputs = {{.shape = {2, 3}}, {.shape = {2, 4}}},
+           .error = "xs[1] has size 4 on axis 1, xs[0] has 3"},
+          {.inputs = {{.shape = {2, 3}}, {.shape = {3}}}, .error = "xs[1] has 1 axes, xs[0] has 2"},
+          {.inputs = {{.shape = {3}}, integers}, .error = "must have one dtype"}};
+}
+
+const Op<ConcatAttrs> concat_op{{.name = "concat",
+                                 .doc = "Tensors one after the other along an axis they have.",
+                                 .inputs = {"xs*"},
+                                 .infer = infer_concat,
+                                 .reference = concat_reference,
+                                 .grad = {concat_vjp, Saves::nothing},
+                                 .any_strides = true,
+                                 .kernels = {.cpu = concat_cpu},
+                                 .onnx = {"Concat", 13},
+                                 .samples = concat_samples}};
+
+// ---------------------------------------------------------------------------------- pad
+
+struct PadAttrs {
+  Shape widths;
+  double value = 0;
+};
+
+void check_value(double value, DType dtype) {
+  if (is_float(dtype)) return;
+  const bool fits = visit_dtype(dtype, [&]<class T>() {
+    if constexpr (std::is_integral_v<T>) {
+      const double low = static_cast<double>(std::numeric_limits<T>::min());
+      // One above the largest, which i64 cannot say in a double.
+      const double above = static_cast<double>(std::numeric_limits<T>::max() / 2 + 1) * 2;
+      return value >= low && value < above && std::trunc(value) == value;
+    } else {
+      return true;
+    }
+  });
+  if (fits) return;
+  violate(ErrorKind::value,
+          "the value " + print_real(value) + " is no " + std::string(dtype_name(dtype)));
+}
+
+Specs infer_pad(const InSpecs& in, const PadAttrs& attrs) {
+  Spec out = in[0];
+  const int rank = out.shape.rank();
+  if (attrs.widths.rank() != 2 * rank) {
+    violate(ErrorKind::value, "widths must hold {before, after} for each of the " +
+                                  std::to_string(rank) + " axes, got " + to_string(attrs.widths));
+  }
+  for (int i = 0; i < 2 * rank; ++i) {
+    if (attrs.widths[i] < 0) {
+      violate(ErrorKind::value, "widths must not be negative, got " + to_string(attrs.widths));
+    }
+    if (__builtin_add_overflow(out.shape[i / 2], attrs.widths[i], &out.shape[i / 2])) {
+      violate(ErrorKind::value, "widths are too large, got " + to_string(attrs.widths));
+    }
+  }
+  check_value(attrs.value, out.dtype);
+  return out;
+}
+
+/// Where x's first element lies in the padded tensor.
+int64_t inner_offset(const Shape& widths, const Strides& strides) {
+  int64_t offset = 0;
+  for (int axis = 0; axis < strides.rank(); ++axis) offset += widths[2 * axis] * strides[axis];
+  return offset;
+}
+
+/// Fills the slabs before and after x on each axis, which on earlier axes are as wide as x.
+void fill_border(const View& y, const PadAttrs& attrs, const Shape& inner, const std::byte* value) {
+  Shape slab = y.shape();
+  Strides still = slab;
+  for (int axis = 0; axis < still.rank(); ++axis) still[axis] = 0;
+  int64_t offset = 0;
+  for (int axis = 0; axis < slab.rank(); ++axis) {
+    const int64_t before = attrs.widths[2 * axis];
+    const int64_t step = (*y.strides)[axis];
+    slab[axis] = before;
+    copy_into(y, offset, value, still, slab);
+    slab[axis] = attrs.widths[2 * axis + 1];
+    copy_into(y, offset + (before + inner[axis]) * step, value, still, slab);
+    slab[axis] = inner[axis];
+    offset += before * step;
+  }
+}
+
+void pad_cpu(const Kernel& k, const PadAttrs& attrs) {
+  const View& x = k.in(0);
+  const View& y = k.out();
+  visit_dtype(y.dtype(), [&]<class T>() {
+    T value;
+    if constexpr (std::is_arithmetic_v<T>) {
+      value = static_cast<T>(attrs.value);
+    } else {
+      value = static_cast<T>(static_cast<float>(attrs.value));
+    }
+    fill_border(y, attrs, x.shape(), reinterpret_cast<const std::byte*>(&value));
+  });
+  copy_into(y, inner_offset(attrs.widths, *y.strides), x.data, *x.strides, x.shape());
+}
+
+Results pad_reference(const Inputs& in, const PadAttrs& attrs) {
+  Shape shape = in[0].shape();
+  for (int i = 0; i < attrs.widths.rank(); ++i) shape[i / 2] += attrs.widths[i];
+  std::vector<double> y(static_cast<size_t>(shape.numel()), attrs.value);
+  const std::vector<double> x = in[0].to_vector<double>();
+  const Strides strides = row_major_strides(shape);
+  const int64_t start = inner_offset(attrs.widths, strides);
+  size_t next = 0;
+  for_each_offset(in[0].shape(), strides,
+                  [&](int64_t offset) { y[static_cast<size_t>(start + offset)] = x[next++]; });
+  Results results;
+  results[0] = from_values(shape, y);
+  return results;
+}
+
+Grads pad_vjp(const Saved& s, const PadAttrs& attrs) {
+  Tensor grad = s.grad();
+  const Shape& inner = s.in_spec(0).shape;
+  for (int axis = 0; axis < inner.rank(); ++axis) {
+    const int64_t before = attrs.widths[2 * axis];
+    if (grad.shape()[axis] == inner[axis]) continue;
+    grad = slice(grad, axis, before, before + inner[axis]);
+  }
+  return {grad};
+}
+
+std::vector<Sample<PadAttrs>> pad_samples() {
+  return {{.inputs = {{.shape = {2, 3}}}, .attrs = {Shape{1, 2, 0, 3}}},
+          {.inputs = {{.shape = {4}}}, .attrs = {Shape{2, 1}, 0.5}},
+          {.inputs = {{.shape = {1, 2, 3, 3}}}, .attrs = {Shape{0, 0, 0, 0, 1, 1, 2, 2}, -1}},
+          {.inputs = {{.shape = {3, 2}}}, .attrs = {Shape{0, 0, 0, 0}}},
+          {.inputs = {{.shape = {0, 2}}}, .attrs = {Shape{1, 1, 1, 0}, 2}},
+          {.inputs = {{.shape = {}}}, .attrs = {Shape{}}},
+          {.inputs = {{.shape = {3}, .low = -9, .high = 9, .dtype = DType::i32}},
+           .attrs = {Shape{1, 1}, 7}},
+          {.inputs = {{.shape = {2, 3}}},
+           .attrs = {Shape{1, 1}},
+           .error = "widths must hold {before, after} for each of the 2 axes"},
+          {.inputs = {{.shape = {3}}}, .attrs = {Shape{-1, 1}}, .error = "must not be negative"},
+          {.inputs = {{.shape = {3}, .dtype = DType::i32}},
+           .attrs = {Shape{1, 1}, 0.5},
+           .error = "the value 0.5 is no i32"}};
+}
+
+const Op<PadAttrs> pad_op{{.name = "pad",
+                           .doc = "x with `value` around it; `widths` holds {before, after} for "
+                                  "each axis, first axis first.",
+                           .inputs = {"x"},
+                           .infer = infer_pad,
+                           .reference = pad_reference,
+                           .grad = {pad_vjp, Saves::nothing},
+                           .any_strides = true,
+                           .kernels = {.cpu = pad_cpu},
+                           .onnx = {"Pad", 13},
+                           .samples = pad_samples}};
+
+}  // namespace
+
+Tensor concat(const std::vector<Tensor>& xs, int64_t axis) {
+  bool any = false;
+  DType dtype = DType::f32;
+  for (const Tensor& x : xs) {
+    if (!x.defined()) continue;
+    dtype = any ? promote(dtype, x.dtype()) : x.dtype();
+    any = true;
+  }
+  std::vector<Tensor> converted;
+  converted.reserve(xs.size());
+  std::vector<Arg> args;
+  args.reserve(xs.size());
+  for (const Tensor& x : xs) {
+    converted.push_back(x.defined() ? astype(x, dtype) : x);
+    args.emplace_back(converted.back());
+  }
+  return std::move(concat_op.all(args, {axis})[0]);
+}
+
+Tensor stack(const std::vector<Tensor>& xs, int64_t axis) {
+  std::vector<Tensor> expanded;
+  expanded.reserve(xs.size());
+  for (const Tensor& x : xs) {
+    if (!x.defined()) fail(ErrorKind::value, "stack: a tensor is undefined");
+    if (x.shape() != xs[0].shape()) {
+      fail(ErrorKind::shape,
+           "stack: the tensors must have one shape (xs[0] " + to_string(xs[0].spec()) + ", xs[" +
+               std::to_string(expanded.size()) + "] " + to_string(x.spec()) + ")");
+    }
+    expanded.push_back(expand_dims(x, axis));
+  }
+  return concat(expanded, axis);
+}
+
+Tensor pad(const Tensor& x, const Shape& widths, double value) {
+  return pad_op({x}, {widths, value});
+}
+
+}  // namespace taper

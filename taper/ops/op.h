@@ -1,0 +1,282 @@
+#pragma once
+
+#include <concepts>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <taper/core/fields.h>
+#include <taper/core/parse_fields.h>
+#include <taper/core/registry.h>
+#include <taper/core/tensor.h>
+#include <taper/core/view.h>
+#include <taper/ops/attributes.h>
+#include <taper/ops/sample.h>
+
+namespace taper {
+
+/// The specs of a call's operands; an absent optional one is not `present`.
+class InSpecs {
+ public:
+  explicit InSpecs(std::span<const Arg> args) : args_(args) {}
+  const Spec& operator[](size_t i) const { return args_[i].tensor->spec(); }
+  bool present(size_t i) const { return i < args_.size() && args_[i].tensor->defined(); }
+  size_t size() const { return args_.size(); }
+
+ private:
+  std::span<const Arg> args_;
+};
+
+/// The operands of an expansion or a reference.
+class Inputs {
+ public:
+  explicit Inputs(std::span<const Arg> args) : args_(args) {}
+  const Tensor& operator[](size_t i) const { return *args_[i].tensor; }
+  size_t size() const { return args_.size(); }
+
+ private:
+  std::span<const Arg> args_;
+};
+
+/// What a kernel gets: views of its inputs and of its allocated outputs.
+struct Kernel {
+  std::span<const View> inputs;
+  std::span<const View> outputs;
+  const View& in(size_t i) const { return inputs[i]; }
+  const View& out(size_t i = 0) const { return outputs[i]; }
+};
+
+/// The layout of a view op's output over its input's buffer.
+struct ViewLayout {
+  Strides strides;
+  int64_t offset = 0;
+};
+
+/// What the tape keeps for a gradient rule.
+enum class Saves : uint8_t { nothing = 0, inputs = 1, outputs = 2, both = 3 };
+
+class Saved;
+/// Gradients of an op's inputs, in their order; undefined where none is needed.
+using Grads = std::vector<Tensor>;
+
+/// The reason why an op has no gradient: `backward` says it.
+struct not_differentiable {
+  const char* why;
+};
+/// The gradient is the one of the op's expansion.
+struct through_expansion {};
+
+/// The gradient of an op: a rule written in ops, or one of the two choices above. It has no default
+/// constructor, so a row without `.grad` does not compile.
+template <class A>
+struct Grad {
+  using Rule = Grads (*)(const Saved& saved, const A& attrs);
+  Grad() = delete;
+  constexpr Grad(Rule rule, Saves saves) : rule(rule), saves(saves) {}
+  constexpr Grad(not_differentiable reason) : why_not(reason.why) {}  // NOLINT
+  constexpr Grad(through_expansion) : expanded(true) {}               // NOLINT
+  Rule rule = nullptr;
+  Saves saves = Saves::nothing;
+  const char* why_not = nullptr;
+  bool expanded = false;
+};
+
+/// A face that every row must have: leaving it out does not compile.
+template <class T>
+struct Face {
+  T value;
+  Face() = delete;
+  template <std::convertible_to<T> U>
+  constexpr Face(U given) : value(given) {}  // NOLINT
+};
+
+/// The memory order of an op's outputs.
+enum class Layout : uint8_t {
+  row_major,
+  like_inputs,    ///< the stride order of the first input that has the output's shape
+  channels_last,  ///< N,H,W,C in memory for a 4-d output
+  images,         ///< channels-last if a 4-d input is, for 4-d outputs
+};
+
+/// Output `output` may take the buffer of input `input` if the caller donates it.
+struct Reuse {
+  uint8_t output;
+  uint8_t input;
+};
+
+/// The ONNX operator that says the same, in the versions of the operator set first..last.
+struct Onnx {
+  static constexpr int newest = 1 << 20;
+  std::string_view name = {};
+  int first = 1;
+  int last = newest;
+};
+
+/// One op: everything that the framework knows about it.
+template <class A>
+struct Row {
+  using Infer = Specs (*)(const InSpecs& in, const A& attrs);
+  using Expand = Results (*)(const Inputs& in, const A& attrs);
+  using MakeView = bool (*)(const Tensor& in, const A& attrs, const Shape& shape, ViewLayout& view);
+  using RunCpu = void (*)(const Kernel& kernel, const A& attrs);
+  using RunCuda = void (*)(const Kernel& kernel, const A& attrs);
+  struct Kernels {
+    RunCpu cpu = nullptr;
+    RunCuda cuda = nullptr;
+  };
+
+  std::string_view name;
+  std::string_view doc;
+  /// Operand names; a trailing `?` marks an optional one, a trailing `*` any number of them.
+  std::vector<std::string_view> inputs;
+  std::vector<std::string_view> outputs = {"y"};
+  /// The one rule of shapes and dtypes; throws Violation for what the user did wrong.
+  Face<Infer> infer;
+  /// The meaning in simpler ops: oracle, fallback where there is no kernel.
+  Expand expand = nullptr;
+  /// A plain computation in float64 for rows without an expansion: an oracle only.
+  Expand reference = nullptr;
+  Grad<A> grad;
+  /// For view ops: the layout of the output over the input's buffer; false if it needs a copy.
+  MakeView view = nullptr;
+  Layout layout = Layout::row_major;
+  /// The kernel takes inputs of any strides; otherwise they are made row-major first.
+  bool any_strides = false;
+  std::vector<Reuse> reuse = {};
+  Kernels kernels = {};
+  Onnx onnx = {};
+  Face<std::vector<Sample<A>> (*)()> samples;
+};
+
+/// A row without the type of its attributes: what eager calls, the tape, capture and every loop
+/// over the ops work with.
+class TAPER_API OpBase : public Registered<OpBase> {
+ public:
+  OpBase(std::string_view name, std::string_view doc) : Registered<OpBase>(name, doc) {}
+  virtual ~OpBase() = default;
+  OpBase(const OpBase&) = delete;
+  OpBase& operator=(const OpBase&) = delete;
+
+  std::vector<std::string_view> inputs;
+  std::vector<std::string_view> outputs;
+  Saves saves = Saves::nothing;
+  const char* why_not_differentiable = nullptr;
+  bool gradient_through_expansion = false;
+  Layout layout = Layout::row_major;
+  bool any_strides = false;
+  bool has_kernel = false;
+  bool has_expansion = false;
+  bool has_reference = false;
+  bool is_view = false;
+  std::vector<Reuse> reuse;
+  Onnx onnx;
+  size_t attrs_size = 0;
+
+  virtual Specs infer(const InSpecs& in, const void* attrs) const = 0;
+  virtual Results expand(const Inputs& in, const void* attrs) const = 0;
+  virtual Results reference(const Inputs& in, const void* attrs) const = 0;
+  virtual Grads vjp(const Saved& saved, const void* attrs) const = 0;
+  virtual bool view(const Tensor& in, const void* attrs, const Shape& shape,
+                    ViewLayout& layout) const = 0;
+  virtual void run_cpu(const Kernel& kernel, const void* attrs) const = 0;
+  virtual void copy_attrs(void* to, const void* from) const = 0;
+  virtual void destroy_attrs(void* attrs) const = 0;
+  virtual bool equal_attrs(const void* a, const void* b) const = 0;
+  virtual std::string print_attrs(const void* attrs) const = 0;
+  virtual Fields attrs_to_fields(const void* attrs) const = 0;
+  virtual std::vector<FieldInfo> describe_attrs() const = 0;
+  virtual std::vector<AnySample> samples() const = 0;
+};
+
+/// Every row, sorted by name.
+TAPER_API std::vector<const OpBase*> all_ops();
+
+/// Runs an op: infers, then captures or executes, then records on the tape.
+TAPER_API Results call(const OpBase& op, const void* attrs, std::span<const Arg> args);
+
+/// Executes an op whose output specs are known, without the tape.
+Results execute(const OpBase& op, const void* attrs, std::span<const Arg> args, const Specs& specs);
+
+/// Throws the user's error for what a rule or a kernel of `op` found wrong:
+/// `op: rule (operands with dtypes and shapes) in layer.path`.
+[[noreturn]] void report(const OpBase& op, const Violation& violation, std::span<const Arg> args);
+
+template <class A>
+class Op final : public OpBase {
+ public:
+  // NOLINTNEXTLINE: implicit, so that `static const Op<A> op{{.name = ...}}` reads as a row
+  Op(const Row<A>& row) : OpBase(row.name, row.doc), row_(row) {
+    inputs = row.inputs;
+    outputs = row.outputs;
+    saves = row.grad.saves;
+    why_not_differentiable = row.grad.why_not;
+    gradient_through_expansion = row.grad.expanded;
+    layout = row.layout;
+    any_strides = row.any_strides;
+    has_kernel = row.kernels.cpu != nullptr;
+    has_expansion = row.expand != nullptr;
+    has_reference = row.reference != nullptr;
+    is_view = row.view != nullptr;
+    reuse = row.reuse;
+    onnx = row.onnx;
+    attrs_size = sizeof(A);
+  }
+
+  /// The first (for most ops the only) output.
+  Tensor operator()(std::initializer_list<Arg> args, const A& attrs = {}) const {
+    return std::move(call(*this, &attrs, {args.begin(), args.size()})[0]);
+  }
+  Results all(std::span<const Arg> args, const A& attrs = {}) const {
+    return call(*this, &attrs, args);
+  }
+
+  Specs infer(const InSpecs& in, const void* attrs) const override {
+    return row_.infer.value(in, get(attrs));
+  }
+  Results expand(const Inputs& in, const void* attrs) const override {
+    return row_.expand(in, get(attrs));
+  }
+  Results reference(const Inputs& in, const void* attrs) const override {
+    return row_.reference(in, get(attrs));
+  }
+  Grads vjp(const Saved& saved, const void* attrs) const override {
+    return row_.grad.rule(saved, get(attrs));
+  }
+  bool view(const Tensor& in, const void* attrs, const Shape& shape,
+            ViewLayout& view) const override {
+    return row_.view(in, get(attrs), shape, view);
+  }
+  void run_cpu(const Kernel& kernel, const void* attrs) const override {
+    row_.kernels.cpu(kernel, get(attrs));
+  }
+  void copy_attrs(void* to, const void* from) const override { new (to) A(get(from)); }
+  void destroy_attrs(void* attrs) const override { static_cast<A*>(attrs)->~A(); }
+  bool equal_attrs(const void* a, const void* b) const override {
+    return fields_equal(get(a), get(b));
+  }
+  std::string print_attrs(const void* attrs) const override { return fields_print(get(attrs)); }
+  Fields attrs_to_fields(const void* attrs) const override { return to_fields(get(attrs)); }
+  std::vector<FieldInfo> describe_attrs() const override { return describe_fields<A>(); }
+  std::vector<AnySample> samples() const override {
+    std::vector<AnySample> all;
+    for (Sample<A>& sample : row_.samples.value()) {
+      all.push_back({std::move(sample.inputs), std::make_shared<A>(std::move(sample.attrs)),
+                     std::move(sample.error), sample.tolerance});
+    }
+    return all;
+  }
+
+ private:
+  static const A& get(const void* attrs) { return *static_cast<const A*>(attrs); }
+
+  Row<A> row_;
+};
+
+/// Attributes of an op that has none.
+struct NoAttrs {};
+
+/// Throws what `call` reports as the user's mistake, in the form `op: rule (operands) in layer`.
+[[noreturn]] void violate(ErrorKind kind, std::string rule);
+
+}  // namespace taper

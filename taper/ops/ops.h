@@ -1,0 +1,242 @@
+#pragma once
+
+#include <array>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <taper/core/tensor.h>
+#include <taper/ops/axes.h>
+#include <taper/ops/reduction.h>
+
+// Every op as a function. Names and keywords are the Python array API's where it has them, else
+// PyTorch's. Operands broadcast as in NumPy; mixed dtypes are promoted as the array API says, and
+// a C++ number takes the dtype of the tensor beside it. All throw Error with op, operands and
+// layer.
+
+namespace taper {
+
+/// A C++ number beside a tensor: integers keep integer tensors integer, floats make them f32.
+struct Number {
+  double real;
+  int64_t integer;
+  DType dtype;  // the kind only: boolean, i64 or f32
+  Number(bool value) : real(value), integer(value), dtype(DType::boolean) {}  // NOLINT
+  template <class T>
+    requires(std::is_arithmetic_v<T>)
+  Number(T value)  // NOLINT
+      : real(static_cast<double>(value)),
+        integer(std::is_floating_point_v<T> ? 0 : static_cast<int64_t>(value)),
+        dtype(std::is_floating_point_v<T> ? DType::f32 : DType::i64) {}
+};
+
+/// A tensor, or a number that becomes a 0-d tensor of the dtype that the other operand suggests.
+class TAPER_API Operand {
+ public:
+  Operand(const Tensor& tensor) : tensor_(&tensor) {}  // NOLINT
+  template <class T>
+    requires(std::is_arithmetic_v<T>)
+  Operand(T value) : scalar_(Number(value)) {}  // NOLINT
+  const Tensor* tensor() const { return tensor_; }
+  const std::optional<Number>& scalar() const { return scalar_; }
+
+ private:
+  const Tensor* tensor_ = nullptr;
+  std::optional<Number> scalar_;
+};
+
+// ---------------------------------------------------------------------------------- creation
+TAPER_API Tensor full(const Shape& shape, Number value, DType dtype = DType::f32);
+TAPER_API Tensor zeros(const Shape& shape, DType dtype = DType::f32);
+TAPER_API Tensor ones(const Shape& shape, DType dtype = DType::f32);
+TAPER_API Tensor full_like(const Tensor& x, Number value);
+TAPER_API Tensor zeros_like(const Tensor& x);
+TAPER_API Tensor ones_like(const Tensor& x);
+/// start, start + step, ... below `stop`; the number of elements is ceil((stop - start) / step).
+TAPER_API Tensor arange(double start, double stop, double step = 1, DType dtype = DType::i64);
+TAPER_API Tensor arange(int64_t stop);
+
+// ---------------------------------------------------------------------------------- random
+class Generator;
+/// Uniform in [low, high) from the default generator, or from the one given.
+TAPER_API Tensor uniform(const Shape& shape, double low = 0, double high = 1,
+                         DType dtype = DType::f32, Generator* generator = nullptr);
+/// Uniform in [0, 1).
+TAPER_API Tensor rand(const Shape& shape, DType dtype = DType::f32);
+TAPER_API Tensor normal(const Shape& shape, double mean = 0, double std = 1,
+                        DType dtype = DType::f32, Generator* generator = nullptr);
+/// Standard normal.
+TAPER_API Tensor randn(const Shape& shape, DType dtype = DType::f32);
+/// Integers in [low, high).
+TAPER_API Tensor randint(int64_t low, int64_t high, const Shape& shape, DType dtype = DType::i64,
+                         Generator* generator = nullptr);
+/// x / (1 - p) where a random number lets it pass, else 0; x itself if not `training`.
+TAPER_API Tensor dropout(const Tensor& x, double p = 0.5, bool training = true,
+                         Generator* generator = nullptr);
+
+// ---------------------------------------------------------------------------------- arithmetic
+TAPER_API Tensor add(const Operand& x1, const Operand& x2);
+TAPER_API Tensor subtract(const Operand& x1, const Operand& x2);
+TAPER_API Tensor multiply(const Operand& x1, const Operand& x2);
+/// True division: integers become floats.
+TAPER_API Tensor divide(const Operand& x1, const Operand& x2);
+TAPER_API Tensor pow(const Operand& x1, const Operand& x2);
+TAPER_API Tensor maximum(const Operand& x1, const Operand& x2);
+TAPER_API Tensor minimum(const Operand& x1, const Operand& x2);
+TAPER_API Tensor negative(const Tensor& x);
+TAPER_API Tensor abs(const Tensor& x);
+TAPER_API Tensor sign(const Tensor& x);
+TAPER_API Tensor square(const Tensor& x);
+TAPER_API Tensor sqrt(const Tensor& x);
+TAPER_API Tensor rsqrt(const Tensor& x);
+TAPER_API Tensor reciprocal(const Tensor& x);
+TAPER_API Tensor clip(const Tensor& x, double low, double high);
+TAPER_API Tensor floor(const Tensor& x);
+TAPER_API Tensor round(const Tensor& x);
+TAPER_API Tensor exp(const Tensor& x);
+TAPER_API Tensor expm1(const Tensor& x);
+TAPER_API Tensor log(const Tensor& x);
+TAPER_API Tensor log1p(const Tensor& x);
+TAPER_API Tensor sin(const Tensor& x);
+TAPER_API Tensor cos(const Tensor& x);
+TAPER_API Tensor tanh(const Tensor& x);
+TAPER_API Tensor erf(const Tensor& x);
+
+// ---------------------------------------------------------------------------------- activations
+TAPER_API Tensor sigmoid(const Tensor& x);
+TAPER_API Tensor softplus(const Tensor& x);
+TAPER_API Tensor relu(const Tensor& x);
+TAPER_API Tensor leaky_relu(const Tensor& x, double negative_slope = 0.01);
+TAPER_API Tensor elu(const Tensor& x, double alpha = 1);
+/// x * Phi(x), exact.
+TAPER_API Tensor gelu(const Tensor& x);
+TAPER_API Tensor silu(const Tensor& x);
+
+// ---------------------------------------------------------------------------------- comparison
+TAPER_API Tensor equal(const Operand& x1, const Operand& x2);
+TAPER_API Tensor not_equal(const Operand& x1, const Operand& x2);
+TAPER_API Tensor less(const Operand& x1, const Operand& x2);
+TAPER_API Tensor less_equal(const Operand& x1, const Operand& x2);
+TAPER_API Tensor greater(const Operand& x1, const Operand& x2);
+TAPER_API Tensor greater_equal(const Operand& x1, const Operand& x2);
+TAPER_API Tensor logical_and(const Tensor& x1, const Tensor& x2);
+TAPER_API Tensor logical_or(const Tensor& x1, const Tensor& x2);
+TAPER_API Tensor logical_not(const Tensor& x);
+/// x1 where the bool condition holds, else x2.
+TAPER_API Tensor where(const Tensor& condition, const Operand& x1, const Operand& x2);
+
+// ---------------------------------------------------------------------------------- dtype, layout
+/// The values converted. Floats to integers truncate; NaN gives 0, out of range the nearest end.
+TAPER_API Tensor astype(const Tensor& x, DType dtype);
+/// The same values in row-major memory; x itself if they are already.
+TAPER_API Tensor contiguous(const Tensor& x);
+/// One size may be -1: it follows from the others.
+TAPER_API Tensor reshape(const Tensor& x, const Shape& shape);
+/// Axes start_axis..end_axis joined into one.
+TAPER_API Tensor flatten(const Tensor& x, int64_t start_axis = 0, int64_t end_axis = -1);
+TAPER_API Tensor permute_dims(const Tensor& x, const Shape& axes);
+TAPER_API Tensor matrix_transpose(const Tensor& x);
+TAPER_API Tensor expand_dims(const Tensor& x, int64_t axis = 0);
+TAPER_API Tensor squeeze(const Tensor& x, int64_t axis);
+TAPER_API Tensor broadcast_to(const Tensor& x, const Shape& shape);
+/// The elements start, start + step, ... before `stop` of one axis, as Python slices count; a view.
+TAPER_API Tensor slice(const Tensor& x, int64_t axis, std::optional<int64_t> start,
+                       std::optional<int64_t> stop, int64_t step = 1);
+TAPER_API Tensor flip(const Tensor& x, int64_t axis);
+/// x with the places that `slice` would read replaced by `values`.
+TAPER_API Tensor slice_update(const Tensor& x, const Tensor& values, int64_t axis,
+                              std::optional<int64_t> start, std::optional<int64_t> stop,
+                              int64_t step = 1);
+TAPER_API Tensor concat(const std::vector<Tensor>& xs, int64_t axis = 0);
+TAPER_API Tensor stack(const std::vector<Tensor>& xs, int64_t axis = 0);
+/// `widths` holds {before, after} for each axis, first axis first.
+TAPER_API Tensor pad(const Tensor& x, const Shape& widths, double value = 0);
+
+// ---------------------------------------------------------------------------------- indexing
+/// y[..., i, ...] = x[..., indices[i], ...] along `axis`; `indices` is 1-d or more, i32 or i64.
+TAPER_API Tensor take(const Tensor& x, const Tensor& indices, int64_t axis = 0);
+/// y[i][j] = x[i][indices[i][j]] for axis 1 and so on: PyTorch's gather.
+TAPER_API Tensor take_along_axis(const Tensor& x, const Tensor& indices, int64_t axis = -1);
+/// 1 at the index, 0 elsewhere, along a new last axis of size num_classes.
+TAPER_API Tensor one_hot(const Tensor& indices, int64_t num_classes, DType dtype = DType::f32);
+
+// ---------------------------------------------------------------------------------- reductions
+TAPER_API Tensor sum(const Tensor& x, const Axes& axis = {}, bool keepdims = false);
+TAPER_API Tensor mean(const Tensor& x, const Axes& axis = {}, bool keepdims = false);
+TAPER_API Tensor max(const Tensor& x, const Axes& axis = {}, bool keepdims = false);
+TAPER_API Tensor min(const Tensor& x, const Axes& axis = {}, bool keepdims = false);
+/// The index of the first maximum along `axis` (of the flattened tensor if none is given), i64.
+TAPER_API Tensor argmax(const Tensor& x, std::optional<int64_t> axis = {}, bool keepdims = false);
+TAPER_API Tensor argmin(const Tensor& x, std::optional<int64_t> axis = {}, bool keepdims = false);
+/// Mean squared distance from the mean, divided by n - correction.
+TAPER_API Tensor var(const Tensor& x, const Axes& axis = {}, double correction = 0,
+                     bool keepdims = false);
+TAPER_API Tensor std(const Tensor& x, const Axes& axis = {}, double correction = 0,
+                     bool keepdims = false);
+
+// ---------------------------------------------------------------------------------- products
+TAPER_API Tensor matmul(const Tensor& x1, const Tensor& x2);
+/// x @ weight^T + bias: x [..., in], weight [out, in], bias [out] or undefined.
+TAPER_API Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
+
+using Pair = std::array<int64_t, 2>;
+/// x [N,C,H,W], weight [O,C/groups,KH,KW], bias [O] or undefined; zero padding on both sides.
+TAPER_API Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {},
+                        Pair stride = {1, 1}, Pair padding = {0, 0}, Pair dilation = {1, 1},
+                        int64_t groups = 1);
+/// Windows that do not fit are dropped; padding counts as minus infinity.
+TAPER_API Tensor max_pool2d(const Tensor& x, Pair kernel_size, std::optional<Pair> stride = {},
+                            Pair padding = {0, 0});
+TAPER_API Tensor avg_pool2d(const Tensor& x, Pair kernel_size, std::optional<Pair> stride = {},
+                            Pair padding = {0, 0}, bool count_include_pad = true);
+
+// ---------------------------------------------------------------------------------- networks
+TAPER_API Tensor softmax(const Tensor& x, int64_t axis = -1);
+TAPER_API Tensor log_softmax(const Tensor& x, int64_t axis = -1);
+
+/// Negative log-likelihood of `target` (class indices, i64, shape of `input` without axis 1) under
+/// softmax(input), input [N,C] or [N,C,...].
+TAPER_API Tensor cross_entropy(const Tensor& input, const Tensor& target,
+                               Reduction reduction = Reduction::mean);
+/// -(t log x + (1 - t) log(1 - x)) for probabilities x; logs are kept above -100 as in PyTorch.
+TAPER_API Tensor binary_cross_entropy(const Tensor& input, const Tensor& target,
+                                      Reduction reduction = Reduction::mean);
+/// The same for logits, computed stably.
+TAPER_API Tensor binary_cross_entropy_with_logits(const Tensor& input, const Tensor& target,
+                                                  Reduction reduction = Reduction::mean);
+TAPER_API Tensor mse_loss(const Tensor& input, const Tensor& target,
+                          Reduction reduction = Reduction::mean);
+/// (x - mean) / sqrt(var + eps) * weight + bias with statistics for each channel (axis 1).
+TAPER_API Tensor batch_norm(const Tensor& x, const Tensor& mean, const Tensor& var,
+                            const Tensor& weight = {}, const Tensor& bias = {}, double eps = 1e-5);
+
+inline Tensor operator+(const Operand& a, const Tensor& b) { return add(a, b); }
+inline Tensor operator-(const Operand& a, const Tensor& b) { return subtract(a, b); }
+inline Tensor operator*(const Operand& a, const Tensor& b) { return multiply(a, b); }
+inline Tensor operator/(const Operand& a, const Tensor& b) { return divide(a, b); }
+inline Tensor operator-(const Tensor& x) { return negative(x); }
+#define TAPER_TENSOR_FIRST(op, function)     \
+  template <class T>                         \
+    requires(std::is_arithmetic_v<T>)        \
+  Tensor operator op(const Tensor& a, T b) { \
+    return function(a, b);                   \
+  }
+TAPER_TENSOR_FIRST(+, add)
+TAPER_TENSOR_FIRST(-, subtract)
+TAPER_TENSOR_FIRST(*, multiply)
+TAPER_TENSOR_FIRST(/, divide)
+TAPER_TENSOR_FIRST(<, less)
+TAPER_TENSOR_FIRST(<=, less_equal)
+TAPER_TENSOR_FIRST(>, greater)
+TAPER_TENSOR_FIRST(>=, greater_equal)
+#undef TAPER_TENSOR_FIRST
+inline Tensor operator<(const Tensor& a, const Tensor& b) { return less(a, b); }
+inline Tensor operator>(const Tensor& a, const Tensor& b) { return greater(a, b); }
+
+/// These rebind the handle; a buffer that nothing else shares is reused.
+TAPER_API Tensor& operator+=(Tensor& a, const Operand& b);
+TAPER_API Tensor& operator-=(Tensor& a, const Operand& b);
+TAPER_API Tensor& operator*=(Tensor& a, const Operand& b);
+TAPER_API Tensor& operator/=(Tensor& a, const Operand& b);
+
+}  // namespace taper

@@ -1,0 +1,342 @@
+#include <taper/ops/pointwise/pointwise.h>
+
+#if TAPER_ROWS
+#include <taper/ops/pointwise/operands.h>
+#endif
+
+namespace taper {
+
+struct Add {
+  static constexpr bool takes_integers = true;
+  template <class T>
+  TAPER_FN T operator()(const T& a, const T& b) const {
+    return T(a + b);
+  }
+};
+struct Subtract {
+  static constexpr bool takes_integers = true;
+  template <class T>
+  TAPER_FN T operator()(const T& a, const T& b) const {
+    return T(a - b);
+  }
+};
+struct Multiply {
+  static constexpr bool takes_integers = true;
+  template <class T>
+  TAPER_FN T operator()(const T& a, const T& b) const {
+    return T(a * b);
+  }
+};
+struct Divide {
+  template <class T>
+  TAPER_FN T operator()(const T& a, const T& b) const {
+    return a / b;
+  }
+};
+struct Negative {
+  static constexpr bool takes_integers = true;
+  template <class T>
+  TAPER_FN T operator()(const T& x) const {
+    return T(-x);
+  }
+};
+struct Square {
+  static constexpr bool takes_integers = true;
+  template <class T>
+  TAPER_FN T operator()(const T& x) const {
+    return T(x * x);
+  }
+};
+struct Reciprocal {
+  template <class T>
+  TAPER_FN T operator()(const T& x) const {
+    return T(1.0) / x;
+  }
+};
+struct Maximum {
+  static constexpr bool takes_integers = true;
+  template <class T>
+  TAPER_FN T operator()(const T& a, const T& b) const {
+    if constexpr (std::is_integral_v<T>) {
+      return a > b ? a : b;
+    } else {
+      return where((a > b) | (a != a), a, b);  // NaN of either operand
+    }
+  }
+};
+struct Minimum {
+  static constexpr bool takes_integers = true;
+  template <class T>
+  TAPER_FN T operator()(const T& a, const T& b) const {
+    if constexpr (std::is_integral_v<T>) {
+      return a < b ? a : b;
+    } else {
+      return where((a < b) | (a != a), a, b);
+    }
+  }
+};
+struct Abs {
+  static constexpr bool takes_integers = true;
+  template <class T>
+  TAPER_FN T operator()(const T& x) const {
+    if constexpr (std::is_integral_v<T>) {
+      return x < T(0) ? T(-x) : x;
+    } else {
+      return abs(x);
+    }
+  }
+};
+struct Sign {
+  static constexpr bool takes_integers = true;
+  template <class T>
+  TAPER_FN T operator()(const T& x) const {
+    if constexpr (std::is_integral_v<T>) {
+      return T((x > T(0)) - (x < T(0)));
+    } else {
+      return where(x > T(0.0), T(1.0), where(x < T(0.0), T(-1.0), x));
+    }
+  }
+};
+struct Clip {
+  double low = 0;
+  double high = 1;
+  template <class T>
+  TAPER_FN T operator()(const T& x) const {
+    return where(x < T(low), T(low), where(x > T(high), T(high), x));
+  }
+};
+struct Floor {
+  template <class T>
+  TAPER_FN T operator()(const T& x) const {
+    return floor(x);
+  }
+};
+struct Round {
+  template <class T>
+  TAPER_FN T operator()(const T& x) const {
+    return rint(x);
+  }
+};
+
+TAPER_VALUE_TILES(Add)
+TAPER_VALUE_TILES(Subtract)
+TAPER_VALUE_TILES(Multiply)
+TAPER_VALUE_TILES(Divide)
+TAPER_VALUE_TILES(Negative)
+TAPER_VALUE_TILES(Square)
+TAPER_VALUE_TILES(Reciprocal)
+TAPER_VALUE_TILES(Maximum)
+TAPER_VALUE_TILES(Minimum)
+TAPER_VALUE_TILES(Abs)
+TAPER_VALUE_TILES(Sign)
+TAPER_TILES(Clip)
+TAPER_VALUE_TILES(Floor)
+TAPER_VALUE_TILES(Round)
+
+#if TAPER_ROWS
+
+namespace {
+
+/// Equal shapes, a row or a column against a matrix, scalars, three axes.
+template <class F>
+std::vector<Sample<F>> binary_samples() {
+  return {{.inputs = {{.shape = {2, 3}}, {.shape = {2, 3}}}},
+          {.inputs = {{.shape = {4, 5}}, {.shape = {5}}}},
+          {.inputs = {{.shape = {4, 1}}, {.shape = {3}}}},
+          {.inputs = {{.shape = {}}, {.shape = {7}}}},
+          {.inputs = {{.shape = {2, 1, 3}}, {.shape = {4, 1}}}},
+          {.inputs = {{.shape = {2, 3}}, {.shape = {2}}}, .error = "do not broadcast"},
+          {.inputs = {{.shape = {2}}, {.shape = {2}, .dtype = DType::i32}},
+           .error = "must have one dtype"}};
+}
+
+std::vector<Sample<Divide>> divide_samples() {
+  auto samples = binary_samples<Divide>();
+  for (auto& sample : samples) sample.inputs[1].away = 0.3;
+  samples.push_back(
+      {.inputs = {{.shape = {2}, .dtype = DType::i32}, {.shape = {2}, .dtype = DType::i32}},
+       .error = "takes floating tensors"});
+  return samples;
+}
+
+template <class F>
+std::vector<Sample<F>> extreme_samples() {
+  return {{.inputs = {{.shape = {4, 5}, .apart = 0.01}, {.shape = {4, 5}, .low = -0.9}}},
+          {.inputs = {{.shape = {3, 1}}, {.shape = {4}}}}};
+}
+
+template <class F>
+std::vector<Sample<F>> unary_samples() {
+  return {{.inputs = {{.shape = {3, 4}, .away = 0.05}}},
+          {.inputs = {{.shape = {}, .away = 0.05}}},
+          {.inputs = {{.shape = {2, 3, 5}, .low = -3, .high = 3, .away = 0.3}}}};
+}
+
+std::vector<Sample<Clip>> clip_samples() {
+  return {{.inputs = {{.shape = {4, 9}, .low = -2, .high = 2}}, .attrs = {-0.5, 0.75}}};
+}
+
+std::vector<Sample<Floor>> floor_samples() {
+  return {{.inputs = {{.shape = {4, 10}, .low = -5, .high = 5, .apart = 0.1}}}};
+}
+std::vector<Sample<Round>> round_samples() {
+  return {{.inputs = {{.shape = {4, 10}, .low = -5, .high = 5, .apart = 0.1}}}};
+}
+
+Tensor to(const Saved& saved, size_t input, const Tensor& grad) {
+  return detail::reduce_to(grad, saved.in_spec(input).shape);
+}
+
+Grads add_vjp(const Saved& s, const Add&) {
+  return {s.needs(0) ? to(s, 0, s.grad()) : Tensor(), s.needs(1) ? to(s, 1, s.grad()) : Tensor()};
+}
+Grads subtract_vjp(const Saved& s, const Subtract&) {
+  return {s.needs(0) ? to(s, 0, s.grad()) : Tensor(), s.needs(1) ? to(s, 1, -s.grad()) : Tensor()};
+}
+Grads multiply_vjp(const Saved& s, const Multiply&) {
+  return {s.needs(0) ? to(s, 0, s.grad() * s.in(1)) : Tensor(),
+          s.needs(1) ? to(s, 1, s.grad() * s.in(0)) : Tensor()};
+}
+Grads divide_vjp(const Saved& s, const Divide&) {
+  const Tensor by = s.grad() / s.in(1);
+  return {s.needs(0) ? to(s, 0, by) : Tensor(),
+          s.needs(1) ? to(s, 1, -(by * (s.in(0) / s.in(1)))) : Tensor()};
+}
+/// Of a piecewise constant function.
+template <class F>
+Grads zero_vjp(const Saved& s, const F&) {
+  return {zeros_like(s.grad())};
+}
+Grads negative_vjp(const Saved& s, const Negative&) { return {-s.grad()}; }
+Grads square_vjp(const Saved& s, const Square&) { return {s.grad() * (s.in(0) * 2)}; }
+Grads reciprocal_vjp(const Saved& s, const Reciprocal&) {
+  const Tensor y = s.out();
+  return {-(s.grad() * (y * y))};
+}
+Grads abs_vjp(const Saved& s, const Abs&) { return {s.grad() * sign(s.in(0))}; }
+
+/// The larger (smaller) operand takes the gradient; equal ones half each.
+template <class F>
+Grads extreme_vjp(const Saved& s, const F&) {
+  constexpr bool is_max = std::is_same_v<F, Maximum>;
+  const Tensor& a = s.in(0);
+  const Tensor& b = s.in(1);
+  const Tensor first = is_max ? greater(a, b) : less(a, b);
+  const Tensor share = where(equal(a, b), Operand(0.5), astype(first, s.grad().dtype()));
+  const Tensor to_first = s.grad() * astype(share, s.grad().dtype());
+  return {to(s, 0, to_first), to(s, 1, s.grad() - to_first)};
+}
+
+const PointwiseOp<Add> add_op = Pointwise<Add>{.name = "add",
+                                               .doc = "x1 + x2.",
+                                               .grad = Grad<Add>(add_vjp, Saves::nothing),
+                                               .onnx = {"Add", 7},
+                                               .samples = binary_samples<Add>};
+const PointwiseOp<Subtract> subtract_op =
+    Pointwise<Subtract>{.name = "subtract",
+                        .doc = "x1 - x2.",
+                        .grad = Grad<Subtract>(subtract_vjp, Saves::nothing),
+                        .onnx = {"Sub", 7},
+                        .samples = binary_samples<Subtract>};
+const PointwiseOp<Multiply> multiply_op =
+    Pointwise<Multiply>{.name = "multiply",
+                        .doc = "x1 * x2.",
+                        .grad = Grad<Multiply>(multiply_vjp, Saves::inputs),
+                        .onnx = {"Mul", 7},
+                        .samples = binary_samples<Multiply>};
+const PointwiseOp<Divide> divide_op =
+    Pointwise<Divide>{.name = "divide",
+                      .doc = "x1 / x2, for floating tensors.",
+                      .grad = Grad<Divide>(divide_vjp, Saves::inputs),
+                      .onnx = {"Div", 7},
+                      .samples = divide_samples};
+const PointwiseOp<Maximum> maximum_op =
+    Pointwise<Maximum>{.name = "maximum",
+                       .doc = "The larger of x1 and x2; NaN if either is.",
+                       .grad = Grad<Maximum>(extreme_vjp<Maximum>, Saves::inputs),
+                       .onnx = {"Max", 12},
+                       .samples = extreme_samples<Maximum>};
+const PointwiseOp<Minimum> minimum_op =
+    Pointwise<Minimum>{.name = "minimum",
+                       .doc = "The smaller of x1 and x2; NaN if either is.",
+                       .grad = Grad<Minimum>(extreme_vjp<Minimum>, Saves::inputs),
+                       .onnx = {"Min", 12},
+                       .samples = extreme_samples<Minimum>};
+const PointwiseOp<Negative> negative_op =
+    Pointwise<Negative>{.name = "negative",
+                        .doc = "-x.",
+                        .grad = Grad<Negative>(negative_vjp, Saves::nothing),
+                        .onnx = {"Neg", 6},
+                        .samples = unary_samples<Negative>};
+const PointwiseOp<Square> square_op =
+    Pointwise<Square>{.name = "square",
+                      .doc = "x * x.",
+                      .grad = Grad<Square>(square_vjp, Saves::inputs),
+                      .samples = unary_samples<Square>};
+const PointwiseOp<Reciprocal> reciprocal_op =
+    Pointwise<Reciprocal>{.name = "reciprocal",
+                          .doc = "1 / x.",
+                          .grad = Grad<Reciprocal>(reciprocal_vjp, Saves::outputs),
+                          .onnx = {"Reciprocal", 6},
+                          .samples = unary_samples<Reciprocal>};
+const PointwiseOp<Abs> abs_op = Pointwise<Abs>{.name = "abs",
+                                               .doc = "The absolute value; its gradient at 0 is 0.",
+                                               .grad = Grad<Abs>(abs_vjp, Saves::inputs),
+                                               .onnx = {"Abs", 6},
+                                               .samples = unary_samples<Abs>};
+const PointwiseOp<Sign> sign_op =
+    Pointwise<Sign>{.name = "sign",
+                    .doc = "-1, 0 or 1; NaN stays.",
+                    .grad = Grad<Sign>(zero_vjp<Sign>, Saves::nothing),
+                    .onnx = {"Sign", 9},
+                    .samples = unary_samples<Sign>};
+const PointwiseOp<Clip> clip_op =
+    Pointwise<Clip>{.name = "clip", .doc = "x kept within [low, high].", .samples = clip_samples};
+const PointwiseOp<Floor> floor_op =
+    Pointwise<Floor>{.name = "floor",
+                     .doc = "The largest integer not above x.",
+                     .grad = Grad<Floor>(zero_vjp<Floor>, Saves::nothing),
+                     .onnx = {"Floor", 6},
+                     .samples = floor_samples};
+const PointwiseOp<Round> round_op =
+    Pointwise<Round>{.name = "round",
+                     .doc = "The nearest integer, ties to even.",
+                     .grad = Grad<Round>(zero_vjp<Round>, Saves::nothing),
+                     .onnx = {"Round", 11},
+                     .samples = round_samples};
+
+Tensor& rebind(Tensor& a, const Operand& b, auto&& op, bool to_float = false) {
+  Promoted both = promote_operands(a, b, to_float);
+  const bool unchanged = both.x1.pointer() == a.pointer();
+  if (unchanged) both.x1 = Tensor();  // so that `a` may be the buffer's only owner
+  a = op({unchanged ? donate(a) : Arg(both.x1), both.x2});
+  return a;
+}
+
+}  // namespace
+
+Tensor add(const Operand& x1, const Operand& x2) { return call_promoted(add_op, x1, x2); }
+Tensor subtract(const Operand& x1, const Operand& x2) { return call_promoted(subtract_op, x1, x2); }
+Tensor multiply(const Operand& x1, const Operand& x2) { return call_promoted(multiply_op, x1, x2); }
+Tensor divide(const Operand& x1, const Operand& x2) {
+  return call_promoted(divide_op, x1, x2, true);
+}
+Tensor maximum(const Operand& x1, const Operand& x2) { return call_promoted(maximum_op, x1, x2); }
+Tensor minimum(const Operand& x1, const Operand& x2) { return call_promoted(minimum_op, x1, x2); }
+Tensor negative(const Tensor& x) { return negative_op({x}); }
+Tensor abs(const Tensor& x) { return abs_op({x}); }
+Tensor sign(const Tensor& x) { return sign_op({x}); }
+Tensor square(const Tensor& x) { return square_op({x}); }
+Tensor reciprocal(const Tensor& x) { return reciprocal_op({to_floating(x)}); }
+Tensor clip(const Tensor& x, double low, double high) { return clip_op({x}, {low, high}); }
+Tensor floor(const Tensor& x) { return floor_op({x}); }
+Tensor round(const Tensor& x) { return round_op({x}); }
+
+Tensor& operator+=(Tensor& a, const Operand& b) { return rebind(a, b, add_op); }
+Tensor& operator-=(Tensor& a, const Operand& b) { return rebind(a, b, subtract_op); }
+Tensor& operator*=(Tensor& a, const Operand& b) { return rebind(a, b, multiply_op); }
+Tensor& operator/=(Tensor& a, const Operand& b) { return rebind(a, b, divide_op, true); }
+
+#endif
+
+}  // namespace taper

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+#include "taper/backend/cpu/simd/dual.h"
+
+namespace taper {
+
+// What a functor says of itself, by static members that are true:
+//   selects        its first operand is a mask
+//   compares       it returns a mask
+//   takes_integers it also works on integers
+//   only_integers  and on nothing else
+// and `results = M` if it returns std::array<T, M>.
+template <class F>
+inline constexpr bool selects = requires { F::selects; };
+template <class F>
+inline constexpr bool compares = requires { F::compares; };
+template <class F>
+inline constexpr bool only_integers = requires { F::only_integers; };
+template <class F>
+inline constexpr bool takes_integers = requires { F::takes_integers; } || only_integers<F>;
+template <class F>
+inline constexpr size_t results = 1;
+template <class F>
+  requires requires { F::results; }
+inline constexpr size_t results<F> = F::results;
+
+namespace detail {
+
+template <class F, class T, class... Ts>
+constexpr size_t count_operands() {
+  static_assert(sizeof...(Ts) <= 8, "a functor takes T once or more");
+  if constexpr (std::is_invocable_v<const F&, T, Ts...>) {
+    return 1 + sizeof...(Ts);
+  } else if constexpr (std::is_invocable_v<const F&, bool, T, Ts...>) {
+    return 2 + sizeof...(Ts);
+  } else {
+    return count_operands<F, T, T, Ts...>();
+  }
+}
+
+}  // namespace detail
+
+/// How many operands the functor takes (a mask included). Counted with double, or int64_t.
+template <class F>
+inline constexpr size_t arity =
+    detail::count_operands<F, std::conditional_t<only_integers<F>, long long, double>>();
+
+/// g * dF/dx_I at x, by dual numbers.
+template <class F, size_t I>
+struct Derivative {
+  F f;
+
+  template <class T, class... Ts>
+  TAPER_FN T operator()(const T& g, const Ts&... x) const {
+    return apply(g, std::index_sequence_for<Ts...>(), x...);
+  }
+
+ private:
+  template <class T, size_t... K, class... Ts>
+  TAPER_FN T apply(const T& g, std::index_sequence<K...>, const Ts&... x) const {
+    return g * f(fn::Dual<T>(x, T(K == I ? 1.0 : 0.0))...).derivative;
+  }
+};
+
+/// u * g * d2F/dx_I dx_J at x.
+template <class F, size_t I, size_t J>
+struct SecondDerivative {
+  F f;
+
+  template <class T, class... Ts>
+  TAPER_FN T operator()(const T& u, const T& g, const Ts&... x) const {
+    return apply(u, g, std::index_sequence_for<Ts...>(), x...);
+  }
+
+ private:
+  template <class T, size_t... K, class... Ts>
+  TAPER_FN T apply(const T& u, const T& g, std::index_sequence<K...>, const Ts&... x) const {
+    using Inner = fn::Dual<T>;
+    const fn::Dual<Inner> y = f(
+        fn::Dual<Inner>(Inner(x, T(K == J ? 1.0 : 0.0)), Inner(T(K == I ? 1.0 : 0.0), T(0.0)))...);
+    return u * g * y.derivative.derivative;
+  }
+};
+
+template <class F, size_t I>
+inline constexpr size_t arity<Derivative<F, I>> = arity<F> + 1;
+template <class F, size_t I, size_t J>
+inline constexpr size_t arity<SecondDerivative<F, I, J>> = arity<F> + 2;
+
+}  // namespace taper

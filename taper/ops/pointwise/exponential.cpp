@@ -1,0 +1,193 @@
+#include <taper/ops/pointwise/pointwise.h>
+
+#if TAPER_ROWS
+#include <taper/ops/pointwise/operands.h>
+#endif
+
+namespace taper {
+
+#define TAPER_UNARY_FUNCTOR(Name, expression) \
+  struct Name {                               \
+    template <class T>                        \
+    TAPER_FN T operator()(const T& x) const { \
+      return expression;                      \
+    }                                         \
+  };
+
+TAPER_UNARY_FUNCTOR(Sqrt, sqrt(x))
+TAPER_UNARY_FUNCTOR(Rsqrt, T(1.0) / sqrt(x))
+TAPER_UNARY_FUNCTOR(Exp, exp(x))
+TAPER_UNARY_FUNCTOR(Expm1, expm1(x))
+TAPER_UNARY_FUNCTOR(Log, log(x))
+TAPER_UNARY_FUNCTOR(Log1p, log1p(x))
+TAPER_UNARY_FUNCTOR(Sin, sin(x))
+TAPER_UNARY_FUNCTOR(Cos, cos(x))
+TAPER_UNARY_FUNCTOR(Tanh, tanh(x))
+TAPER_UNARY_FUNCTOR(Erf, erf(x))
+TAPER_UNARY_FUNCTOR(Sigmoid, sigmoid(x))
+TAPER_UNARY_FUNCTOR(Softplus, softplus(x))
+#undef TAPER_UNARY_FUNCTOR
+
+struct Power {
+  template <class T>
+  TAPER_FN T operator()(const T& a, const T& b) const {
+    return pow(a, b);
+  }
+};
+
+/// g * (1 - y^2) and g * y * (1 - y): one pass each for the gradients from the saved output.
+struct TanhGrad {
+  template <class T>
+  TAPER_FN T operator()(const T& g, const T& y) const {
+    return g * (T(1.0) - y * y);
+  }
+};
+struct SigmoidGrad {
+  template <class T>
+  TAPER_FN T operator()(const T& g, const T& y) const {
+    return g * (y * (T(1.0) - y));
+  }
+};
+
+TAPER_VALUE_TILES(Sqrt)
+TAPER_VALUE_TILES(Rsqrt)
+TAPER_VALUE_TILES(Exp)
+TAPER_VALUE_TILES(Expm1)
+TAPER_VALUE_TILES(Log)
+TAPER_VALUE_TILES(Log1p)
+TAPER_VALUE_TILES(Sin)
+TAPER_VALUE_TILES(Cos)
+TAPER_VALUE_TILES(Tanh)
+TAPER_VALUE_TILES(Erf)
+TAPER_VALUE_TILES(Sigmoid)
+TAPER_VALUE_TILES(Softplus)
+TAPER_VALUE_TILES(Power)
+TAPER_TILES(TanhGrad)
+TAPER_TILES(SigmoidGrad)
+
+#if TAPER_ROWS
+
+namespace {
+
+template <class F>
+std::vector<Sample<F>> wide() {
+  return {{.inputs = {{.shape = {3, 4}, .low = -4, .high = 4}}}, {.inputs = {{.shape = {}}}}};
+}
+template <class F>
+std::vector<Sample<F>> positive() {
+  return {{.inputs = {{.shape = {3, 4}, .low = 0.2, .high = 4}}},
+          {.inputs = {{.shape = {5}, .low = 0.5, .high = 50}}}};
+}
+std::vector<Sample<Power>> power_samples() {
+  return {
+      {.inputs = {{.shape = {3, 4}, .low = 0.3, .high = 3}, {.shape = {4}, .low = -2, .high = 2}},
+       .tolerance = 4},
+      {.inputs = {{.shape = {}, .low = 0.5, .high = 2}, {.shape = {2, 3}}}, .tolerance = 4}};
+}
+template <class F>
+std::vector<Sample<F>> two_same() {
+  return {{.inputs = {{.shape = {3, 4}}, {.shape = {3, 4}}}}};
+}
+
+const PointwiseOp<TanhGrad> tanh_grad_op =
+    Pointwise<TanhGrad>{.name = "tanh_grad",
+                        .doc = "grad * (1 - y * y): the gradient of tanh from its output.",
+                        .inputs = {"grad", "y"},
+                        .reuse = {{0, 0}},
+                        .samples = two_same<TanhGrad>};
+const PointwiseOp<SigmoidGrad> sigmoid_grad_op =
+    Pointwise<SigmoidGrad>{.name = "sigmoid_grad",
+                           .doc = "grad * y * (1 - y): the gradient of sigmoid from its output.",
+                           .inputs = {"grad", "y"},
+                           .reuse = {{0, 0}},
+                           .samples = two_same<SigmoidGrad>};
+
+Grads sqrt_vjp(const Saved& s, const Sqrt&) { return {s.grad() * 0.5 / s.out()}; }
+Grads rsqrt_vjp(const Saved& s, const Rsqrt&) { return {s.grad() * -0.5 * (s.out() / s.in(0))}; }
+Grads exp_vjp(const Saved& s, const Exp&) { return {s.grad() * s.out()}; }
+Grads expm1_vjp(const Saved& s, const Expm1&) { return {s.grad() * (s.out() + 1)}; }
+Grads log_vjp(const Saved& s, const Log&) { return {s.grad() / s.in(0)}; }
+Grads log1p_vjp(const Saved& s, const Log1p&) { return {s.grad() / (s.in(0) + 1)}; }
+Grads sin_vjp(const Saved& s, const Sin&) { return {s.grad() * cos(s.in(0))}; }
+Grads cos_vjp(const Saved& s, const Cos&) { return {-(s.grad() * sin(s.in(0)))}; }
+Grads tanh_vjp(const Saved& s, const Tanh&) { return {tanh_grad_op({s.grad(), s.out()})}; }
+Grads sigmoid_vjp(const Saved& s, const Sigmoid&) { return {sigmoid_grad_op({s.grad(), s.out()})}; }
+Grads softplus_vjp(const Saved& s, const Softplus&) { return {s.grad() * sigmoid(s.in(0))}; }
+/// 2 / sqrt(pi) * exp(-x^2)
+Grads erf_vjp(const Saved& s, const Erf&) {
+  return {s.grad() * (exp(-square(s.in(0))) * 1.1283791670955126)};
+}
+
+/// Zero where the exponent is 0 (for x1) and where the base is not positive (for x2).
+Grads pow_vjp(const Saved& s, const Power&) {
+  const Tensor& base = s.in(0);
+  const Tensor& exponent = s.in(1);
+  Grads grads(2);
+  if (s.needs(0)) {
+    const Tensor slope = where(equal(exponent, 0), 0, exponent * pow(base, exponent - 1));
+    grads[0] = detail::reduce_to(s.grad() * slope, s.in_spec(0).shape);
+  }
+  if (s.needs(1)) {
+    const Tensor is_positive = greater(base, 0);
+    const Tensor log_base = log(where(is_positive, base, 1));
+    grads[1] = detail::reduce_to(s.grad() * (s.out() * log_base), s.in_spec(1).shape);
+  }
+  return grads;
+}
+
+template <class F>
+Pointwise<F> unary(std::string_view name, std::string_view doc, typename Grad<F>::Rule rule,
+                   Saves saves, std::vector<Sample<F>> (*samples)(), Onnx onnx = {}) {
+  return {.name = name, .doc = doc, .grad = Grad<F>(rule, saves), .onnx = onnx, .samples = samples};
+}
+
+const PointwiseOp<Sqrt> sqrt_op = unary<Sqrt>("sqrt", "The square root; NaN below zero.", sqrt_vjp,
+                                              Saves::outputs, positive<Sqrt>, {"Sqrt", 6});
+const PointwiseOp<Rsqrt> rsqrt_op =
+    unary<Rsqrt>("rsqrt", "1 / sqrt(x).", rsqrt_vjp, Saves::both, positive<Rsqrt>);
+const PointwiseOp<Exp> exp_op =
+    unary<Exp>("exp", "e to the power x.", exp_vjp, Saves::outputs, wide<Exp>, {"Exp", 6});
+const PointwiseOp<Expm1> expm1_op =
+    unary<Expm1>("expm1", "exp(x) - 1, exact near zero.", expm1_vjp, Saves::outputs, wide<Expm1>);
+const PointwiseOp<Log> log_op = unary<Log>("log", "The natural logarithm; NaN below zero.", log_vjp,
+                                           Saves::inputs, positive<Log>, {"Log", 6});
+const PointwiseOp<Log1p> log1p_op = unary<Log1p>("log1p", "log(1 + x), exact near zero.", log1p_vjp,
+                                                 Saves::inputs, positive<Log1p>);
+const PointwiseOp<Sin> sin_op =
+    unary<Sin>("sin", "The sine of x radians.", sin_vjp, Saves::inputs, wide<Sin>, {"Sin", 7});
+const PointwiseOp<Cos> cos_op =
+    unary<Cos>("cos", "The cosine of x radians.", cos_vjp, Saves::inputs, wide<Cos>, {"Cos", 7});
+const PointwiseOp<Tanh> tanh_op = unary<Tanh>("tanh", "The hyperbolic tangent.", tanh_vjp,
+                                              Saves::outputs, wide<Tanh>, {"Tanh", 6});
+const PointwiseOp<Erf> erf_op =
+    unary<Erf>("erf", "The error function.", erf_vjp, Saves::inputs, wide<Erf>, {"Erf", 9});
+const PointwiseOp<Sigmoid> sigmoid_op = unary<Sigmoid>(
+    "sigmoid", "1 / (1 + exp(-x)).", sigmoid_vjp, Saves::outputs, wide<Sigmoid>, {"Sigmoid", 6});
+const PointwiseOp<Softplus> softplus_op =
+    unary<Softplus>("softplus", "log(1 + exp(x)), without overflow.", softplus_vjp, Saves::inputs,
+                    wide<Softplus>, {"Softplus", 1});
+const PointwiseOp<Power> pow_op = Pointwise<Power>{.name = "pow",
+                                                   .doc = "x1 to the power x2.",
+                                                   .grad = Grad<Power>(pow_vjp, Saves::both),
+                                                   .onnx = {"Pow", 15},
+                                                   .samples = power_samples};
+
+}  // namespace
+
+Tensor sqrt(const Tensor& x) { return sqrt_op({to_floating(x)}); }
+Tensor rsqrt(const Tensor& x) { return rsqrt_op({to_floating(x)}); }
+Tensor exp(const Tensor& x) { return exp_op({to_floating(x)}); }
+Tensor expm1(const Tensor& x) { return expm1_op({to_floating(x)}); }
+Tensor log(const Tensor& x) { return log_op({to_floating(x)}); }
+Tensor log1p(const Tensor& x) { return log1p_op({to_floating(x)}); }
+Tensor sin(const Tensor& x) { return sin_op({to_floating(x)}); }
+Tensor cos(const Tensor& x) { return cos_op({to_floating(x)}); }
+Tensor tanh(const Tensor& x) { return tanh_op({to_floating(x)}); }
+Tensor erf(const Tensor& x) { return erf_op({to_floating(x)}); }
+Tensor sigmoid(const Tensor& x) { return sigmoid_op({to_floating(x)}); }
+Tensor softplus(const Tensor& x) { return softplus_op({to_floating(x)}); }
+Tensor pow(const Operand& x1, const Operand& x2) { return call_promoted(pow_op, x1, x2, true); }
+
+#endif
+
+}  // namespace taper

@@ -1,0 +1,88 @@
+#include <taper/ops/pointwise/operands.h>
+#include <taper/ops/pointwise/pointwise.h>
+
+namespace taper {
+namespace detail {
+
+Specs infer_pointwise(const InSpecs& in, size_t results, bool selects, bool compares,
+                      bool takes_integers, bool only_integers) {
+  const size_t first = selects ? 1 : 0;
+  if (selects && !is_bool(in[0].dtype)) {
+    violate(ErrorKind::dtype,
+            "the condition must be bool, got " + std::string(dtype_name(in[0].dtype)));
+  }
+  Spec out = in[first];
+  for (size_t i = 0; i < in.size(); ++i) {
+    if (i >= first && in[i].dtype != out.dtype) {
+      violate(ErrorKind::dtype, "the operands must have one dtype; convert with astype");
+    }
+    out.shape = broadcast_shapes(out.shape, in[i].shape);
+  }
+  const bool is_number = !is_bool(out.dtype) || selects || compares;
+  if (only_integers ? is_float(out.dtype) : !is_number) {
+    violate(ErrorKind::dtype, "does not take " + std::string(dtype_name(out.dtype)));
+  }
+  if (!takes_integers && !is_float(out.dtype)) {
+    violate(ErrorKind::dtype, "takes floating tensors, got " + std::string(dtype_name(out.dtype)) +
+                                  "; convert with astype");
+  }
+  if (compares) out.dtype = DType::boolean;
+  Specs specs;
+  for (; specs.count < results; ++specs.count) specs.spec[specs.count] = out;
+  return specs;
+}
+
+void add_output_like_inputs(std::vector<SampleInput>& inputs, size_t count) {
+  SampleInput like{.shape = inputs[0].shape};
+  for (const SampleInput& input : inputs) like.shape = broadcast_shapes(like.shape, input.shape);
+  inputs.insert(inputs.begin(), count, like);
+}
+
+Tensor reduce_to(const Tensor& grad, const Shape& to) {
+  if (grad.shape() == to) return grad;
+  Shape axes;
+  const int shift = grad.rank() - to.rank();
+  for (int axis = 0; axis < grad.rank(); ++axis) {
+    if (axis < shift || (to[axis - shift] == 1 && grad.shape()[axis] != 1)) axes.push_back(axis);
+  }
+  return reshape(sum(grad, axes, true), to);
+}
+
+}  // namespace detail
+
+namespace {
+
+/// A number's dtype beside a tensor of `other`: of the same kind, the tensor's.
+DType weak_dtype(const Number& scalar, DType other) {
+  if (is_float(other)) return other;
+  if (is_float(scalar.dtype)) return DType::f32;
+  return is_bool(other) ? scalar.dtype : other;
+}
+
+Tensor as_tensor(const Operand& operand, DType other) {
+  if (operand.tensor() != nullptr) return *operand.tensor();
+  return full({}, *operand.scalar(), weak_dtype(*operand.scalar(), other));
+}
+
+DType dtype_beside(const Operand& operand) {
+  if (operand.tensor() == nullptr) return operand.scalar()->dtype;
+  return operand.tensor()->defined() ? operand.tensor()->dtype() : DType::f32;
+}
+
+}  // namespace
+
+Promoted promote_operands(const Operand& x1, const Operand& x2, bool to_float) {
+  Promoted both{as_tensor(x1, dtype_beside(x2)), as_tensor(x2, dtype_beside(x1))};
+  if (!both.x1.defined() || !both.x2.defined()) return both;
+  DType dtype = promote(both.x1.dtype(), both.x2.dtype());
+  if (to_float && !is_float(dtype)) dtype = DType::f32;
+  if (both.x1.dtype() != dtype) both.x1 = astype(both.x1, dtype);
+  if (both.x2.dtype() != dtype) both.x2 = astype(both.x2, dtype);
+  return both;
+}
+
+Tensor to_floating(const Tensor& x) {
+  return x.defined() && !is_float(x.dtype()) ? astype(x, DType::f32) : x;
+}
+
+}  // namespace taper

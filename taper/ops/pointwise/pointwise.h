@@ -1,0 +1,332 @@
+#pragma once
+
+// The family of pointwise ops: the author writes a functor, TAPER_TILES(Functor) and, inside
+// `#if TAPER_ROWS`, the row. The file is compiled once for the rows and once per instruction set
+// for the tiles (TAPER_ROWS 0).
+
+#if !TAPER_ROWS
+#include "taper/ops/pointwise/tables.h"
+#else
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <taper/backend/cpu/isa.h>
+#include <taper/backend/cpu/pointwise.h>
+#include <taper/ops/op.h>
+#include <taper/ops/ops.h>
+#include <taper/ops/pointwise/derivative.h>
+#include <taper/ops/pointwise/lifted.h>
+#include <taper/ops/tape.h>
+
+namespace taper {
+
+/// The tables that TAPER_TILES made for F, of the instruction set that runs.
+template <class F>
+const PointwiseTiles& tiles_of();
+
+/// Whether the tables hold derivatives made by dual numbers (TAPER_TILES) or only values.
+template <class F>
+inline constexpr bool derived = true;
+
+#define TAPER_TILES(F)                                       \
+  namespace v3 {                                             \
+  extern const PointwiseTiles F##_tiles;                     \
+  }                                                          \
+  namespace v4 {                                             \
+  extern const PointwiseTiles F##_tiles;                     \
+  }                                                          \
+  template <>                                                \
+  inline const PointwiseTiles& tiles_of<F>() {               \
+    return isa() == Isa::v4 ? v4::F##_tiles : v3::F##_tiles; \
+  }
+/// For a functor whose gradient is written in ops or does not exist.
+#define TAPER_VALUE_TILES(F) \
+  TAPER_TILES(F)             \
+  template <>                \
+  inline constexpr bool derived<F> = false;
+
+/// What the author says of a pointwise op; the rest follows from the functor.
+template <class F>
+struct Pointwise {
+  std::string_view name;
+  std::string_view doc;
+  /// Left out: x, or x1 and x2.
+  std::vector<std::string_view> inputs = {};
+  std::vector<std::string_view> outputs = {"y"};
+  /// Left out (with TAPER_TILES): made by dual numbers, to any order.
+  std::optional<Grad<F> > grad = {};
+  std::vector<Reuse> reuse = {{0, 0}, {0, 1}};
+  Onnx onnx = {};
+  Face<std::vector<Sample<F> > (*)()> samples;
+};
+
+namespace detail {
+
+/// Broadcast shapes, one floating dtype (integers too if the functor takes them).
+Specs infer_pointwise(const InSpecs& in, size_t results, bool selects, bool compares,
+                      bool takes_integers, bool only_integers);
+
+/// Inserts inputs shaped like the output before those of each good sample.
+void add_output_like_inputs(std::vector<SampleInput>& inputs, size_t count);
+
+/// Sums a gradient over the axes along which `to` was broadcast.
+Tensor reduce_to(const Tensor& grad, const Shape& to);
+
+template <class G, class F>
+G functor_of(const F& attrs) {
+  if constexpr (std::is_same_v<G, F>) {
+    return attrs;
+  } else {
+    return G{attrs};
+  }
+}
+
+template <class G, class T, size_t... K>
+auto apply_functor(const G& functor, const T* values, std::index_sequence<K...>) {
+  if constexpr (selects<G>) {
+    return functor(values[0] != T(0.0), values[K + 1]...);
+  } else {
+    return functor(values[K]...);
+  }
+}
+template <class G>
+using Operands = std::make_index_sequence<selects<G> ? arity<G> - 1 : arity<G> >;
+
+/// The functor on doubles, element by element: the oracle.
+template <class F, class G = F>
+Results reference_pointwise(const Inputs& in, const F& attrs) {
+  constexpr size_t n = arity<G>;
+  using Number = std::conditional_t<only_integers<G>, int64_t, double>;
+  Shape shape = in[0].shape();
+  for (size_t k = 1; k < n; ++k) shape = broadcast_shapes(shape, in[k].shape());
+  std::array<std::vector<Number>, n> columns;
+  for (size_t k = 0; k < n; ++k) columns[k] = broadcast_to(in[k], shape).to_vector<Number>();
+  const G functor = functor_of<G>(attrs);
+  Results out;
+  std::array<std::vector<double>, results<G> > values;
+  for (size_t i = 0; i < static_cast<size_t>(shape.numel()); ++i) {
+    Number x[n];
+    for (size_t k = 0; k < n; ++k) x[k] = columns[k][i];
+    const auto y = apply_functor(functor, x, Operands<G>());
+    if constexpr (results<G> > 1) {
+      for (size_t m = 0; m < results<G>; ++m) values[m].push_back(y[m]);
+    } else {
+      values[0].push_back(static_cast<double>(y));
+    }
+  }
+  for (size_t m = 0; m < results<G>; ++m) out[static_cast<int>(m)] = from_values(shape, values[m]);
+  return out;
+}
+
+/// The functor on tensors: the meaning in simpler ops, differentiable to any order.
+template <class F, class G = F>
+Results expand_pointwise(const Inputs& in, const F& attrs) {
+  const Lifted::Scope scope(in[0].dtype());
+  return [&]<size_t... K>(std::index_sequence<K...>) {
+    Results out;
+    out[0] = functor_of<G>(attrs)(Lifted(in[K])...).tensor();
+    return out;
+  }(std::make_index_sequence<arity<G> >());
+}
+
+template <class F, class G = F>
+Specs infer_functor(const InSpecs& in, const F&) {
+  return infer_pointwise(in, results<G>, selects<G>, compares<G>, takes_integers<G>,
+                         only_integers<G>);
+}
+
+/// One call of fn::exp costs about a nanosecond on one thread; simple arithmetic is memory-bound.
+inline constexpr double pointwise_nanoseconds = 0.7;
+
+template <class F>
+void run_value(const Kernel& kernel, const F& attrs) {
+  run_pointwise(tiles_of<F>().value, &attrs, kernel.inputs, kernel.outputs, pointwise_nanoseconds);
+}
+template <class F, size_t I>
+void run_grad(const Kernel& kernel, const F& attrs) {
+  run_pointwise(tiles_of<F>().grad[I], &attrs, kernel.inputs, kernel.outputs,
+                pointwise_nanoseconds);
+}
+template <class F, size_t I, size_t J>
+void run_second(const Kernel& kernel, const F& attrs) {
+  run_pointwise(tiles_of<F>().second[I][J], &attrs, kernel.inputs, kernel.outputs,
+                pointwise_nanoseconds);
+}
+
+}  // namespace detail
+
+/// The row of a pointwise functor with those of its first and second derivatives.
+template <class F>
+class PointwiseOp {
+ public:
+  PointwiseOp(const Pointwise<F>& row)  // NOLINT: implicit, so that an op reads as a row
+      : samples_(row.samples.value), value_(make_value(row)) {
+    TAPER_CHECK(row.grad.has_value() != derived<F>);
+    if constexpr (derived<F>) {
+      instance = this;
+      add_grads(row, std::make_index_sequence<arity<F> >());
+    }
+  }
+
+  Tensor operator()(std::initializer_list<Arg> args, const F& attrs = {}) const {
+    return value_(args, attrs);
+  }
+  Results all(std::span<const Arg> args, const F& attrs = {}) const {
+    return value_.all(args, attrs);
+  }
+
+ private:
+  static constexpr size_t n = arity<F>;
+  static inline const PointwiseOp* instance = nullptr;
+
+  static std::vector<std::string_view> input_names(const Pointwise<F>& row) {
+    if (!row.inputs.empty()) return row.inputs;
+    return n == 1 ? std::vector<std::string_view>{"x"} : std::vector<std::string_view>{"x1", "x2"};
+  }
+
+  static Row<F> make_value(const Pointwise<F>& row) {
+    Row<F> made{.name = row.name,
+                .doc = row.doc,
+                .inputs = input_names(row),
+                .outputs = row.outputs,
+                .infer = detail::infer_functor<F>,
+                .reference = detail::reference_pointwise<F>,
+                .grad = grad_of(row),
+                .layout = Layout::like_inputs,
+                .any_strides = true,
+                .reuse = row.reuse,
+                .kernels = {.cpu = detail::run_value<F>},
+                .onnx = row.onnx,
+                .samples = row.samples};
+    if constexpr (derived<F>) made.expand = detail::expand_pointwise<F>;
+    return made;
+  }
+  static Grad<F> grad_of(const Pointwise<F>& row) {
+    if constexpr (derived<F>) {
+      return {value_vjp, Saves::inputs};
+    } else {
+      return *row.grad;
+    }
+  }
+
+  template <size_t... I>
+  void add_grads(const Pointwise<F>& row, std::index_sequence<I...> all) {
+    (add_grad<I>(row), ...);
+    (add_seconds<I>(row, all), ...);
+  }
+  template <size_t I>
+  void add_grad(const Pointwise<F>& row) {
+    using G = Derivative<F, I>;
+    auto inputs = input_names(row);
+    inputs.insert(inputs.begin(), "grad");
+    add({.name = keep(std::string(row.name) + "_grad" + suffix(I)),
+         .doc = keep("The gradient of `" + std::string(row.name) + "` in operand " +
+                     std::to_string(I) + ", times `grad`."),
+         .inputs = inputs,
+         .infer = detail::infer_functor<F, G>,
+         .expand = detail::expand_pointwise<F, G>,
+         .reference = detail::reference_pointwise<F, G>,
+         .grad = {grad_vjp<I>, Saves::inputs},
+         .layout = Layout::like_inputs,
+         .any_strides = true,
+         .reuse = {{0, 0}},
+         .kernels = {.cpu = detail::run_grad<F, I>},
+         .samples = derived_samples<1>});
+  }
+  template <size_t I, size_t... J>
+  void add_seconds(const Pointwise<F>& row, std::index_sequence<J...>) {
+    (add_second<I, J>(row), ...);
+  }
+  template <size_t I, size_t J>
+  void add_second(const Pointwise<F>& row) {
+    using G = SecondDerivative<F, I, J>;
+    auto inputs = input_names(row);
+    inputs.insert(inputs.begin(), {"outer", "grad"});
+    add({.name = keep(std::string(row.name) + "_grad_grad" + suffix(I) + suffix(J)),
+         .doc = keep("The second derivative of `" + std::string(row.name) + "` in operands " +
+                     std::to_string(I) + " and " + std::to_string(J) + ", times both factors."),
+         .inputs = inputs,
+         .infer = detail::infer_functor<F, G>,
+         .expand = detail::expand_pointwise<F, G>,
+         .reference = detail::reference_pointwise<F, G>,
+         .grad = through_expansion{},
+         .layout = Layout::like_inputs,
+         .any_strides = true,
+         .reuse = {{0, 0}},
+         .kernels = {.cpu = detail::run_second<F, I, J>},
+         .samples = derived_samples<2>});
+  }
+
+  static std::string suffix(size_t operand) { return n == 1 ? "" : std::to_string(operand); }
+  std::string_view keep(std::string text) {
+    return *texts_.emplace_back(std::make_unique<std::string>(std::move(text)));
+  }
+  void add(const Row<F>& row) { derived_.push_back(std::make_unique<Op<F> >(row)); }
+
+  const Op<F>& grad_op(size_t i) const { return *derived_[i]; }
+  const Op<F>& second_op(size_t i, size_t j) const { return *derived_[n + i * n + j]; }
+
+  /// Calls a derived op on `before` and then the functor's own operands.
+  static Tensor call_derived(const Op<F>& op, std::initializer_list<Arg> before, const Saved& saved,
+                             size_t first, const F& attrs) {
+    std::array<Arg, 2 + n> args = fill_args(saved.in(first));
+    size_t count = 0;
+    for (const Arg& arg : before) args[count++] = arg;
+    for (size_t k = 0; k < n; ++k) args[count++] = Arg(saved.in(first + k));
+    return std::move(op.all({args.data(), count}, attrs)[0]);
+  }
+  static std::array<Arg, 2 + n> fill_args(const Tensor& any) {
+    return [&]<size_t... K>(std::index_sequence<K...>) {
+      return std::array<Arg, 2 + n>{((void)K, Arg(any))...};
+    }(std::make_index_sequence<2 + n>());
+  }
+
+  static Grads value_vjp(const Saved& saved, const F& attrs) {
+    Grads grads(n);
+    for (size_t i = 0; i < n; ++i) {
+      if (!saved.needs(i)) continue;
+      const Tensor grad = call_derived(instance->grad_op(i), {saved.grad()}, saved, 0, attrs);
+      grads[i] = detail::reduce_to(grad, saved.in_spec(i).shape);
+    }
+    return grads;
+  }
+
+  template <size_t I>
+  static Grads grad_vjp(const Saved& saved, const F& attrs) {
+    Grads grads(n + 1);
+    if (saved.needs(0)) {
+      const Tensor grad = call_derived(instance->grad_op(I), {saved.grad()}, saved, 1, attrs);
+      grads[0] = detail::reduce_to(grad, saved.in_spec(0).shape);
+    }
+    for (size_t j = 0; j < n; ++j) {
+      if (!saved.needs(j + 1)) continue;
+      const Tensor grad =
+          call_derived(instance->second_op(I, j), {saved.grad(), saved.in(0)}, saved, 1, attrs);
+      grads[j + 1] = detail::reduce_to(grad, saved.in_spec(j + 1).shape);
+    }
+    return grads;
+  }
+
+  template <size_t Extra>
+  static std::vector<Sample<F> > derived_samples() {
+    std::vector<Sample<F> > samples;
+    for (Sample<F>& sample : instance->samples_()) {
+      if (!sample.error.empty()) continue;
+      detail::add_output_like_inputs(sample.inputs, Extra);
+      samples.push_back(std::move(sample));
+    }
+    return samples;
+  }
+
+  std::vector<Sample<F> > (*samples_)();
+  Op<F> value_;
+  std::vector<std::unique_ptr<std::string> > texts_;
+  std::vector<std::unique_ptr<Op<F> > > derived_;
+};
+
+}  // namespace taper
+
+#endif  // TAPER_ROWS

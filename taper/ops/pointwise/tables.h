@@ -1,0 +1,131 @@
+#pragma once
+
+// Included by the per-instruction-set build of a pointwise file (TAPER_ROWS is 0): makes the tile
+// tables of its functors. Nothing here may emit a symbol outside namespace TAPER_ISA.
+
+#include <array>
+#include <type_traits>
+
+#include "taper/backend/cpu/simd/dual.h"
+#include "taper/backend/cpu/simd/tile.h"
+#include "taper/backend/cpu/tiles.h"
+#include "taper/ops/pointwise/derivative.h"
+
+namespace taper::TAPER_ISA {
+
+template <class T>
+struct IsArray : std::false_type {};
+template <class T, size_t M>
+struct IsArray<std::array<T, M>> : std::true_type {
+  static constexpr size_t count = M;
+};
+
+template <class F, class E, size_t N>
+void map_tile(const void* const* in, void* const* out, size_t n, const void* functor) {
+  tile<F, E, N>(in, out[0], n, functor);
+}
+template <class F, class E, size_t N>
+void compare_tile(const void* const* in, void* const* out, size_t n, const void* functor) {
+  tile_mask<F, E, N>(in, out[0], n, functor);
+}
+template <class F, class E, size_t N>
+void select_tile(const void* const* in, void* const* out, size_t n, const void* functor) {
+  tile_select<F, E, N>(in, out[0], n, functor);
+}
+
+template <class F, class E, size_t... K>
+TAPER_FN auto apply_scalar(const F& f, const void* const* in, size_t i, std::index_sequence<K...>) {
+  return f(static_cast<const E*>(in[K])[i]...);
+}
+template <class F, class E, size_t... K>
+TAPER_FN auto apply_scalar_select(const F& f, const void* const* in, size_t i,
+                                  std::index_sequence<K...>) {
+  return f(static_cast<const uint8_t*>(in[0])[i] != 0, static_cast<const E*>(in[K + 1])[i]...);
+}
+
+/// Integers: a plain loop, which the compiler vectorises.
+template <class F, class E, size_t N>
+void integer_tile(const void* const* in, void* const* out, size_t n, const void* functor) {
+  const F f = detail::copy_functor<F>(functor);
+  if constexpr (selects<F>) {
+    for (size_t i = 0; i < n; ++i) {
+      static_cast<E*>(out[0])[i] =
+          apply_scalar_select<F, E>(f, in, i, std::make_index_sequence<N - 1>());
+    }
+  } else {
+    using Result = decltype(apply_scalar<F, E>(f, in, 0, std::make_index_sequence<N>()));
+    using Out = std::conditional_t<std::is_same_v<Result, bool>, uint8_t, E>;
+    for (size_t i = 0; i < n; ++i) {
+      static_cast<Out*>(out[0])[i] =
+          static_cast<Out>(apply_scalar<F, E>(f, in, i, std::make_index_sequence<N>()));
+    }
+  }
+}
+
+template <class F, class E>
+constexpr Tile float_tile() {
+  constexpr size_t n = arity<F>;
+  if constexpr (selects<F>) {
+    return select_tile<F, E, n>;
+  } else if constexpr (compares<F>) {
+    return compare_tile<F, E, n>;
+  } else if constexpr (results<F> > 1) {
+    return tile_multi<F, E, n, results<F>>;
+  } else {
+    return map_tile<F, E, n>;
+  }
+}
+
+template <class F>
+constexpr TileSet tile_set() {
+  TileSet set;
+  if constexpr (!only_integers<F>) {
+    set.f32 = float_tile<F, float>();
+    set.f64 = float_tile<F, double>();
+  }
+  if constexpr (takes_integers<F>) {
+    constexpr size_t n = arity<F>;
+    set.integer[0] = integer_tile<F, int8_t, n>;
+    set.integer[1] = integer_tile<F, int16_t, n>;
+    set.integer[2] = integer_tile<F, int32_t, n>;
+    set.integer[3] = integer_tile<F, int64_t, n>;
+    set.integer[4] = integer_tile<F, uint8_t, n>;
+  }
+  return set;
+}
+
+template <class F, size_t I, size_t... J>
+constexpr void add_second(PointwiseTiles& tiles, std::index_sequence<J...>) {
+  ((tiles.second[I][J] = tile_set<SecondDerivative<F, I, J>>()), ...);
+}
+template <class F, size_t... I>
+constexpr void add_derivatives(PointwiseTiles& tiles, std::index_sequence<I...> all) {
+  ((tiles.grad[I] = tile_set<Derivative<F, I>>()), ...);
+  (add_second<F, I>(tiles, all), ...);
+}
+
+template <class F>
+constexpr PointwiseTiles value_tiles() {
+  PointwiseTiles tiles;
+  tiles.value = tile_set<F>();
+  return tiles;
+}
+template <class F>
+constexpr PointwiseTiles all_tiles() {
+  PointwiseTiles tiles = value_tiles<F>();
+  add_derivatives<F>(tiles, std::make_index_sequence<arity<F>>());
+  return tiles;
+}
+
+}  // namespace taper::TAPER_ISA
+
+#define TAPER_TILES(F)                                       \
+  namespace TAPER_ISA {                                      \
+  extern const PointwiseTiles F##_tiles;                     \
+  constinit const PointwiseTiles F##_tiles = all_tiles<F>(); \
+  }
+#define TAPER_VALUE_TILES(F)                                   \
+  namespace TAPER_ISA {                                        \
+  extern const PointwiseTiles F##_tiles;                       \
+  constinit const PointwiseTiles F##_tiles = value_tiles<F>(); \
+  }

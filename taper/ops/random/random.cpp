@@ -1,0 +1,263 @@
+#include <taper/backend/cpu/random.h>
+
+#include <taper/ops/op.h>
+#include <taper/ops/ops.h>
+#include <taper/ops/random/generator.h>
+#include <taper/ops/tape.h>
+
+namespace taper {
+namespace {
+
+struct Stream {
+  uint64_t key;
+  uint64_t offset;
+};
+
+Stream stream_of(const View& key) {
+  const int64_t* words = key.as<int64_t>();
+  return {static_cast<uint64_t>(words[0]), static_cast<uint64_t>(words[1])};
+}
+
+void check_key(const Spec& key) {
+  if (key != Spec{DType::i64, Device::cpu, {2}}) {
+    violate(ErrorKind::shape, "key must be i64[2]: {seed, offset}");
+  }
+}
+
+SampleInput key_input() { return {.shape = {2}, .low = 0, .high = 1000, .dtype = DType::i64}; }
+
+// ---------------------------------------------------------------------------------- advance
+
+struct AdvanceAttrs {
+  int64_t blocks = 0;
+};
+
+Specs infer_advance(const InSpecs& in, const AdvanceAttrs&) {
+  check_key(in[0]);
+  return in[0];
+}
+void advance_cpu(const Kernel& k, const AdvanceAttrs& attrs) {
+  const Stream stream = stream_of(k.in(0));
+  k.out().as<int64_t>()[0] = static_cast<int64_t>(stream.key);
+  k.out().as<int64_t>()[1] =
+      static_cast<int64_t>(stream.offset + static_cast<uint64_t>(attrs.blocks));
+}
+Results advance_reference(const Inputs& in, const AdvanceAttrs& attrs) {
+  auto words = in[0].to_vector<int64_t>();
+  words[1] += attrs.blocks;
+  Results results;
+  results[0] = from_values({2}, words);
+  return results;
+}
+std::vector<Sample<AdvanceAttrs>> advance_samples() {
+  return {{.inputs = {key_input()}, .attrs = {17}},
+          {.inputs = {{.shape = {2}}}, .error = "key must be i64[2]"}};
+}
+
+const Op<AdvanceAttrs> advance_op{{.name = "advance_key",
+                                   .doc = "The key of the draw behind one of `blocks` blocks.",
+                                   .inputs = {"key"},
+                                   .infer = infer_advance,
+                                   .reference = advance_reference,
+                                   .grad = not_differentiable{"a random key is an integer"},
+                                   .kernels = {.cpu = advance_cpu},
+                                   .samples = advance_samples}};
+
+// ---------------------------------------------------------------------------------- fills
+
+struct FillAttrs {
+  Shape shape;
+  double first = 0;   // low, or the mean
+  double second = 1;  // high, or the standard deviation
+  DType dtype = DType::f32;
+};
+
+template <RandomKind kind>
+Specs infer_fill(const InSpecs& in, const FillAttrs& attrs) {
+  check_key(in[0]);
+  if (is_float(attrs.dtype) != (kind != RandomKind::integers)) {
+    violate(ErrorKind::dtype, "does not make " + std::string(dtype_name(attrs.dtype)));
+  }
+  const bool valid = kind == RandomKind::normal     ? attrs.second >= 0
+                     : kind == RandomKind::integers ? attrs.first < attrs.second
+                                                    : attrs.first <= attrs.second;
+  if (!valid) {
+    violate(ErrorKind::value,
+            kind == RandomKind::normal ? "std must be at least 0" : "low must be below high");
+  }
+  return Spec{attrs.dtype, Device::cpu, attrs.shape};
+}
+
+template <RandomKind kind>
+void run_fill(const View& out, const Stream& stream, const FillAttrs& attrs) {
+  switch (kind) {
+    case RandomKind::uniform:
+      return fill_uniform(out, stream.key, stream.offset, attrs.first, attrs.second);
+    case RandomKind::normal:
+      return fill_normal(out, stream.key, stream.offset, attrs.first, attrs.second);
+    default:
+      return fill_integers(out, stream.key, stream.offset, static_cast<int64_t>(attrs.first),
+                           static_cast<int64_t>(attrs.second));
+  }
+}
+
+template <RandomKind kind>
+void fill_cpu(const Kernel& k, const FillAttrs& attrs) {
+  run_fill<kind>(k.out(), stream_of(k.in(0)), attrs);
+}
+
+/// Random numbers have no second definition here: tests/backend checks the streams themselves; this
+/// checks that the row passes on its operands.
+template <RandomKind kind>
+Results fill_reference(const Inputs& in, const FillAttrs& attrs) {
+  Results results;
+  results[0] = empty(attrs.shape, attrs.dtype);
+  const View out{results[0].raw(), &results[0].spec(), &results[0].strides(), true};
+  const auto key = in[0].to_vector<int64_t>();
+  run_fill<kind>(out, {static_cast<uint64_t>(key[0]), static_cast<uint64_t>(key[1])}, attrs);
+  return results;
+}
+
+template <RandomKind kind>
+std::vector<Sample<FillAttrs>> fill_samples() {
+  const DType dtype = kind == RandomKind::integers ? DType::i64 : DType::f32;
+  return {{.inputs = {key_input()}, .attrs = {{3, 5}, 1, 9, dtype}},
+          {.inputs = {key_input()}, .attrs = {{0}, 1, 9, dtype}},
+          {.inputs = {key_input()}, .attrs = {{3}, 1, -1, dtype}, .error = "must be"},
+          {.inputs = {{.shape = {3}, .dtype = DType::i64}},
+           .attrs = {{3}, 1, 9, dtype},
+           .error = "key must be i64[2]"}};
+}
+
+template <RandomKind kind>
+Row<FillAttrs> fill_row(std::string_view name, std::string_view doc) {
+  return {.name = name,
+          .doc = doc,
+          .inputs = {"key"},
+          .infer = infer_fill<kind>,
+          .reference = fill_reference<kind>,
+          .grad = not_differentiable{"random numbers do not depend on a floating input"},
+          .kernels = {.cpu = fill_cpu<kind>},
+          .samples = fill_samples<kind>};
+}
+
+const Op<FillAttrs> uniform_op = fill_row<RandomKind::uniform>(
+    "random_uniform", "Numbers uniform in [first, second) from the stream `key`.");
+const Op<FillAttrs> normal_op = fill_row<RandomKind::normal>(
+    "random_normal", "Normal numbers of mean `first` and standard deviation `second`.");
+const Op<FillAttrs> integers_op = fill_row<RandomKind::integers>(
+    "random_integers", "Integers uniform in [first, second) from the stream `key`.");
+
+// ---------------------------------------------------------------------------------- dropout
+
+struct DropoutAttrs {
+  double p = 0.5;
+};
+
+Specs infer_dropout(const InSpecs& in, const DropoutAttrs& attrs) {
+  check_key(in[1]);
+  if (!is_float(in[0].dtype)) {
+    violate(ErrorKind::dtype, "takes floating tensors; convert with astype");
+  }
+  if (!(attrs.p >= 0 && attrs.p <= 1)) {
+    violate(ErrorKind::value, "p must be in [0, 1], got " + print_real(attrs.p));
+  }
+  Spec mask = in[0];
+  mask.dtype = DType::boolean;
+  return {in[0], mask};
+}
+
+void dropout_cpu(const Kernel& k, const DropoutAttrs& attrs) {
+  const Stream stream = stream_of(k.in(1));
+  dropout(k.in(0), k.out(0), k.out(1), stream.key, stream.offset, attrs.p);
+}
+
+Results dropout_reference(const Inputs& in, const DropoutAttrs& attrs) {
+  Results results;
+  const Tensor random = empty(in[0].shape(), DType::f32);
+  const View view{random.raw(), &random.spec(), &random.strides(), true};
+  const auto key = in[1].to_vector<int64_t>();
+  fill_uniform(view, static_cast<uint64_t>(key[0]), static_cast<uint64_t>(key[1]), 0, 1);
+  results[1] = greater_equal(random, attrs.p);
+  const double scale = attrs.p < 1 ? 1 / (1 - attrs.p) : 0;
+  results[0] = where(results[1], in[0] * scale, 0);
+  return results;
+}
+
+Grads dropout_vjp(const Saved& s, const DropoutAttrs& attrs) {
+  const double scale = attrs.p < 1 ? 1 / (1 - attrs.p) : 0;
+  return {where(s.out(1), s.grad() * scale, 0), Tensor()};
+}
+
+std::vector<Sample<DropoutAttrs>> dropout_samples() {
+  return {{.inputs = {{.shape = {5, 13}}, key_input()}},
+          {.inputs = {{.shape = {5, 3}}, key_input()}, .attrs = {0.25}},
+          {.inputs = {{.shape = {4}}, key_input()}, .attrs = {1.0}},
+          {.inputs = {{.shape = {4}}, key_input()},
+           .attrs = {1.5},
+           .error = "p must be in [0, 1], got 1.5"}};
+}
+
+const Op<DropoutAttrs> dropout_op{{.name = "dropout",
+                                   .doc = "x / (1 - p) with probability 1 - p, else 0; and which.",
+                                   .inputs = {"x", "key"},
+                                   .outputs = {"y", "mask"},
+                                   .infer = infer_dropout,
+                                   .reference = dropout_reference,
+                                   .grad = {dropout_vjp, Saves::outputs},
+                                   .layout = Layout::row_major,
+                                   .kernels = {.cpu = dropout_cpu},
+                                   .onnx = {"Dropout", 13},
+                                   .samples = dropout_samples}};
+
+Tensor draw(Generator* generator, RandomKind kind, int64_t numel, DType dtype) {
+  Generator& source = generator != nullptr ? *generator : default_generator();
+  return source.draw(blocks_used(kind, numel, dtype));
+}
+
+Tensor fill(const Op<FillAttrs>& op, RandomKind kind, const FillAttrs& attrs,
+            Generator* generator) {
+  checked_bytes(attrs.shape, attrs.dtype);
+  return op({draw(generator, kind, attrs.shape.numel(), attrs.dtype)}, attrs);
+}
+
+}  // namespace
+
+Generator::Generator(uint64_t seed) : state_("random", Tensor()) { manual_seed(seed); }
+
+void Generator::manual_seed(uint64_t seed) {
+  state_.set(from_values<int64_t>({2}, std::vector<int64_t>{static_cast<int64_t>(seed), 0}));
+}
+
+Tensor Generator::draw(int64_t blocks) {
+  Tensor key = state_.value();
+  state_.set(advance_op({key}, {blocks}));
+  return key;
+}
+
+Generator& default_generator() {
+  static Generator* const generator = new Generator;  // outlives every static tensor
+  return *generator;
+}
+
+void manual_seed(uint64_t seed) { default_generator().manual_seed(seed); }
+
+Tensor uniform(const Shape& shape, double low, double high, DType dtype, Generator* generator) {
+  return fill(uniform_op, RandomKind::uniform, {shape, low, high, dtype}, generator);
+}
+Tensor rand(const Shape& shape, DType dtype) { return uniform(shape, 0, 1, dtype); }
+Tensor normal(const Shape& shape, double mean, double std, DType dtype, Generator* generator) {
+  return fill(normal_op, RandomKind::normal, {shape, mean, std, dtype}, generator);
+}
+Tensor randn(const Shape& shape, DType dtype) { return normal(shape, 0, 1, dtype); }
+Tensor randint(int64_t low, int64_t high, const Shape& shape, DType dtype, Generator* generator) {
+  return fill(integers_op, RandomKind::integers,
+              {shape, static_cast<double>(low), static_cast<double>(high), dtype}, generator);
+}
+
+Tensor dropout(const Tensor& x, double p, bool training, Generator* generator) {
+  if (!training || !x.defined()) return x;
+  return dropout_op({x, draw(generator, RandomKind::dropout, x.numel(), x.dtype())}, {p});
+}
+
+}  // namespace taper

@@ -1,0 +1,184 @@
+#include <taper/ops/tape.h>
+
+#include <new>
+
+namespace taper {
+
+constinit thread_local bool tape_on = true;
+
+namespace {
+
+constinit thread_local Node* released = nullptr;
+constinit thread_local bool releasing = false;
+
+constexpr size_t aligned(size_t bytes) { return (bytes + 15) / 16 * 16; }
+
+/// Constructs `count` objects of T at `place` and moves it behind them.
+template <class T>
+T* construct(std::byte*& place, size_t count) {
+  T* first = reinterpret_cast<T*>(place);
+  for (size_t i = 0; i < count; ++i) new (first + i) T;
+  place += aligned(sizeof(T) * count);
+  return first;
+}
+
+template <class T>
+void destroy(T* first, size_t count) {
+  for (size_t i = 0; i < count; ++i) first[i].~T();
+}
+
+Node* new_node(const OpBase& op, const void* attrs, size_t inputs) {
+  const size_t outputs = op.outputs.size();
+  const size_t bytes = aligned(sizeof(Node)) + aligned(sizeof(Edge) * inputs) +
+                       aligned(sizeof(Tensor) * inputs) + aligned(sizeof(Tensor) * outputs) +
+                       aligned(sizeof(Spec) * inputs) + aligned(sizeof(Spec) * outputs) +
+                       aligned(op.attrs_size);
+  auto* place = static_cast<std::byte*>(allocate(bytes));
+  Node* node = new (place) Node;
+  place += aligned(sizeof(Node));
+  node->op = &op;
+  node->bytes = static_cast<uint32_t>(bytes);
+  node->inputs = static_cast<uint16_t>(inputs);
+  node->outputs = static_cast<uint8_t>(outputs);
+  node->edges = construct<Edge>(place, inputs);
+  node->saved_inputs = construct<Tensor>(place, inputs);
+  node->saved_outputs = construct<Tensor>(place, outputs);
+  node->input_specs = construct<Spec>(place, inputs);
+  node->output_specs = construct<Spec>(place, outputs);
+  node->attrs = place;
+  op.copy_attrs(node->attrs, attrs);
+  return node;
+}
+
+void destroy_node(Node* node) {
+  if (node->op != nullptr) {
+    destroy(node->edges, node->inputs);
+    destroy(node->saved_inputs, node->inputs);
+    destroy(node->saved_outputs, node->outputs);
+    destroy(node->input_specs, node->inputs);
+    destroy(node->output_specs, node->outputs);
+    node->op->destroy_attrs(node->attrs);
+  }
+  const size_t bytes = node->bytes;
+  node->~Node();
+  give_back(node, bytes);
+}
+
+bool saves(Saves what, Saves part) {
+  return (static_cast<uint8_t>(what) & static_cast<uint8_t>(part)) != 0;
+}
+
+}  // namespace
+
+// A loop, not a recursion: a chain of a million calls must not overflow the stack.
+template <>
+void release(TapeRecord* record) {
+  Node* node = static_cast<Node*>(record);
+  node->next_released = released;
+  released = node;
+  if (releasing) return;
+  releasing = true;
+  while (Node* next = released) {
+    released = next->next_released;
+    destroy_node(next);
+  }
+  releasing = false;
+}
+
+Ptr<TapeRecord> new_leaf() {
+  Node* node = new (allocate(sizeof(Node))) Node;
+  node->bytes = sizeof(Node);
+  node->grad = Ptr<StateImpl>(new StateImpl);
+  return Ptr<TapeRecord>(node);
+}
+
+void record(const OpBase& op, const void* attrs, std::span<const Arg> args, Results& results) {
+  Node* node = new_node(op, attrs, args.size());
+  Ptr<TapeRecord> owner(node);
+  for (size_t i = 0; i < args.size(); ++i) {
+    const Tensor& input = *args[i].tensor;
+    if (!input.defined()) continue;
+    node->edges[i] = {input.impl()->node, input.impl()->output};
+    node->input_specs[i] = input.spec();
+    if (saves(op.saves, Saves::inputs)) node->saved_inputs[i] = input;
+  }
+  for (uint8_t i = 0; i < node->outputs; ++i) {
+    Tensor& output = results[i];
+    node->output_specs[i] = output.spec();
+    if (saves(op.saves, Saves::outputs)) node->saved_outputs[i] = shallow_copy(output);
+    if (!is_float(output.dtype())) continue;
+    output.impl()->node = owner;
+    output.impl()->output = i;
+  }
+}
+
+Tensor Saved::out(size_t i) const {
+  const Tensor& twin = node_.saved_outputs[i];
+  if (!tape_on || !is_float(twin.dtype())) return twin;
+  Tensor attached = shallow_copy(twin);
+  Node& node = const_cast<Node&>(node_);
+  node.refs.fetch_add(1, std::memory_order_relaxed);
+  attached.impl()->node = Ptr<TapeRecord>(&node);
+  attached.impl()->output = static_cast<uint8_t>(i);
+  return attached;
+}
+
+void free_saved(Node& node) {
+  for (size_t i = 0; i < node.inputs; ++i) node.saved_inputs[i] = Tensor();
+  for (size_t i = 0; i < node.outputs; ++i) node.saved_outputs[i] = Tensor();
+  node.freed = true;
+}
+
+Tensor& Tensor::set_requires_grad(bool needed) {
+  if (!needed) {
+    if (requires_grad() && node_of(*this)->op != nullptr) *this = detach();
+    impl_->node = Ptr<TapeRecord>();
+    return *this;
+  }
+  if (!is_float(dtype())) {
+    fail(ErrorKind::dtype,
+         "set_requires_grad: only floating tensors have gradients (" + to_string(spec()) + ")");
+  }
+  if (requires_grad()) return *this;
+  impl_->node = new_leaf();
+  impl_->output = 0;
+  return *this;
+}
+
+Tensor Tensor::grad() const {
+  if (!requires_grad() || !node_of(*this)->grad) return {};
+  return State(node_of(*this)->grad).value();
+}
+
+void Tensor::zero_grad() {
+  if (requires_grad() && node_of(*this)->grad) State(node_of(*this)->grad).set({});
+}
+
+Tensor Tensor::detach() const { return shallow_copy(*this); }
+
+void State::set_requires_grad(bool needed) const {
+  if (needed == requires_grad()) return;
+  const Tensor value = impl_->value;
+  if (needed && value && !is_float(value.dtype())) {
+    fail(ErrorKind::dtype, "set_requires_grad: only floating tensors have gradients (" + name() +
+                               " " + to_string(value.spec()) + ")");
+  }
+  impl_->leaf = needed ? new_leaf() : Ptr<TapeRecord>();
+  if (value) {
+    impl_->value = shallow_copy(value);
+    impl_->value.impl()->node = impl_->leaf;
+  }
+}
+
+Tensor State::grad() const {
+  if (!requires_grad()) return {};
+  return State(static_cast<Node*>(impl_->leaf.get())->grad).value();
+}
+
+void State::set_grad(const Tensor& grad) const {
+  if (requires_grad()) State(static_cast<Node*>(impl_->leaf.get())->grad).set(grad);
+}
+
+void State::zero_grad() const { set_grad({}); }
+
+}  // namespace taper

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <span>
+
+#include <taper/core/state.h>
+#include <taper/ops/op.h>
+
+namespace taper {
+
+/// Where a gradient goes: one output of a node. No node means that none is needed.
+struct Edge {
+  Ptr<TapeRecord> node;
+  uint8_t output = 0;
+};
+
+/// One recorded call, or (without an op) a leaf. Its arrays lie behind it in the same block.
+struct Node final : TapeRecord {
+  const OpBase* op = nullptr;  // null: a leaf
+  Ptr<StateImpl> grad;         // of a leaf: the cell that backward() adds to
+  Node* next_released = nullptr;
+  uint32_t bytes = 0;
+  uint16_t inputs = 0;
+  uint8_t outputs = 0;
+  bool freed = false;  // what it saved is gone
+  Edge* edges = nullptr;
+  Tensor* saved_inputs = nullptr;
+  Tensor* saved_outputs = nullptr;  // detached twins, so that no cycle of counts arises
+  Spec* input_specs = nullptr;
+  Spec* output_specs = nullptr;
+  void* attrs = nullptr;
+};
+
+inline Node* node_of(const Tensor& tensor) { return static_cast<Node*>(tensor.impl()->node.get()); }
+
+/// What a gradient rule sees of the forward call, and the gradients of its outputs.
+class Saved {
+ public:
+  Saved(const Node& node, const Tensor* grads, const bool* needed)
+      : node_(node), grads_(grads), needed_(needed) {}
+
+  const Tensor& in(size_t i) const { return node_.saved_inputs[i]; }
+  /// A forward output, on the tape if the rule itself is being recorded.
+  Tensor out(size_t i = 0) const;
+  const Spec& in_spec(size_t i) const { return node_.input_specs[i]; }
+  const Spec& out_spec(size_t i = 0) const { return node_.output_specs[i]; }
+  /// The gradient of an output; undefined if nothing depends on that output.
+  const Tensor& grad(size_t i = 0) const { return grads_[i]; }
+  /// Whether the gradient of input i is wanted.
+  bool needs(size_t i) const { return needed_[i]; }
+  size_t inputs() const { return node_.inputs; }
+
+ private:
+  const Node& node_;
+  const Tensor* grads_;
+  const bool* needed_;
+};
+
+extern constinit thread_local bool tape_on TAPER_TLS_FAST;
+
+/// Switches the tape on or off on this thread until the end of the scope.
+class TAPER_API TapeMode {
+ public:
+  explicit TapeMode(bool on) : before_(tape_on) { tape_on = on; }
+  ~TapeMode() { tape_on = before_; }
+  TapeMode(const TapeMode&) = delete;
+  TapeMode& operator=(const TapeMode&) = delete;
+
+ private:
+  bool before_;
+};
+
+/// A new leaf without a gradient.
+Ptr<TapeRecord> new_leaf();
+
+/// Puts the outputs of a call on the tape.
+void record(const OpBase& op, const void* attrs, std::span<const Arg> args, Results& results);
+
+/// Lets go of what a node saved; its gradient cannot be computed again.
+void free_saved(Node& node);
+
+}  // namespace taper

@@ -1,0 +1,197 @@
+#include <gtest/gtest.h>
+
+#include <taper/taper.h>
+
+namespace taper {
+namespace {
+
+using Nets = std::vector<nn::AnyModule>;
+
+nn::Sequential convnet() {
+  return nn::Sequential{nn::Conv2d(1, 8, 3),  nn::ReLU(),          nn::MaxPool2d(2),
+                        nn::Conv2d(8, 16, 3), nn::ReLU(),          nn::MaxPool2d(2),
+                        nn::Flatten(),        nn::Linear(400, 32), nn::ReLU(),
+                        nn::Dropout(0.5),     nn::Linear(32, 10)};
+}
+
+nn::Sequential normed_net() {
+  return nn::Sequential{nn::Conv2d(1, 8, 3), nn::BatchNorm2d(8), nn::ReLU(),
+                        nn::MaxPool2d(2),    nn::Dropout(0.25),  nn::Flatten(),
+                        nn::Linear(1352, 10)};
+}
+
+/// Trains one copy eagerly and one by replay with the same data, seed and optimizer, and compares
+/// every loss and every cell bit for bit.
+template <class MakeOptimizer>
+void expect_replay_equals_eager(const nn::Sequential& net, MakeOptimizer make_optimizer) {
+  constexpr int steps = 100;
+  manual_seed(7);
+  std::vector<Tensor> images;
+  std::vector<Tensor> labels;
+  for (int i = 0; i < 5; ++i) {
+    images.push_back(randn({16, 1, 28, 28}));
+    labels.push_back(randint(0, 10, {16}));
+  }
+  auto run = [&](bool captured) {
+    nn::Sequential copy = nn::clone(net);
+    auto optimizer = make_optimizer(copy.parameters());
+    auto step = [&](const Tensor& x, const Tensor& y) {
+      const Tensor loss = cross_entropy(copy(x), y);
+      optimizer.step(gradients(loss, copy.parameters()));
+      return loss;
+    };
+    auto compiled = compile(step);
+    manual_seed(11);
+    std::vector<double> losses;
+    for (int i = 0; i < steps; ++i) {
+      const auto batch = static_cast<size_t>(i % 5);
+      const Tensor loss =
+          captured ? compiled(images[batch], labels[batch]) : step(images[batch], labels[batch]);
+      losses.push_back(loss.item());
+    }
+    EXPECT_EQ(compiled.captures(), captured ? 1u : 0u);
+    std::vector<std::vector<double>> cells;
+    for (const auto& [name, value] : copy.state_dict()) {
+      cells.push_back(value.template to_vector<double>());
+    }
+    for (const auto& [name, cell] : optimizer.state()) {
+      cells.push_back(cell.value().template to_vector<double>());
+    }
+    cells.push_back(default_generator().state().value().to_vector<double>());
+    return std::pair(losses, cells);
+  };
+  const auto eager = run(false);
+  const auto replayed = run(true);
+  EXPECT_EQ(eager.first, replayed.first);
+  EXPECT_EQ(eager.second, replayed.second);
+  EXPECT_NE(eager.first.back(), eager.first.front());
+}
+
+TEST(Capture, TheConvnetsTrainingStepReplaysBitForBit) {
+  manual_seed(1);
+  expect_replay_equals_eager(convnet(), [](std::vector<State> parameters) {
+    return optim::Adam(std::move(parameters), {.lr = 1e-3});
+  });
+}
+
+TEST(Capture, BatchNormDropoutAndMomentumReplayBitForBit) {
+  manual_seed(2);
+  expect_replay_equals_eager(normed_net(), [](std::vector<State> parameters) {
+    return optim::SGD(std::move(parameters),
+                      {.lr = 0.05, .momentum = 0.9, .weight_decay = 1e-4, .nesterov = true});
+  });
+}
+
+TEST(Capture, TheTapeStyleStepReplaysToo) {
+  manual_seed(3);
+  auto run = [](bool captured) {
+    manual_seed(4);
+    nn::Sequential net{nn::Linear(2, 8), nn::Tanh(), nn::Linear(8, 1), nn::Sigmoid()};
+    optim::SGD optimizer(net.parameters(), {.lr = 0.5});
+    const Tensor x = from_values<float>({4, 2}, std::vector<float>{0, 0, 0, 1, 1, 0, 1, 1});
+    const Tensor y = from_values<float>({4, 1}, std::vector<float>{0, 1, 1, 0});
+    auto step = [&] {
+      optimizer.zero_grad();
+      const Tensor loss = binary_cross_entropy(net(x), y);
+      loss.backward();
+      optimizer.step();
+      return loss;
+    };
+    auto compiled = compile(step);
+    double last = 0;
+    for (int i = 0; i < 50; ++i) last = (captured ? compiled() : step()).item();
+    return last;
+  };
+  EXPECT_EQ(run(false), run(true));
+}
+
+TEST(Capture, ModesAndShapesMakeNewPlans) {
+  manual_seed(5);
+  nn::Sequential net{nn::Linear(4, 4), nn::Dropout(0.5)};
+  auto forward = compile([&](const Tensor& x) { return net(x); });
+  const Tensor x = ones({2, 4});
+  forward(x);
+  forward(x);
+  EXPECT_EQ(forward.captures(), 1u);
+  net.eval();
+  EXPECT_EQ(forward(x).to_vector<float>(), net(x).to_vector<float>());
+  EXPECT_EQ(forward.captures(), 2u);
+  forward(ones({3, 4}));
+  EXPECT_EQ(forward.captures(), 3u);
+  net.train();
+  forward(x);
+  EXPECT_EQ(forward.captures(), 3u);
+}
+
+TEST(Capture, ALearningRateIsNoConstant) {
+  nn::Linear layer(1, 1, false);
+  layer.weight.set(ones({1, 1}));
+  optim::SGD optimizer(layer.parameters(), {.lr = 1.0});
+  auto step = compile(
+      [&](const Tensor& x) { optimizer.step(gradients(sum(layer(x)), layer.parameters())); });
+  step(ones({1, 1}));
+  EXPECT_EQ(layer.weight.value().item(), 0);
+  optimizer.set_lr(0.25);
+  step(ones({1, 1}));
+  EXPECT_EQ(layer.weight.value().item(), -0.25);
+}
+
+TEST(Capture, AskingForAValueNamesTheOpAndTheWayOut) {
+  auto f = compile([](const Tensor& x) { return sum(x).item() > 0 ? x : -x; });
+  try {
+    f(ones({3}));
+    FAIL();
+  } catch (const Error& error) {
+    const std::string text = error.what();
+    EXPECT_EQ(text.find("sum: "), 0u) << text;
+    EXPECT_NE(text.find("`where`"), std::string::npos) << text;
+  }
+  EXPECT_EQ(interpreter, nullptr);
+}
+
+TEST(Capture, CellsKeepTheirValuesWhileItRecords) {
+  const State counter("counter", zeros({}));
+  auto count = compile([&] { counter.set(counter.value() + 1); });
+  for (int i = 0; i < 3; ++i) count();
+  EXPECT_EQ(counter.value().item(), 3);
+}
+
+TEST(Capture, AFailedReplayLeavesTheCells) {
+  const State total("total", zeros({}));
+  auto add_at = compile([&](const Tensor& x, const Tensor& index) {
+    total.set(total.value() + sum(take(x, index)));
+  });
+  add_at(ones({3}), tensor<int64_t>({1, 2}));
+  EXPECT_EQ(total.value().item(), 2);
+  EXPECT_THROW(add_at(ones({3}), tensor<int64_t>({1, 5})), Error);
+  EXPECT_EQ(total.value().item(), 2);
+}
+
+TEST(Capture, ResultsStayWhenItRunsAgain) {
+  auto twice = compile([](const Tensor& x) { return x * 2; });
+  const Tensor first = twice(tensor({1.f}));
+  twice(tensor({5.f}));
+  EXPECT_EQ(first.item(), 2);
+}
+
+TEST(Capture, AGraphPrintsItsNodes) {
+  nn::Linear layer(2, 3);
+  auto f = compile([&](const Tensor& x) { return relu(layer(x)); });
+  f(ones({1, 2}));
+  const std::string text = to_string(f.graph());
+  EXPECT_NE(text.find("f32[1,3] = linear("), std::string::npos) << text;
+  EXPECT_NE(text.find("= cell weight"), std::string::npos) << text;
+  EXPECT_NE(text.find(" in model"), std::string::npos) << text;
+}
+
+TEST(Verify, FindsAValueUsedBeforeItIsDefined) {
+  auto f = compile([](const Tensor& x) { return relu(x) + 1; });
+  f(ones({2}));
+  Graph graph = f.graph();
+  verify(graph);
+  std::swap(graph.nodes[0], graph.nodes[1]);
+  EXPECT_THROW(verify(graph), Error);
+}
+
+}  // namespace
+}  // namespace taper
