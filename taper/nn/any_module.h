@@ -1,0 +1,80 @@
+#pragma once
+
+#include <concepts>
+
+#include <taper/core/factory.h>
+#include <taper/nn/module.h>
+
+namespace taper::nn {
+
+/// Modules that map one tensor to one.
+template <class M>
+concept TensorModule = std::derived_from<M, Module> && requires(M& module, const Tensor& x) {
+  { module(x) } -> std::convertible_to<Tensor>;
+};
+
+/// Any module that maps a tensor to a tensor, its type erased: what Sequential holds and what the
+/// registry makes. A copy shares the module, as with every handle.
+class TAPER_API AnyModule : public Module {
+ public:
+  template <TensorModule M>
+    requires(!std::same_as<std::remove_cvref_t<M>, AnyModule>)
+  AnyModule(M module) : inner_(std::make_shared<Model<M>>(std::move(module))) {  // NOLINT
+    share(static_cast<const Model<M>&>(*inner_).module);
+  }
+  AnyModule(const AnyModule& other);
+  AnyModule(AnyModule&&) noexcept = default;
+  AnyModule& operator=(const AnyModule&) = default;
+  AnyModule& operator=(AnyModule&&) noexcept = default;
+
+  Tensor operator()(const Tensor& x) const { return inner_->call(x); }
+
+  /// The registered name, empty for a module that no registry knows.
+  std::string_view type() const { return inner_->type(); }
+  /// {"type": ..., "options": {...}}, from which `module_from_config` makes an equal module with
+  /// new values. Throws unsupported for a module that no registry knows.
+  Value config() const;
+
+ private:
+  struct Concept {
+    virtual ~Concept() = default;
+    virtual Tensor call(const Tensor& x) = 0;
+    virtual std::shared_ptr<Concept> copy() const = 0;
+    virtual std::string_view type() const = 0;
+    virtual Value config() const = 0;
+  };
+  template <class M>
+  struct Model final : Concept {
+    explicit Model(M held) : module(std::move(held)) {}
+    Tensor call(const Tensor& x) override { return module(x); }
+    std::shared_ptr<Concept> copy() const override { return std::make_shared<Model>(module); }
+    std::string_view type() const override {
+      if constexpr (requires { M::type_name; }) {
+        return M::type_name;
+      } else {
+        return {};
+      }
+    }
+    Value config() const override {
+      if constexpr (requires { module.config(); }) {
+        return module.config();
+      } else if constexpr (requires { module.options(); }) {
+        return Value(
+            Fields{{"type", Value(type())}, {"options", Value(to_fields(module.options()))}});
+      } else {
+        return {};
+      }
+    }
+    M module;
+  };
+
+  std::shared_ptr<Concept> inner_;
+};
+
+/// Registered modules, by name.
+using ModuleFactory = Factory<AnyModule>;
+
+/// The module that `config` describes. Throws value or not_found naming the place.
+TAPER_API AnyModule module_from_config(const Value& config);
+
+}  // namespace taper::nn

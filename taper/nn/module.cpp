@@ -1,0 +1,166 @@
+#include <taper/nn/module.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+namespace taper::nn {
+namespace {
+
+/// Copies a module's shared part inside a CloneScope, once.
+std::shared_ptr<ModuleState> copy_state(const std::shared_ptr<ModuleState>& original) {
+  if (auto copy = CloneScope::find(original.get())) {
+    return std::static_pointer_cast<ModuleState>(copy);
+  }
+  auto copy = std::make_shared<ModuleState>();
+  CloneScope::remember(original.get(), copy);
+  copy->name = original->name;
+  *copy->training = *original->training;
+  copy->parameters = {original->parameters.begin(), original->parameters.end()};
+  copy->buffers = {original->buffers.begin(), original->buffers.end()};
+  for (const auto& [name, child] : original->children) {
+    copy->children.emplace_back(name, copy_state(child));
+  }
+  return copy;
+}
+
+template <class Visit>
+void visit_modules(ModuleState& state, const std::string& path, Visit&& visit) {
+  visit(state, path);
+  for (const auto& [name, child] : state.children) {
+    visit_modules(*child, path + name + ".", visit);
+  }
+}
+
+NamedStates collect(ModuleState& root, std::vector<State> ModuleState::* kind) {
+  NamedStates found;
+  std::unordered_set<const StateImpl*> seen;
+  visit_modules(root, "", [&](ModuleState& module, const std::string& path) {
+    for (const State& cell : module.*kind) {
+      if (seen.insert(cell.impl()).second) found.emplace_back(path + cell.name(), cell);
+    }
+  });
+  return found;
+}
+
+/// Parameters and buffers of each module together, as a state dict orders them.
+NamedStates all_cells(ModuleState& root) {
+  NamedStates found;
+  std::unordered_set<const StateImpl*> seen;
+  visit_modules(root, "", [&](ModuleState& module, const std::string& path) {
+    for (const auto* cells : {&module.parameters, &module.buffers}) {
+      for (const State& cell : *cells) {
+        if (seen.insert(cell.impl()).second) found.emplace_back(path + cell.name(), cell);
+      }
+    }
+  });
+  return found;
+}
+
+[[noreturn]] void fail_names(const std::vector<std::string>& names, const char* what) {
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  fail(ErrorKind::not_found, std::string("load_state_dict: ") + what + ": " + list);
+}
+
+const Tensor* find(const StateDict& values, const std::string& name) {
+  auto found = std::find_if(values.begin(), values.end(),
+                            [&](const auto& value) { return value.first == name; });
+  return found == values.end() ? nullptr : &found->second;
+}
+
+}  // namespace
+
+Module::Module(const Module& other)
+    : state_(CloneScope::active() ? copy_state(other.state_) : other.state_) {}
+
+NamedStates Module::named_parameters() const { return collect(*state_, &ModuleState::parameters); }
+NamedStates Module::named_buffers() const { return collect(*state_, &ModuleState::buffers); }
+
+std::vector<State> Module::parameters() const {
+  std::vector<State> cells;
+  for (auto& [name, cell] : named_parameters()) cells.push_back(cell);
+  return cells;
+}
+
+int64_t Module::num_parameters() const {
+  int64_t count = 0;
+  for (const auto& [name, cell] : named_parameters()) count += cell.value().numel();
+  return count;
+}
+
+StateDict Module::state_dict() const {
+  StateDict values;
+  for (const auto& [name, cell] : all_cells(*state_)) {
+    values.emplace_back(name, cell.value().detach());
+  }
+  return values;
+}
+
+void Module::load_state_dict(const StateDict& values) {
+  const NamedStates cells = all_cells(*state_);
+  std::vector<std::string> missing;
+  for (const auto& [name, cell] : cells) {
+    const Tensor* value = find(values, name);
+    if (value == nullptr) {
+      missing.push_back(name);
+      continue;
+    }
+    const Spec& wanted = cell.value().spec();
+    if (value->spec() != wanted) {
+      const bool same_shape = value->shape() == wanted.shape;
+      fail(same_shape ? ErrorKind::dtype : ErrorKind::shape,
+           "load_state_dict: " + name + " is " + to_string(wanted) + " in the module, " +
+               to_string(value->spec()) + " in the values");
+    }
+  }
+  if (!missing.empty()) fail_names(missing, "missing");
+  std::vector<std::string> unknown;
+  for (const auto& [name, value] : values) {
+    auto known = [&](const auto& cell) { return cell.first == name; };
+    if (std::none_of(cells.begin(), cells.end(), known)) unknown.push_back(name);
+  }
+  if (!unknown.empty()) fail_names(unknown, "not in the module");
+  for (const auto& [name, cell] : cells) cell.set(find(values, name)->detach());
+}
+
+void Module::train(bool on) {
+  visit_modules(*state_, "",
+                [&](ModuleState& module, const std::string&) { *module.training = on; });
+}
+
+bool Module::training() const {
+  if (interpreter != nullptr) interpreter->depend_on(state_->training);
+  return *state_->training;
+}
+
+void Module::zero_grad() {
+  for (const State& cell : parameters()) cell.zero_grad();
+}
+
+void Module::set_requires_grad(bool needed) {
+  for (const State& cell : parameters()) cell.set_requires_grad(needed);
+}
+
+State Module::parameter(std::string name, Tensor value) {
+  State cell(std::move(name), std::move(value), true);
+  state_->parameters.push_back(cell);
+  return cell;
+}
+
+State Module::buffer(std::string name, Tensor value) {
+  State cell(std::move(name), std::move(value));
+  state_->buffers.push_back(cell);
+  return cell;
+}
+
+void Module::add_child(std::string name, const Module& module) {
+  for (const auto& [other, state] : state_->children) {
+    if (other == name) {
+      fail(ErrorKind::value, "child: two modules are named `" + name + "`");
+    }
+  }
+  if (module.state_->name == "model") module.state_->name = name;  // a shared child keeps its first
+  state_->children.emplace_back(std::move(name), module.state_);
+}
+
+}  // namespace taper::nn

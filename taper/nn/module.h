@@ -1,0 +1,108 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <taper/core/state.h>
+#include <taper/core/value.h>
+
+namespace taper::nn {
+
+class Module;
+
+/// What the copies of a module handle share.
+struct ModuleState {
+  struct Child;
+  std::string name = "model";  // its part of the layer path; set by the parent
+  std::shared_ptr<bool> training = std::make_shared<bool>(true);
+  std::vector<State> parameters;
+  std::vector<State> buffers;
+  std::vector<std::pair<std::string, std::shared_ptr<ModuleState>>> children;
+};
+
+using NamedStates = std::vector<std::pair<std::string, State>>;
+using StateDict = std::vector<std::pair<std::string, Tensor>>;
+
+/// The part of a module that does not depend on its type: a handle on its cells and children.
+/// Copies share them; `clone` makes an independent one.
+class TAPER_API Module {
+ public:
+  Module() : state_(std::make_shared<ModuleState>()) {}
+  Module(const Module& other);
+  Module(Module&&) noexcept = default;
+  Module& operator=(const Module&) = default;
+  Module& operator=(Module&&) noexcept = default;
+
+  /// The parameters of this module and of those within, each cell once, in order of definition.
+  std::vector<State> parameters() const;
+  /// With their paths, such as `conv1.weight`.
+  NamedStates named_parameters() const;
+  /// What is saved but not trained, such as running means.
+  NamedStates named_buffers() const;
+  int64_t num_parameters() const;
+
+  /// All values by path, parameters and buffers in order of definition, as in PyTorch.
+  StateDict state_dict() const;
+  /// Assigns the values. Throws not_found for missing and unknown names, shape and dtype for values
+  /// that do not fit, all before anything is changed.
+  void load_state_dict(const StateDict& values);
+
+  /// Training mode for this module and those within: dropout and batch norm depend on it.
+  void train(bool on = true);
+  void eval() { train(false); }
+  bool training() const;
+
+  void zero_grad();
+  /// Whether gradients are computed for the parameters.
+  void set_requires_grad(bool needed);
+
+  const std::string& name() const { return state_->name; }
+  const std::shared_ptr<ModuleState>& state() const { return state_; }
+
+ protected:
+  /// Defines a trained cell.
+  State parameter(std::string name, Tensor value);
+  /// Defines a saved cell that is not trained.
+  State buffer(std::string name, Tensor value);
+  /// Defines a module within this one; use it as an initialiser of a typed member.
+  template <class M>
+  M child(std::string name, M module) {
+    add_child(std::move(name), module);
+    return module;
+  }
+  void add_child(std::string name, const Module& module);
+  /// Shares the cells of another handle instead of having its own.
+  void share(const Module& other) { state_ = other.state_; }
+
+ private:
+  std::shared_ptr<ModuleState> state_;
+};
+
+/// The base of every module: `struct Net : Layer<Net>` with a `forward` of any operands and result.
+/// Calling the module names it in errors and runs `forward`.
+template <class Derived>
+class Layer : public Module {
+ public:
+  template <class... Args>
+  decltype(auto) operator()(Args&&... args) {
+    const LayerScope scope(name());
+    return static_cast<Derived&>(*this).forward(std::forward<Args>(args)...);
+  }
+  template <class... Args>
+  decltype(auto) operator()(Args&&... args) const {
+    const LayerScope scope(name());
+    return static_cast<const Derived&>(*this).forward(std::forward<Args>(args)...);
+  }
+};
+
+/// An independent module with equal values: new cells, typed members included. What the original
+/// shares within itself, the copy shares too.
+template <class M>
+M clone(const M& module) {
+  const CloneScope scope;
+  return M(module);
+}
+
+}  // namespace taper::nn

@@ -1,0 +1,41 @@
+#include <taper/nn/sequential.h>
+
+namespace taper::nn {
+
+Sequential::Sequential(std::vector<AnyModule> modules) {
+  for (AnyModule& module : modules) append(std::move(module));
+}
+
+Sequential& Sequential::append(AnyModule module) {
+  add_child(std::to_string(layers_.size()), module);
+  layers_.push_back(std::move(module));
+  return *this;
+}
+
+Tensor Sequential::forward(const Tensor& x) const {
+  Tensor y = x;
+  for (const AnyModule& layer : layers_) y = layer(y);
+  return y;
+}
+
+Value Sequential::config() const {
+  Value::List layers;
+  for (const AnyModule& layer : layers_) layers.push_back(layer.config());
+  return Value(Fields{{"type", Value(type_name)}, {"layers", Value(std::move(layers))}});
+}
+
+Sequential Sequential::from_config(const Value& config) {
+  const Value* layers = config.find("layers");
+  if (layers == nullptr || !layers->is_list() ||
+      (layers->size() > 0 && layers->get_if<Value::List>() == nullptr)) {
+    fail(ErrorKind::value, "model.json: Sequential needs a list `layers` of modules");
+  }
+  Sequential made;
+  if (layers->size() == 0) return made;
+  for (const Value& layer : *layers->get_if<Value::List>()) {
+    made.append(module_from_config(layer));
+  }
+  return made;
+}
+
+}  // namespace taper::nn

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <vector>
+
+#include <taper/nn/any_module.h>
+
+namespace taper::nn {
+
+/// Modules run one after the other; their paths are `0`, `1`, ...
+class TAPER_API Sequential : public Layer<Sequential> {
+ public:
+  static constexpr std::string_view type_name = "Sequential";
+
+  Sequential() = default;
+  template <TensorModule... M>
+    requires(sizeof...(M) > 0 &&
+             !(sizeof...(M) == 1 && (std::same_as<std::remove_cvref_t<M>, Sequential> && ...)))
+  explicit(sizeof...(M) == 1) Sequential(M... modules) {
+    (append(std::move(modules)), ...);
+  }
+  explicit Sequential(std::vector<AnyModule> modules);
+
+  Sequential& append(AnyModule module);
+  size_t size() const { return layers_.size(); }
+  const AnyModule& operator[](size_t i) const { return layers_.at(i); }
+  const std::vector<AnyModule>& layers() const { return layers_; }
+
+  Tensor forward(const Tensor& x) const;
+  /// {"type": "Sequential", "layers": [...]}
+  Value config() const;
+  static Sequential from_config(const Value& config);
+
+ private:
+  std::vector<AnyModule> layers_;
+};
+
+}  // namespace taper::nn

@@ -1,0 +1,174 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <taper/core/factory.h>
+#include <taper/core/state.h>
+
+namespace taper::optim {
+
+/// Updates parameters from their gradients. Everything that changes (step count, learning rate,
+/// moments) is a cell, so a whole training step can be captured.
+class TAPER_API Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+
+  /// Takes the parameters to update; slots start at zero. Throws value if it has some already.
+  void attach(std::vector<State> parameters);
+  bool attached() const { return !parameters_.empty(); }
+
+  /// Updates every parameter that has a gradient in its `.grad`.
+  void step();
+  /// Updates with these gradients, one for each parameter; undefined ones leave theirs as it is.
+  void step(const std::vector<Tensor>& grads);
+  void zero_grad();
+
+  double lr() const;
+  void set_lr(double lr);
+
+  const std::vector<State>& parameters() const { return parameters_; }
+  /// Step count, learning rate and the slots of each parameter, named, for checkpoints.
+  std::vector<std::pair<std::string, State>> state() const;
+
+  /// The registered name and the options it was made with.
+  virtual std::string_view type() const = 0;
+  virtual Fields options() const = 0;
+  /// An optimizer of the same kind and options without parameters.
+  virtual std::shared_ptr<Optimizer> fresh() const = 0;
+
+ protected:
+  /// Throws value for a negative or not finite learning rate.
+  explicit Optimizer(double lr);
+
+  /// Names of the tensors like the parameter that the update keeps, such as `exp_avg`.
+  virtual std::vector<std::string> slot_names() const = 0;
+  /// Called once a step, before the parameters; `steps` counts from 1 (f64, 0-d).
+  virtual void begin_step(const Tensor& lr, const Tensor& steps) = 0;
+  virtual void update(const State& parameter, const Tensor& grad,
+                      const std::vector<State>& slots) = 0;
+
+  static void require(bool condition, std::string_view owner, const char* rule, double got);
+
+ private:
+  State steps_;
+  State lr_;
+  std::vector<State> parameters_;
+  std::vector<std::vector<State>> slots_;
+};
+
+struct SGDOptions {
+  double lr = 1e-3;
+  double momentum = 0;
+  double dampening = 0;
+  double weight_decay = 0;
+  bool nesterov = false;
+};
+/// Gradient descent with momentum, as PyTorch defines it.
+class TAPER_API SGD final : public Optimizer {
+ public:
+  static constexpr std::string_view type_name = "SGD";
+  explicit SGD(SGDOptions options = {});
+  SGD(std::vector<State> parameters, SGDOptions options = {});
+  std::string_view type() const override { return type_name; }
+  Fields options() const override;
+  std::shared_ptr<Optimizer> fresh() const override;
+
+ private:
+  std::vector<std::string> slot_names() const override;
+  void begin_step(const Tensor& lr, const Tensor& steps) override;
+  void update(const State& parameter, const Tensor& grad, const std::vector<State>& slots) override;
+
+  SGDOptions options_;
+  Tensor lr_now_;
+  Tensor gain_;
+};
+
+struct AdamOptions {
+  double lr = 1e-3;
+  std::array<double, 2> betas = {0.9, 0.999};
+  double eps = 1e-8;
+  double weight_decay = 0;
+};
+/// Kingma and Ba, "Adam: a method for stochastic optimization" (2015), as PyTorch defines it.
+class TAPER_API Adam final : public Optimizer {
+ public:
+  static constexpr std::string_view type_name = "Adam";
+  explicit Adam(AdamOptions options = {});
+  Adam(std::vector<State> parameters, AdamOptions options = {});
+  std::string_view type() const override { return type_name; }
+  Fields options() const override;
+  std::shared_ptr<Optimizer> fresh() const override;
+
+ private:
+  std::vector<std::string> slot_names() const override { return {"exp_avg", "exp_avg_sq"}; }
+  void begin_step(const Tensor& lr, const Tensor& steps) override;
+  void update(const State& parameter, const Tensor& grad, const std::vector<State>& slots) override;
+
+  AdamOptions options_;
+  Tensor step_size_;
+  Tensor root_;
+};
+
+/// Any optimizer as an option: made from a typed one, copied as a handle.
+class TAPER_API AnyOptimizer {
+ public:
+  template <class O>
+    requires std::derived_from<O, Optimizer>
+  AnyOptimizer(O optimizer) : inner_(std::make_shared<O>(std::move(optimizer))) {}      // NOLINT
+  AnyOptimizer(std::shared_ptr<Optimizer> optimizer) : inner_(std::move(optimizer)) {}  // NOLINT
+  Optimizer* operator->() const { return inner_.get(); }
+  Optimizer& operator*() const { return *inner_; }
+
+ private:
+  std::shared_ptr<Optimizer> inner_;
+};
+
+/// Registered optimizers, by name.
+using OptimizerFactory = Factory<Optimizer>;
+
+/// A schedule gives the factor of the first learning rate for each epoch, from 0.
+class TAPER_API Schedule {
+ public:
+  virtual ~Schedule() = default;
+  virtual double factor(int64_t epoch) const = 0;
+};
+
+struct StepLROptions {
+  Required<int64_t> step_size;
+  double gamma = 0.1;
+};
+/// Multiplies by `gamma` every `step_size` epochs.
+class TAPER_API StepLR final : public Schedule {
+ public:
+  static constexpr std::string_view type_name = "StepLR";
+  explicit StepLR(StepLROptions options);
+  double factor(int64_t epoch) const override;
+
+ private:
+  StepLROptions options_;
+};
+
+struct CosineAnnealingLROptions {
+  Required<int64_t> T_max;
+  double eta_min_factor = 0;
+};
+/// Half a cosine from 1 to `eta_min_factor` over T_max epochs, then constant: Loshchilov and
+/// Hutter, "SGDR" (2017), without restarts.
+class TAPER_API CosineAnnealingLR final : public Schedule {
+ public:
+  static constexpr std::string_view type_name = "CosineAnnealingLR";
+  explicit CosineAnnealingLR(CosineAnnealingLROptions options);
+  double factor(int64_t epoch) const override;
+
+ private:
+  CosineAnnealingLROptions options_;
+};
+
+/// Registered schedules, by name.
+using ScheduleFactory = Factory<Schedule>;
+
+}  // namespace taper::optim

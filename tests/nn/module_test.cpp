@@ -1,0 +1,194 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include <taper/taper.h>
+
+namespace taper::nn {
+namespace {
+
+std::string error_text(auto&& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+std::vector<std::string> names(const NamedStates& states) {
+  std::vector<std::string> result;
+  for (const auto& [name, cell] : states) result.push_back(name);
+  return result;
+}
+
+struct Block : Layer<Block> {
+  Linear fc;
+  explicit Block(int64_t width) : fc(child("fc", Linear(width, width))) {}
+  Tensor forward(const Tensor& x) { return relu(fc(x)) + x; }
+};
+
+/// A vector of blocks, two inputs, a tuple output, a shared child.
+struct Net : Layer<Net> {
+  Linear stem = child("stem", Linear(3, 4));
+  std::vector<Block> blocks;
+  Linear head = child("head", Linear(4, 2));
+  Linear same = child("same", head);
+  Net() {
+    for (int i = 0; i < 2; ++i) blocks.push_back(child("block" + std::to_string(i), Block(4)));
+  }
+  std::tuple<Tensor, Tensor> forward(const Tensor& x, const Tensor& y) {
+    Tensor h = stem(x) + stem(y);
+    for (Block& block : blocks) h = block(h);
+    return {head(h), same(h)};
+  }
+};
+
+TEST(Module, NamesItsParametersByPathAndEachOnce) {
+  const Net net;
+  EXPECT_EQ(names(net.named_parameters()),
+            (std::vector<std::string>{"stem.weight", "stem.bias", "head.weight", "head.bias",
+                                      "block0.fc.weight", "block0.fc.bias", "block1.fc.weight",
+                                      "block1.fc.bias"}));
+  EXPECT_EQ(net.num_parameters(), 3 * 4 + 4 + 4 * 2 + 2 + 2 * (16 + 4));
+}
+
+TEST(Module, TakesSeveralInputsAndReturnsATuple) {
+  Net net;
+  const auto [a, b] = net(ones({5, 3}), zeros({5, 3}));
+  EXPECT_EQ(a.shape(), (Shape{5, 2}));
+  EXPECT_EQ(a.to_vector<float>(), b.to_vector<float>());
+}
+
+TEST(Module, CopiesShareCells) {
+  Net net;
+  Net copy = net;
+  copy.head.weight.set(zeros({2, 4}));
+  EXPECT_EQ(net.head.weight.value().to_vector<float>(), std::vector<float>(8, 0));
+}
+
+TEST(Module, ClonesAreIndependentAndKeepWhatIsShared) {
+  Net net;
+  Net copy = clone(net);
+  EXPECT_EQ(copy.stem.weight.value().to_vector<float>(),
+            net.stem.weight.value().to_vector<float>());
+  copy.head.weight.set(zeros({2, 4}));
+  EXPECT_NE(net.head.weight.value().to_vector<float>(), std::vector<float>(8, 0));
+  EXPECT_EQ(copy.same.weight.value().to_vector<float>(), std::vector<float>(8, 0));
+  EXPECT_EQ(copy.parameters()[2], copy.head.weight);
+  copy.blocks[0].fc.bias.set(ones({4}));
+  EXPECT_EQ(copy.state_dict()[5].second.to_vector<float>(), std::vector<float>(4, 1));
+  const auto [a, b] = copy(ones({1, 3}), ones({1, 3}));
+  EXPECT_EQ(a.to_vector<float>(), copy.head.bias.value().to_vector<float>());
+  copy.eval();
+  EXPECT_TRUE(net.training());
+}
+
+TEST(Module, ASequentialClonesItsErasedLayers) {
+  Sequential net{Linear(2, 2), ReLU()};
+  Sequential copy = clone(net);
+  copy.parameters()[0].set(zeros({2, 2}));
+  copy.parameters()[1].set(zeros({2}));
+  EXPECT_EQ(copy(ones({1, 2})).to_vector<float>(), std::vector<float>(2, 0));
+  EXPECT_NE(net.parameters()[0].value().to_vector<float>(), std::vector<float>(4, 0));
+}
+
+TEST(Module, ErrorsNameTheLayersPath) {
+  struct Model : Layer<Model> {
+    Sequential body = child("body", Sequential{Flatten(), Linear(400, 120)});
+    Tensor forward(const Tensor& x) { return body(x); }
+  };
+  Model model;
+  EXPECT_EQ(error_text([&] { model(ones({64, 16, 4, 4})); }),
+            "linear: weight expects 400 features, x has 256 (x f32[64,256], weight f32[120,400], "
+            "bias f32[120]) in model.body.1");
+  EXPECT_EQ(error_text([&] { relu(tensor({1, 2})); }).find("relu: takes floating tensors"), 0u);
+}
+
+TEST(Module, StateDictsLoadOnlyWhole) {
+  Linear a(2, 2);
+  Linear b(2, 2);
+  b.load_state_dict(a.state_dict());
+  EXPECT_EQ(b.weight.value().to_vector<float>(), a.weight.value().to_vector<float>());
+  StateDict values = a.state_dict();
+  values[1].second = zeros({3});
+  EXPECT_EQ(error_text([&] { b.load_state_dict(values); }),
+            "load_state_dict: bias is f32[2] in the module, f32[3] in the values");
+  values.pop_back();
+  EXPECT_EQ(error_text([&] { b.load_state_dict(values); }), "load_state_dict: missing: bias");
+  values = a.state_dict();
+  values.emplace_back("scale", zeros({1}));
+  EXPECT_EQ(error_text([&] { b.load_state_dict(values); }),
+            "load_state_dict: not in the module: scale");
+}
+
+TEST(Module, TwoChildrenOfOneNameAreRefused) {
+  struct Twice : Layer<Twice> {
+    Linear a = child("fc", Linear(1, 1));
+    Linear b = child("fc", Linear(1, 1));
+    Tensor forward(const Tensor& x) { return x; }
+  };
+  EXPECT_EQ(error_text([] { Twice(); }), "child: two modules are named `fc`");
+}
+
+TEST(Layers, StartAsPyTorchDoes) {
+  manual_seed(0);
+  const Linear fc(100, 50);
+  for (float value : fc.weight.value().to_vector<float>()) EXPECT_LE(std::abs(value), 0.1f);
+  const Conv2d conv(4, 8, 5);
+  EXPECT_EQ(conv.weight.value().shape(), (Shape{8, 4, 5, 5}));
+  for (float value : conv.bias.value().to_vector<float>()) EXPECT_LE(std::abs(value), 0.1f);
+}
+
+TEST(Layers, RefuseBadOptions) {
+  EXPECT_EQ(error_text([] { Linear(0, 3); }), "Linear: `in_features` must be at least 1, got 0");
+  EXPECT_EQ(error_text([] { Conv2d(3, 4, 3, 1, 0, 1, 2); }),
+            "Conv2d: `groups` must divide in_channels and out_channels, got 2");
+  EXPECT_EQ(error_text([] { Dropout(1.5); }), "Dropout: `p` must be in [0, 1], got 1.5");
+  EXPECT_NE(error_text([] {
+              BatchNorm2d bn(3);
+              bn(ones({2, 4, 5, 5}));
+            }).find("BatchNorm2d expects 3 channels"),
+            std::string::npos);
+}
+
+TEST(Layers, BatchNormTracksAndUsesStatistics) {
+  // x = 0..7 in one channel: mean 3.5, variance 5.25 (unbiased 6).
+  BatchNorm2d norm(1);
+  const Tensor x = reshape(astype(arange(8), float32), {2, 1, 2, 2});
+  const Tensor y = norm(x);
+  EXPECT_NEAR(mean(y).item(), 0, 1e-6);
+  EXPECT_NEAR(var(y).item(), 1, 1e-5);
+  EXPECT_NEAR(norm.running_mean.value().item(), 0.35, 1e-6);
+  EXPECT_NEAR(norm.running_var.value().item(), 0.9 + 0.6, 1e-6);
+  EXPECT_EQ(norm.num_batches_tracked.value().item<int64_t>(), 1);
+  norm.eval();
+  EXPECT_NEAR(norm(x).to_vector<double>()[0], -0.35 / std::sqrt(1.5 + 1e-5), 1e-6);
+}
+
+TEST(Registry, DescribesAndRemakesEveryLibraryModel) {
+  const Sequential net{Conv2d(1, 2, 3, 2, 1), BatchNorm2d(2),  ReLU(),
+                       MaxPool2d(2),          AvgPool2d(2, 1), Flatten(),
+                       Dropout(0.1),          Linear(8, 3),    Softmax()};
+  const AnyModule made = module_from_config(parse_json(to_json(net.config())));
+  EXPECT_EQ(to_json(made.config()), to_json(net.config()));
+  EXPECT_EQ(made.num_parameters(), net.num_parameters());
+}
+
+TEST(Registry, NamesWhatIsWrongInADescription) {
+  auto make = [](const char* json) { return module_from_config(parse_json(json)); };
+  EXPECT_NE(error_text([&] { make(R"({"type": "Conv9d"})"); }).find("unknown module `Conv9d`"),
+            std::string::npos);
+  EXPECT_EQ(error_text([&] { make(R"({"type": "Linear", "options": {"in_features": 3}})"); }),
+            "Linear: `out_features` is required");
+  EXPECT_NE(error_text([&] { make(R"({"layers": []})"); }).find("a module needs a `type`"),
+            std::string::npos);
+  struct Own : Layer<Own> {
+    Tensor forward(const Tensor& x) { return x; }
+  };
+  EXPECT_NE(error_text([] { AnyModule(Own()).config(); }).find("a module of your own"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace taper::nn

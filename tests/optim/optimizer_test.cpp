@@ -1,0 +1,139 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include <taper/taper.h>
+
+namespace taper::optim {
+namespace {
+
+/// Minimises w^2 + 3w from w = 2 and lists w after each step.
+template <class Make>
+std::vector<double> path(Make make, int steps) {
+  const State w("w", tensor({2.0}), true);
+  auto optimizer = make(std::vector<State>{w});
+  std::vector<double> values;
+  for (int i = 0; i < steps; ++i) {
+    optimizer.zero_grad();
+    sum(w.value() * w.value() + w.value() * 3).backward();
+    optimizer.step();
+    values.push_back(w.value().item());
+  }
+  return values;
+}
+
+/// The same by the published formulas, in plain doubles.
+std::vector<double> adam_by_hand(int steps, double lr, double b1, double b2, double eps,
+                                 double wd) {
+  double w = 2, m = 0, v = 0;
+  std::vector<double> values;
+  for (int t = 1; t <= steps; ++t) {
+    const double g = 2 * w + 3 + wd * w;
+    m = b1 * m + (1 - b1) * g;
+    v = b2 * v + (1 - b2) * g * g;
+    w -= lr * (m / (1 - std::pow(b1, t))) / (std::sqrt(v / (1 - std::pow(b2, t))) + eps);
+    values.push_back(w);
+  }
+  return values;
+}
+
+std::vector<double> sgd_by_hand(int steps, double lr, double mu, double damp, double wd,
+                                bool nesterov) {
+  double w = 2, buffer = 0;
+  std::vector<double> values;
+  for (int t = 1; t <= steps; ++t) {
+    double g = 2 * w + 3 + wd * w;
+    if (mu != 0) {
+      buffer = t == 1 ? g : mu * buffer + (1 - damp) * g;
+      g = nesterov ? g + mu * buffer : buffer;
+    }
+    w -= lr * g;
+    values.push_back(w);
+  }
+  return values;
+}
+
+void expect_near(const std::vector<double>& a, const std::vector<double>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-12) << "step " << i;
+}
+
+TEST(Sgd, FollowsTheFormulas) {
+  auto with = [](SGDOptions options) {
+    return [options](std::vector<State> p) { return SGD(std::move(p), options); };
+  };
+  expect_near(path(with({.lr = 0.1}), 5), sgd_by_hand(5, 0.1, 0, 0, 0, false));
+  expect_near(path(with({.lr = 0.1, .weight_decay = 0.2}), 5),
+              sgd_by_hand(5, 0.1, 0, 0, 0.2, false));
+  expect_near(path(with({.lr = 0.1, .momentum = 0.9, .dampening = 0.3}), 5),
+              sgd_by_hand(5, 0.1, 0.9, 0.3, 0, false));
+  expect_near(path(with({.lr = 0.1, .momentum = 0.9, .weight_decay = 0.1, .nesterov = true}), 5),
+              sgd_by_hand(5, 0.1, 0.9, 0, 0.1, true));
+}
+
+TEST(Adam, FollowsTheFormulas) {
+  expect_near(path([](std::vector<State> p) { return Adam(std::move(p), {.lr = 0.05}); }, 6),
+              adam_by_hand(6, 0.05, 0.9, 0.999, 1e-8, 0));
+  const AdamOptions options{.lr = 0.1, .betas = {0.8, 0.9}, .eps = 1e-4, .weight_decay = 0.3};
+  expect_near(path([&](std::vector<State> p) { return Adam(std::move(p), options); }, 6),
+              adam_by_hand(6, 0.1, 0.8, 0.9, 1e-4, 0.3));
+}
+
+TEST(Optimizer, UpdatesInPlaceWhenNothingElseHoldsTheBuffer) {
+  const State w("w", rand({64}), true);
+  SGD optimizer({w}, {.lr = 0.1});
+  const std::byte* before = w.value().raw();
+  optimizer.step({ones({64})});
+  EXPECT_EQ(w.value().raw(), before);
+  const Tensor kept = w.value();
+  const std::vector<float> values = kept.to_vector<float>();
+  optimizer.step({ones({64})});
+  EXPECT_NE(w.value().raw(), before);
+  EXPECT_EQ(kept.to_vector<float>(), values);
+}
+
+TEST(Optimizer, RefusesBadOptions) {
+  EXPECT_THROW(SGD(SGDOptions{.lr = -1}), Error);
+  EXPECT_THROW(SGD(SGDOptions{.nesterov = true}), Error);
+  EXPECT_THROW(Adam(AdamOptions{.betas = {1.0, 0.9}}), Error);
+  EXPECT_THROW(Adam().step(), Error);
+  EXPECT_THROW(Adam(std::vector<State>{}), Error);
+}
+
+TEST(Optimizer, IsMadeByNameFromItsOptions) {
+  const auto adam = OptimizerFactory::get("Adam", "optimizer").make({{"lr", 0.5}});
+  EXPECT_EQ(adam->lr(), 0.5);
+  EXPECT_EQ(adam->type(), "Adam");
+  EXPECT_THROW(OptimizerFactory::get("Adamm", "optimizer"), Error);
+}
+
+TEST(Schedule, GivesFactorsOfTheRate) {
+  const auto steps = ScheduleFactory::get("StepLR", "schedule").make({{"step_size", 2}});
+  EXPECT_DOUBLE_EQ(steps->factor(1), 1);
+  EXPECT_DOUBLE_EQ(steps->factor(4), 0.01);
+  const CosineAnnealingLR cosine({.T_max = 4});
+  EXPECT_DOUBLE_EQ(cosine.factor(0), 1);
+  EXPECT_NEAR(cosine.factor(2), 0.5, 1e-15);
+  EXPECT_NEAR(cosine.factor(9), 0, 1e-15);
+}
+
+TEST(Training, LearnsXor) {
+  manual_seed(0);
+  nn::Sequential net{nn::Linear(2, 8), nn::Tanh(), nn::Linear(8, 1), nn::Sigmoid()};
+  SGD optimizer(net.parameters(), {.lr = 0.5});
+  const Tensor x = from_values<float>({4, 2}, std::vector<float>{0, 0, 0, 1, 1, 0, 1, 1});
+  const Tensor y = from_values<float>({4, 1}, std::vector<float>{0, 1, 1, 0});
+  for (int i = 0; i < 2000; ++i) {
+    optimizer.zero_grad();
+    binary_cross_entropy(net(x), y).backward();
+    optimizer.step();
+  }
+  const std::vector<float> out = net(x).to_vector<float>();
+  EXPECT_LT(out[0], 0.1f);
+  EXPECT_GT(out[1], 0.9f);
+  EXPECT_GT(out[2], 0.9f);
+  EXPECT_LT(out[3], 0.1f);
+}
+
+}  // namespace
+}  // namespace taper::optim
