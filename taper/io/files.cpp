@@ -1,0 +1,244 @@
+#include <taper/io/files.h>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <system_error>
+
+#include <taper/core/error.h>
+
+namespace taper {
+namespace {
+
+constexpr size_t chunk_bytes = size_t{64} << 10;
+constexpr uint64_t deflate_best_ratio = 1032;
+
+std::string reason(int error) { return std::generic_category().message(error); }
+
+[[noreturn]] void fail_at(const std::filesystem::path& path, const std::string& what) {
+  fail(ErrorKind::io, path.string() + ": " + what);
+}
+
+/// Repeats a call that a signal interrupted.
+template <class Call>
+auto retry(Call call) {
+  while (true) {
+    const auto result = call();
+    if (result != -1 || errno != EINTR) return result;
+  }
+}
+
+/// Everything that `source` still has, at most `limit` bytes. `expected` is a hint.
+template <class Source>
+std::string read_all(Source& source, const std::filesystem::path& path, uint64_t expected,
+                     size_t limit) {
+  std::string content;
+  content.reserve(static_cast<size_t>(std::min<uint64_t>(expected, limit)));
+  char chunk[chunk_bytes];
+  while (const size_t count = source.read(chunk)) {
+    if (count > limit - content.size()) {
+      fail_at(path, "holds more than the limit of " + std::to_string(limit) + " bytes");
+    }
+    content.append(chunk, count);
+  }
+  return content;
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------
+// Reading
+
+InputFile::InputFile(const std::filesystem::path& path) : path_(path) {
+  // A named pipe without a writer would block for ever; on regular files O_NONBLOCK does nothing.
+  descriptor_ = retry([&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
+  if (descriptor_ < 0) fail_at(path, reason(errno));
+  struct stat status;
+  const int error = fstat(descriptor_, &status) != 0 ? errno : 0;
+  if (error == 0 && S_ISREG(status.st_mode)) {
+    size_ = static_cast<uint64_t>(status.st_size);
+    return;
+  }
+  close(descriptor_);
+  fail_at(path, error != 0                ? reason(error)
+                : S_ISDIR(status.st_mode) ? reason(EISDIR)
+                                          : "Not a regular file");
+}
+
+InputFile::~InputFile() { close(descriptor_); }
+
+size_t InputFile::read(std::span<char> bytes) {
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t count =
+        retry([&] { return ::read(descriptor_, bytes.data() + done, bytes.size() - done); });
+    if (count < 0) fail_at(path_, reason(errno));
+    if (count == 0) break;
+    done += static_cast<size_t>(count);
+  }
+  return done;
+}
+
+/// The state of unpacking.
+struct UnpackedFile::Gzip {
+  z_stream stream = {};
+  bool in_member = true;
+  char input[chunk_bytes];
+
+  Gzip() {
+    constexpr int gzip_only = 16 + MAX_WBITS;
+    if (inflateInit2(&stream, gzip_only) != Z_OK) {
+      fail(ErrorKind::value, "cannot allocate memory to unpack gzip data");
+    }
+  }
+  ~Gzip() { inflateEnd(&stream); }
+  Gzip(const Gzip&) = delete;
+  Gzip& operator=(const Gzip&) = delete;
+};
+
+UnpackedFile::UnpackedFile(const std::filesystem::path& path) : file_(path) {
+  magic_size_ = file_.read(magic_);
+  if (magic_size_ == 2 && magic_[0] == '\x1f' && magic_[1] == '\x8b') {
+    gzip_ = std::make_unique<Gzip>();
+  }
+}
+
+UnpackedFile::~UnpackedFile() = default;
+
+uint64_t UnpackedFile::most_bytes() const {
+  if (!gzip_) return file_.size();
+  uint64_t most = 0;
+  return __builtin_mul_overflow(file_.size(), deflate_best_ratio, &most) ? UINT64_MAX : most;
+}
+
+size_t UnpackedFile::read(std::span<char> bytes) {
+  return gzip_ ? unpack(bytes) : read_file(bytes);
+}
+
+/// The next bytes as they stand in the file, beginning with those that told its format.
+size_t UnpackedFile::read_file(std::span<char> bytes) {
+  const size_t first = std::min(magic_size_ - magic_used_, bytes.size());
+  std::memcpy(bytes.data(), magic_ + magic_used_, first);
+  magic_used_ += first;
+  return first + file_.read(bytes.subspan(first));
+}
+
+size_t UnpackedFile::unpack(std::span<char> bytes) {
+  z_stream& stream = gzip_->stream;
+  size_t done = 0;
+  while (done < bytes.size()) {
+    if (stream.avail_in == 0) {
+      stream.next_in = reinterpret_cast<Bytef*>(gzip_->input);
+      stream.avail_in = static_cast<uInt>(read_file(gzip_->input));
+      if (stream.avail_in == 0 && gzip_->in_member) fail_at(file_.path(), "gzip data is cut short");
+      if (stream.avail_in == 0) break;
+    }
+    if (!gzip_->in_member) {
+      if (*stream.next_in != 0x1f) fail_at(file_.path(), "gzip data is followed by something else");
+      inflateReset(&stream);
+      gzip_->in_member = true;
+    }
+    const size_t room = std::min(bytes.size() - done, size_t{1} << 30);
+    stream.next_out = reinterpret_cast<Bytef*>(bytes.data() + done);
+    stream.avail_out = static_cast<uInt>(room);
+    const int code = inflate(&stream, Z_NO_FLUSH);
+    done += room - stream.avail_out;
+    if (code == Z_STREAM_END) {
+      gzip_->in_member = false;
+    } else if (code != Z_OK && code != Z_BUF_ERROR) {
+      fail_at(file_.path(), std::string("gzip data is damaged: ") +
+                                (stream.msg != nullptr ? stream.msg : zError(code)));
+    }
+  }
+  return done;
+}
+
+std::string read_file(const std::filesystem::path& path, size_t limit) {
+  InputFile file(path);
+  if (file.size() > limit) {
+    fail_at(path, "holds " + std::to_string(file.size()) + " bytes, the limit is " +
+                      std::to_string(limit));
+  }
+  return read_all(file, path, file.size(), limit);
+}
+
+std::string gunzip_file(const std::filesystem::path& path, size_t limit) {
+  UnpackedFile file(path);
+  return read_all(file, path, 0, limit);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Writing
+
+AtomicFile::AtomicFile(const std::filesystem::path& path)
+    : path_(path), name_(path.filename().string()) {
+  if (name_.empty() || name_ == "." || name_ == "..") fail_at(path, reason(EISDIR));
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  folder_ = retry([&] { return open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  if (folder_ < 0) fail_io();
+  try {
+    create_temporary();
+  } catch (...) {
+    close_and_remove();
+    throw;
+  }
+}
+
+AtomicFile::~AtomicFile() { close_and_remove(); }
+
+void AtomicFile::create_temporary() {
+  static std::atomic<uint64_t> number{0};
+  while (true) {
+    const std::string name =
+        ".taper-" + std::to_string(getpid()) + "-" + std::to_string(number++) + ".tmp";
+    constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    descriptor_ = retry([&] { return openat(folder_, name.c_str(), flags, 0666); });
+    if (descriptor_ >= 0) {
+      temporary_ = name;
+      return;
+    }
+    if (errno != EEXIST) fail_io();
+  }
+}
+
+void AtomicFile::fail_io() const { fail_at(path_, reason(errno)); }
+
+void AtomicFile::close_and_remove() noexcept {
+  if (descriptor_ >= 0) close(descriptor_);
+  if (!temporary_.empty()) unlinkat(folder_, temporary_.c_str(), 0);
+  if (folder_ >= 0) close(folder_);
+  descriptor_ = -1;
+  temporary_.clear();
+  folder_ = -1;
+}
+
+void AtomicFile::write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = retry([&] { return ::write(descriptor_, bytes.data(), bytes.size()); });
+    if (count < 0) fail_io();
+    bytes.remove_prefix(static_cast<size_t>(count));
+  }
+}
+
+void AtomicFile::commit() {
+  if (retry([&] { return fsync(descriptor_); }) != 0) fail_io();
+  if (renameat(folder_, temporary_.c_str(), folder_, name_.c_str()) != 0) fail_io();
+  temporary_.clear();
+  // Some file systems cannot sync a folder, and say EINVAL.
+  if (retry([&] { return fsync(folder_); }) != 0 && errno != EINVAL) fail_io();
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
+}  // namespace taper
