@@ -1,0 +1,129 @@
+// taper bench NAME: times a workload by the rules of bench/peers/workloads.md.
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <numeric>
+
+#include <taper/core/threads.h>
+#include <taper/core/value.h>
+#include <taper/io/files.h>
+#include <taper/ops/random/generator.h>
+#include <taper/train/run.h>
+
+#include "bench_workloads.h"
+#include "commands.h"
+
+namespace taper::cli {
+namespace {
+
+struct BenchArguments {
+  std::string workload;
+  std::string mode = "eager";
+  int64_t threads = 2;
+  std::string json = {};
+};
+
+struct Timing {
+  double first_step_s = 0;
+  std::vector<double> seconds = {};  // of each step, sorted
+  double median() const {
+    const size_t half = seconds.size() / 2;
+    return seconds.size() % 2 == 1 ? seconds[half] : (seconds[half - 1] + seconds[half]) / 2;
+  }
+};
+
+double timed(const Step& step) {
+  const auto start = std::chrono::steady_clock::now();
+  step();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// The first step apart, 3 more and at least 0.5 s of warm-up, then steps until 3 s and 10 steps.
+Timing measure(const Step& step) {
+  Timing timing{.first_step_s = timed(step)};
+  double warm = 0;
+  for (int i = 0; i < 3 || warm < 0.5; ++i) warm += timed(step);
+  double total = 0;
+  while (total < 3 || timing.seconds.size() < 10) {
+    timing.seconds.push_back(timed(step));
+    total += timing.seconds.back();
+  }
+  std::sort(timing.seconds.begin(), timing.seconds.end());
+  return timing;
+}
+
+/// Keeps this process on the first `count` of the CPUs that it may use.
+void pin(int64_t count) {
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
+    fail(ErrorKind::unsupported, "bench: cannot read the CPU affinity");
+  }
+  if (count > CPU_COUNT(&allowed)) {
+    throw UsageError(fmt::format("--threads: {} CPUs are not there; this process may use {}", count,
+                                 CPU_COUNT(&allowed)));
+  }
+  cpu_set_t chosen;
+  CPU_ZERO(&chosen);
+  for (int cpu = 0; CPU_COUNT(&chosen) < count; ++cpu) {
+    if (CPU_ISSET(cpu, &allowed)) CPU_SET(cpu, &chosen);
+  }
+  if (sched_setaffinity(0, sizeof chosen, &chosen) != 0) {
+    fail(ErrorKind::unsupported, "bench: cannot set the CPU affinity");
+  }
+}
+
+Value to_value(const BenchArguments& arguments, const Timing& timing) {
+  return Value(Fields{{"workload", Value(arguments.workload)},
+                      {"mode", Value(arguments.mode)},
+                      {"threads", Value(arguments.threads)},
+                      {"ms_median", Value(timing.median() * 1e3)},
+                      {"ms_min", Value(timing.seconds.front() * 1e3)},
+                      {"steps", Value(timing.seconds.size())},
+                      {"peak_rss_mb", Value(peak_memory_mb())},
+                      {"first_step_s", Value(timing.first_step_s)}});
+}
+
+void list_workloads() {
+  for (const Workload& workload : workloads()) {
+    std::cout << fmt::format("{:<16}  {}\n", workload.name, workload.doc);
+  }
+}
+
+void bench(const BenchArguments& arguments) {
+  if (arguments.workload.empty()) return list_workloads();
+  const Workload& workload =
+      find_named([&]() -> auto& { return find_workload(arguments.workload); });
+  pin(arguments.threads);
+  set_threads(static_cast<int>(arguments.threads));
+  manual_seed(0);
+  const Timing timing = measure(workload.make(arguments.mode == "captured"));
+  const Value result = to_value(arguments, timing);
+  if (!arguments.json.empty()) write_file_atomically(arguments.json, to_json(result) + "\n");
+  std::cout << fmt::format("{} {}, {} threads: median {:.4g} ms, least {:.4g} ms of {} steps\n",
+                           arguments.workload, arguments.mode, arguments.threads,
+                           timing.median() * 1e3, timing.seconds.front() * 1e3,
+                           timing.seconds.size());
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app) {
+  auto arguments = std::make_shared<BenchArguments>();
+  CLI::App* command = app.add_subcommand("bench", "Time a workload; without a name, list them");
+  command->add_option("NAME", arguments->workload, "The workload");
+  command->add_option("--mode", arguments->mode, "eager or captured")
+      ->check(CLI::IsMember({"eager", "captured"}))
+      ->capture_default_str();
+  command->add_option("--threads", arguments->threads, "Threads, on as many CPUs")
+      ->check(whole_number(1))
+      ->capture_default_str();
+  command->add_option("--json", arguments->json, "Write the result to this file");
+  command->callback([arguments] { bench(*arguments); });
+}
+
+}  // namespace taper::cli

@@ -1,0 +1,42 @@
+// The commands of `taper`, one file each.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <stdexcept>
+#include <string>
+
+#include <taper/core/error.h>
+
+namespace taper::cli {
+
+/// The command line asks for something that there is not: exit code 2.
+struct UsageError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// The process was asked to stop.
+struct Interrupted {};
+
+/// Runs a look-up by name; an unknown name is wrong usage.
+template <class Find>
+decltype(auto) find_named(Find&& find) {
+  try {
+    return find();
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::not_found) throw UsageError(error.what());
+    throw;
+  }
+}
+
+/// A whole number of at least `least`.
+CLI::Validator whole_number(int64_t least);
+/// A finite number above zero.
+CLI::Validator positive_number();
+
+void add_train(CLI::App& app);
+void add_evaluate(CLI::App& app);
+void add_ops(CLI::App& app);
+void add_devices(CLI::App& app);
+void add_bench(CLI::App& app);
+
+}  // namespace taper::cli

@@ -1,0 +1,76 @@
+// taper devices: what Taper runs on, and what it uses of it.
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <taper/backend/cpu/isa.h>
+#include <taper/backend/cpu/onednn.h>
+#include <taper/core/threads.h>
+
+#include "commands.h"
+
+namespace taper::cli {
+namespace {
+
+/// What stands behind `key` and a colon in the first line of the file that begins with it.
+std::string entry(const char* file, const std::string& key) {
+  std::ifstream lines(file);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with(key)) continue;
+    const size_t colon = line.find(':');
+    const size_t begin = colon == line.npos ? colon : line.find_first_not_of(" \t", colon + 1);
+    if (begin != line.npos) return line.substr(begin);
+  }
+  return {};
+}
+
+std::string features() {
+  const std::vector<std::string> wanted = {
+      "avx2",        "fma",         "f16c",        "avx512f",  "avx512bw", "avx512vl", "avx_vnni",
+      "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8"};
+  const std::string flags = " " + entry("/proc/cpuinfo", "flags") + " ";
+  std::string text;
+  for (const std::string& flag : wanted) {
+    if (flags.find(" " + flag + " ") != flags.npos) text += (text.empty() ? "" : " ") + flag;
+  }
+  return text;
+}
+
+std::string reason_for_threads() {
+  if (std::getenv("TAPER_THREADS") != nullptr) return "set by TAPER_THREADS";
+  cpu_set_t set;
+  const int allowed = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : threads();
+  if (threads() < allowed) return fmt::format("the cgroup's quota; {} CPUs are allowed", allowed);
+  return "the CPUs that this process may use";
+}
+
+std::string gigabytes(const std::string& kilobytes) {
+  return fmt::format("{:.1f} GB", std::strtod(kilobytes.c_str(), nullptr) / (1 << 20));
+}
+
+void devices() {
+  const bool forced = std::getenv("TAPER_ISA") != nullptr;
+  const char* set = isa() == Isa::v4 ? "x86-64-v4 (AVX-512)" : "x86-64-v3 (AVX2)";
+  std::cout << "cpu               " << entry("/proc/cpuinfo", "model name") << '\n'
+            << "features          " << features() << '\n'
+            << "instruction set   " << set << (forced ? ", set by TAPER_ISA" : "") << '\n'
+            << "threads           " << threads() << ": " << reason_for_threads() << '\n'
+            << "oneDNN            " << onednn_version() << ", " << cpu_isa() << '\n'
+            << "memory            " << gigabytes(entry("/proc/meminfo", "MemTotal")) << ", "
+            << gigabytes(entry("/proc/meminfo", "MemAvailable")) << " available" << std::endl;
+}
+
+}  // namespace
+
+void add_devices(CLI::App& app) {
+  app.add_subcommand("devices", "Show the processor and what is used of it")->callback(&devices);
+}
+
+}  // namespace taper::cli

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <fstream>
+#include <string>
+
+#include <taper/core/factory.h>
+#include <taper/train/history.h>
+
+namespace taper {
+
+class Trainer;
+
+/// Where training stands and what it has come to.
+struct Logs {
+  int64_t epoch = 0;  ///< of this fit, from 0
+  int64_t epochs = 0;
+  int64_t step = 0;  ///< how many steps of the epoch are done
+  int64_t steps = 0;
+  /// Over the epoch's batches so far; at its end with `val_` numbers and `epoch_seconds`.
+  NamedNumbers values;
+};
+
+/// Derive from it and override what you need. An exception ends the training and goes to the
+/// caller of `fit`.
+class TAPER_API Callback {
+ public:
+  virtual ~Callback() = default;
+  virtual void on_train_begin(Trainer&) {}
+  virtual void on_train_end(Trainer&) {}
+  virtual void on_epoch_begin(Trainer&, int64_t /*epoch*/) {}
+  virtual void on_epoch_end(Trainer&, const Logs&) {}
+  virtual void on_batch_end(Trainer&, const Logs&) {}
+
+  /// Set it to end the training after this batch; the epoch then ends as usual.
+  bool stop_training = false;
+};
+
+/// Registered callbacks, by name.
+using CallbackFactory = Factory<Callback>;
+
+struct CSVLoggerOptions {
+  Required<std::string> path;
+  bool append = false;
+};
+/// Writes a table with a row for each epoch: `epoch` and all numbers of the history.
+class TAPER_API CSVLogger final : public Callback {
+ public:
+  static constexpr std::string_view type_name = "CSVLogger";
+  explicit CSVLogger(CSVLoggerOptions options);
+  /// Opens the file. Throws io.
+  void on_train_begin(Trainer& trainer) override;
+  void on_epoch_end(Trainer& trainer, const Logs& logs) override;
+  void on_train_end(Trainer& trainer) override;
+
+ private:
+  void check() const;
+
+  CSVLoggerOptions options_;
+  std::ofstream file_;
+  bool header_written_ = false;
+};
+
+}  // namespace taper

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <taper/train/history.h>
+#include <taper/train/metrics.h>
+
+namespace taper {
+
+/// What a model does on a dataset.
+struct TAPER_API Evaluation {
+  double loss = 0;       ///< the mean over the examples
+  NamedNumbers metrics;  ///< those that the trainer was asked for
+  int64_t examples = 0;
+  std::optional<ConfusionMatrix> confusion;  ///< if there are classes
+  std::vector<std::string> class_names;      ///< their names, or "0", "1", ...
+
+  /// `loss` or a metric. Throws not_found naming what there is.
+  double operator[](std::string_view name) const;
+};
+
+/// A line for each class with precision, recall, F1 and support, and their means.
+TAPER_API std::string class_table(const Evaluation& evaluation);
+
+/// Loss and metrics, and where there are classes their table and, up to 20 of them, the confusion
+/// matrix.
+TAPER_API std::string to_string(const Evaluation& evaluation);
+TAPER_API std::ostream& operator<<(std::ostream& out, const Evaluation& evaluation);
+
+}  // namespace taper

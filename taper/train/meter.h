@@ -1,0 +1,52 @@
+// Private to the trainer: the running loss and metrics of a pass over a dataset.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <taper/train/evaluation.h>
+
+namespace taper {
+
+/// Where a batch comes from, for messages.
+struct BatchPlace {
+  std::string_view pass;  // "fit" or "evaluate"
+  int64_t epoch = 0;
+  int64_t batch = 0;
+};
+
+class Meter {
+ public:
+  /// With `always_count` classes are counted where that is possible, else for metrics only.
+  Meter(std::string loss_name, std::vector<const Metric*> metrics, bool always_count)
+      : loss_name_(std::move(loss_name)),
+        metrics_(std::move(metrics)),
+        always_count_(always_count) {}
+
+  /// Checks the labels before they are used. Throws value naming the row, unsupported for metrics
+  /// where there are no classes.
+  void check(const Tensor& output, const Tensor& target, const BatchPlace& place);
+  /// Counts a batch that was checked. Throws value if the loss is not finite.
+  void add(const Tensor& loss, const Tensor& output, const Tensor& target, const BatchPlace& place);
+
+  int64_t examples() const { return examples_; }
+  /// The means so far.
+  double loss() const;
+  NamedNumbers metrics() const;
+  const std::optional<ConfusionMatrix>& confusion() const { return confusion_; }
+
+ private:
+  void check_classes(const Tensor& output, const Tensor& target, const BatchPlace& place);
+  void check_binary(const Tensor& output, const Tensor& target, const BatchPlace& place);
+
+  std::string loss_name_;
+  std::vector<const Metric*> metrics_;
+  bool always_count_;
+  Task task_ = Task::regression;
+  double loss_sum_ = 0;
+  int64_t examples_ = 0;
+  std::optional<ConfusionMatrix> confusion_;
+};
+
+}  // namespace taper

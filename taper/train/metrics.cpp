@@ -1,0 +1,155 @@
+#include <taper/train/metrics.h>
+
+#include <taper/autograd/autograd.h>
+#include <taper/core/error.h>
+#include <taper/ops/ops.h>
+
+namespace taper {
+namespace {
+
+double ratio(int64_t part, int64_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+const Metric accuracy_entry{"accuracy", "The part of the examples predicted right.",
+                            [](const ConfusionMatrix& m) { return m.accuracy(); }};
+const Metric precision_entry{"precision", "The mean precision of the classes.",
+                             [](const ConfusionMatrix& m) { return m.macro_average().precision; }};
+const Metric recall_entry{"recall", "The mean recall of the classes.",
+                          [](const ConfusionMatrix& m) { return m.macro_average().recall; }};
+const Metric f1_entry{"f1", "The mean F1 score of the classes.",
+                      [](const ConfusionMatrix& m) { return m.macro_average().f1; }};
+
+}  // namespace
+
+ConfusionMatrix::ConfusionMatrix(int64_t classes) : classes_(classes) {
+  if (classes < 0) {
+    fail(ErrorKind::value, "confusion matrix: the number of classes is " + std::to_string(classes));
+  }
+  counts_.resize(static_cast<size_t>(classes * classes));
+}
+
+int64_t ConfusionMatrix::operator()(int64_t truth, int64_t predicted) const {
+  return counts_.at(static_cast<size_t>(truth * classes_ + predicted));
+}
+
+int64_t ConfusionMatrix::row_sum(int64_t truth) const {
+  int64_t sum = 0;
+  for (int64_t i = 0; i < classes_; ++i) sum += (*this)(truth, i);
+  return sum;
+}
+
+int64_t ConfusionMatrix::column_sum(int64_t predicted) const {
+  int64_t sum = 0;
+  for (int64_t i = 0; i < classes_; ++i) sum += (*this)(i, predicted);
+  return sum;
+}
+
+int64_t ConfusionMatrix::total() const {
+  int64_t sum = 0;
+  for (int64_t count : counts_) sum += count;
+  return sum;
+}
+
+void ConfusionMatrix::add(int64_t truth, int64_t predicted) {
+  for (int64_t given : {truth, predicted}) {
+    if (given < 0 || given >= classes_) {
+      fail(ErrorKind::value, "confusion matrix: " + std::to_string(given) +
+                                 " is out of range for " + std::to_string(classes_) + " classes");
+    }
+  }
+  ++counts_[static_cast<size_t>(truth * classes_ + predicted)];
+}
+
+void ConfusionMatrix::add(const Tensor& truth, const Tensor& predicted) {
+  if (truth.numel() != predicted.numel()) {
+    fail(ErrorKind::shape, "confusion matrix: " + to_string(truth.spec()) + " true classes and " +
+                               to_string(predicted.spec()) + " predicted ones");
+  }
+  for (const Tensor* labels : {&truth, &predicted}) {
+    const std::string bad = find_bad_label(*labels, classes_);
+    if (!bad.empty()) {
+      fail(ErrorKind::value, "confusion matrix: " + bad + " is out of range for " +
+                                 std::to_string(classes_) + " classes");
+    }
+  }
+  const auto rows = truth.to_vector<int64_t>();
+  const auto columns = predicted.to_vector<int64_t>();
+  for (size_t i = 0; i < rows.size(); ++i) {
+    ++counts_[static_cast<size_t>(rows[i] * classes_ + columns[i])];
+  }
+}
+
+double ConfusionMatrix::accuracy() const {
+  int64_t right = 0;
+  for (int64_t i = 0; i < classes_; ++i) right += (*this)(i, i);
+  return ratio(right, total());
+}
+
+ClassScores ConfusionMatrix::scores(int64_t of_class) const {
+  const int64_t right = (*this)(of_class, of_class);
+  const int64_t support = row_sum(of_class);
+  const int64_t predicted = column_sum(of_class);
+  return {.precision = ratio(right, predicted),
+          .recall = ratio(right, support),
+          .f1 = ratio(2 * right, support + predicted),
+          .support = support};
+}
+
+std::vector<ClassScores> ConfusionMatrix::scores() const {
+  std::vector<ClassScores> all;
+  for (int64_t i = 0; i < classes_; ++i) all.push_back(scores(i));
+  return all;
+}
+
+ClassScores ConfusionMatrix::macro_average() const {
+  ClassScores mean;
+  for (const ClassScores& one : scores()) {
+    mean.precision += one.precision / static_cast<double>(classes_);
+    mean.recall += one.recall / static_cast<double>(classes_);
+    mean.f1 += one.f1 / static_cast<double>(classes_);
+    mean.support += one.support;
+  }
+  return mean;
+}
+
+const Metric& Metric::get(std::string_view name) { return Registry<Metric>::get(name, "metric"); }
+
+std::vector<const Metric*> Metric::all() { return Registry<Metric>::all(); }
+
+Task task_of(std::string_view loss, const Tensor& output, const Tensor& target) {
+  if (loss == "CrossEntropyLoss") return Task::classes;
+  if (loss == "BCELoss") return Task::binary_probabilities;
+  if (loss == "BCEWithLogitsLoss") return Task::binary_logits;
+  if (loss == "MSELoss") return Task::regression;
+  const bool labels = is_integer(target.dtype()) && output.rank() == target.rank() + 1;
+  return labels && output.rank() >= 2 ? Task::classes : Task::regression;
+}
+
+Tensor predicted_classes(Task task, const Tensor& output) {
+  const no_grad off;
+  switch (task) {
+    case Task::classes:
+      return argmax(output, 1);
+    case Task::binary_probabilities:
+      return astype(flatten(output) > 0.5, DType::i64);
+    case Task::binary_logits:
+      return astype(flatten(output) > 0, DType::i64);
+    case Task::regression:
+      break;
+  }
+  fail(ErrorKind::unsupported, "predicted_classes: a regression has no classes");
+}
+
+std::string find_bad_label(const Tensor& labels, int64_t classes) {
+  const auto values = labels.to_vector<int64_t>();
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (values[i] >= 0 && values[i] < classes) continue;
+    const int64_t rows = labels.rank() == 0 ? 1 : labels.size(0);
+    const auto row = static_cast<int64_t>(i) / (labels.numel() / rows);
+    return "label " + std::to_string(values[i]) + " at row " + std::to_string(row);
+  }
+  return {};
+}
+
+}  // namespace taper

@@ -1,0 +1,92 @@
+// Classification metrics, all computed from one confusion matrix.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <taper/core/registry.h>
+#include <taper/core/tensor.h>
+
+namespace taper {
+
+/// The scores of one class; a division by zero gives 0, as in scikit-learn.
+struct ClassScores {
+  double precision = 0;  ///< of those predicted to be of the class, the part that is
+  double recall = 0;     ///< of those that are of the class, the part predicted to be
+  double f1 = 0;         ///< the harmonic mean of the two
+  int64_t support = 0;   ///< the number of examples of the class
+};
+
+/// How often each class was predicted for each true class.
+class TAPER_API ConfusionMatrix {
+ public:
+  /// Throws value if `classes` is negative.
+  explicit ConfusionMatrix(int64_t classes = 0);
+
+  int64_t classes() const { return classes_; }
+  /// The number of examples counted.
+  int64_t total() const;
+  int64_t operator()(int64_t truth, int64_t predicted) const;
+  /// Counts examples. Throws value naming the row of a class outside [0, classes()) and shape if
+  /// the numbers of elements differ.
+  void add(const Tensor& truth, const Tensor& predicted);
+  void add(int64_t truth, int64_t predicted);
+
+  /// The part of the examples that were predicted right; 0 if there are none.
+  double accuracy() const;
+  ClassScores scores(int64_t of_class) const;
+  /// The scores of every class.
+  std::vector<ClassScores> scores() const;
+  /// The plain means over all classes, and the number of examples.
+  ClassScores macro_average() const;
+
+ private:
+  int64_t column_sum(int64_t predicted) const;
+  int64_t row_sum(int64_t truth) const;
+
+  int64_t classes_;
+  std::vector<int64_t> counts_;  // the true class is the slow index
+};
+
+/// A number made of a confusion matrix, by name. To add one:
+///
+///   static const Metric error_rate{"error_rate", "The part predicted wrong.",
+///                                  [](const ConfusionMatrix& m) { return 1 - m.accuracy(); }};
+class TAPER_API Metric : public Registered<Metric> {
+ public:
+  using Compute = double (*)(const ConfusionMatrix& matrix);
+  Metric(std::string_view name, std::string_view doc, Compute compute)
+      : Registered<Metric>(name, doc), compute_(compute) {}
+
+  double operator()(const ConfusionMatrix& matrix) const { return compute_(matrix); }
+
+  /// Throws not_found naming the metrics that there are.
+  static const Metric& get(std::string_view name);
+  static std::vector<const Metric*> all();
+
+ private:
+  Compute compute_;
+};
+
+/// What the numbers of a model's output mean.
+enum class Task {
+  classes,               ///< output [N,C,...] scores of each class, target [N,...] class numbers
+  binary_probabilities,  ///< output [N] or [N,1] probabilities of class 1, target 0 or 1
+  binary_logits,         ///< the same with logits
+  regression,            ///< no classes: the loss is all there is
+};
+
+/// What the registered loss of this name says about the output; for a loss of your own it is
+/// `classes` if the target is of integers and lacks the output's axis 1, else `regression`.
+TAPER_API Task task_of(std::string_view loss, const Tensor& output, const Tensor& target);
+
+/// The class predicted for each example, i64: the largest output, or above 0.5 or 0 for binary
+/// tasks. Throws unsupported for regression.
+TAPER_API Tensor predicted_classes(Task task, const Tensor& output);
+
+/// The first element of `labels` that is outside [0, classes): "label 12 at row 7"; empty if none.
+TAPER_API std::string find_bad_label(const Tensor& labels, int64_t classes);
+
+}  // namespace taper

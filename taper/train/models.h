@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include <taper/core/registry.h>
+#include <taper/nn/sequential.h>
+
+namespace taper {
+
+/// A model that the library knows by name: what `taper train --model` takes.
+class TAPER_API LibraryModel : public Registered<LibraryModel> {
+ public:
+  using Make = nn::Sequential (*)();
+  LibraryModel(std::string_view name, std::string_view doc, Make make)
+      : Registered<LibraryModel>(name, doc), make_(make) {}
+
+  /// A new model with initial values from the default generator.
+  nn::Sequential operator()() const { return make_(); }
+
+  /// Throws not_found naming the models that there are.
+  static const LibraryModel& get(std::string_view name);
+  static std::vector<const LibraryModel*> all();
+
+ private:
+  Make make_;
+};
+
+}  // namespace taper

@@ -1,0 +1,44 @@
+// Private to the trainer: what `fit` shows.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include <taper/train/history.h>
+
+namespace taper {
+
+/// Lines on the standard output: on a terminal one that is rewritten at most ten times a second,
+/// elsewhere exactly one for each epoch.
+class Progress {
+ public:
+  Progress(bool verbose, int64_t epochs, int64_t steps);
+  /// Ends a line that is not complete.
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void begin_epoch(int64_t epoch);
+  /// True if it is time to `show` again.
+  bool is_due() const;
+  void show(int64_t step, int64_t items, const NamedNumbers& values);
+  /// `items` took `train_seconds`, the whole epoch `epoch_seconds`.
+  void end_epoch(int64_t items, double train_seconds, double epoch_seconds,
+                 const NamedNumbers& values);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void write(const std::string& line, bool keep);
+
+  bool verbose_;
+  bool live_;  // on a terminal
+  bool open_ = false;
+  int64_t epochs_;
+  int64_t steps_;
+  int64_t epoch_ = 0;
+  Clock::time_point epoch_start_;
+  Clock::time_point last_shown_;
+};
+
+}  // namespace taper

@@ -1,0 +1,199 @@
+#include <taper/train/run.h>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <system_error>
+
+#include <taper/core/error.h>
+#include <taper/core/fields.h>
+#include <taper/core/parse_fields.h>
+#include <taper/io/files.h>
+#include <taper/io/safetensors.h>
+
+namespace taper {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* format_name = "taper-model";
+constexpr int64_t format_version = 1;
+constexpr size_t largest_json = size_t{16} << 20;
+constexpr const char* run_files[] = {"model.safetensors", "model.json", "history.json",
+                                     "report.json"};
+constexpr const char* staging_name = ".taper-new";
+
+/// model.json, in the order of its keys.
+struct ModelFile {
+  Required<std::string> format;
+  Required<int64_t> version;
+  std::string name;
+  std::string data;
+  std::vector<int64_t> input_shape = {};
+  double input_scale = 1;
+  std::vector<std::string> class_names = {};
+};
+
+[[noreturn]] void rethrow_with_path(const Error& error, const fs::path& path) {
+  throw Error(error.kind(), path.string() + ": " + error.what(), error.op(), error.layer());
+}
+
+/// Runs `action`; its errors name the file.
+template <class Action>
+auto about(const fs::path& path, Action&& action) {
+  try {
+    return action();
+  } catch (const Error& error) {
+    rethrow_with_path(error, path);
+  }
+}
+
+Value model_to_value(const nn::AnyModule& model, const ModelInfo& info) {
+  Fields fields = to_fields(ModelFile{format_name, format_version, info.name, info.data,
+                                      info.input_shape, info.input_scale, info.class_names});
+  fields.emplace_back("model", model.config());
+  return Value(std::move(fields));
+}
+
+Value report_to_value(const RunReport& report, const Evaluation& test) {
+  Fields fields = to_fields(report);
+  Value::List classes;
+  const auto scores = test.confusion ? test.confusion->scores() : std::vector<ClassScores>();
+  for (size_t i = 0; i < scores.size(); ++i) {
+    classes.push_back(Value(Fields{{"name", Value(test.class_names.at(i))},
+                                   {"precision", Value(scores[i].precision)},
+                                   {"recall", Value(scores[i].recall)},
+                                   {"f1", Value(scores[i].f1)},
+                                   {"support", Value(scores[i].support)}}));
+  }
+  fields.emplace_back("classes", Value(std::move(classes)));
+  return Value(std::move(fields));
+}
+
+void write_json(const fs::path& path, const Value& value) {
+  write_file_atomically(path, to_json(value) + "\n");
+}
+
+/// Splits model.json into what is known of the model and the description of its layers.
+std::pair<ModelInfo, Value> read_model_file(const Value& content) {
+  if (content.get_if<Fields>() == nullptr) fail(ErrorKind::value, "must hold an object");
+  const Value* format = content.find("format");
+  if (format == nullptr || *format != Value(format_name)) {
+    fail(ErrorKind::value,
+         std::string("is no model of Taper: `format` must be \"") + format_name + "\"");
+  }
+  const Value* version = content.find("version");
+  if (version == nullptr || *version != Value(format_version)) {
+    fail(ErrorKind::unsupported,
+         "`version` must be 1, got " + (version != nullptr ? version->print() : "nothing"));
+  }
+  Fields known;
+  Value layers;
+  for (const auto& [name, value] : *content.get_if<Fields>()) {
+    if (name == "model") {
+      layers = value;
+    } else {
+      known.emplace_back(name, value);
+    }
+  }
+  if (layers.is_none()) fail(ErrorKind::value, "`model` is missing");
+  ModelFile file = parse_fields<ModelFile>("model.json", known);
+  if (!std::isfinite(file.input_scale) || file.input_scale <= 0) {
+    fail(ErrorKind::value, "`input_scale` must be above 0, got " + print_real(file.input_scale));
+  }
+  return {ModelInfo{file.name, file.data, file.input_shape, file.input_scale, file.class_names},
+          std::move(layers)};
+}
+
+bool holds_run(const fs::path& folder) {
+  std::error_code ignored;
+  return fs::exists(folder / "report.json", ignored) || fs::exists(folder / "model.json", ignored);
+}
+
+[[noreturn]] void fail_folder(const fs::path& folder, const std::string& why) {
+  fail(ErrorKind::io, "cannot write to " + folder.string() + ": " + why);
+}
+
+/// Moves the finished files to their places; nothing is expected to fail here.
+void put_in_place(const fs::path& staging, const fs::path& folder) {
+  for (const char* name : run_files) fs::rename(staging / name, folder / name);
+  fs::remove(staging);
+}
+
+}  // namespace
+
+void save(const nn::Module& module, const fs::path& path) {
+  save_safetensors(path, module.state_dict(), {{"format", "pt"}});
+}
+
+void load(nn::Module module, const fs::path& path) {
+  const SafeTensors file = load_safetensors(path);
+  about(path, [&] { module.load_state_dict(file.tensors); });
+}
+
+bool prepare_run_folder(const fs::path& folder) {
+  std::error_code error;
+  const fs::file_status status = fs::status(folder, error);
+  if (fs::exists(status)) {
+    if (!fs::is_directory(status)) fail_folder(folder, "a file is in the way");
+    const bool empty = fs::is_empty(folder, error);
+    if (error) fail_folder(folder, error.message());
+    if (!empty && !holds_run(folder)) {
+      fail_folder(folder, "the folder is not empty and holds no run that could be replaced");
+    }
+    if (access(folder.c_str(), W_OK | X_OK) != 0) {
+      fail_folder(folder, std::error_code(errno, std::generic_category()).message());
+    }
+    return false;
+  }
+  fs::create_directories(folder, error);
+  if (error) fail_folder(folder, error.message());
+  return true;
+}
+
+void save_run(const fs::path& folder, const nn::AnyModule& model, const ModelInfo& info,
+              const History& history, const RunReport& report, const Evaluation& test) {
+  const fs::path staging = folder / staging_name;
+  std::error_code ignored;
+  try {
+    fs::remove_all(staging);
+    fs::create_directory(staging);
+    save(model, staging / "model.safetensors");
+    write_json(staging / "model.json", model_to_value(model, info));
+    write_json(staging / "history.json", history.to_value());
+    write_json(staging / "report.json", report_to_value(report, test));
+    put_in_place(staging, folder);
+  } catch (const fs::filesystem_error& error) {
+    fs::remove_all(staging, ignored);
+    fail_folder(folder, error.code().message());
+  } catch (...) {
+    fs::remove_all(staging, ignored);
+    throw;
+  }
+}
+
+SavedModel load_model(const fs::path& folder) {
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) {
+    fail(ErrorKind::not_found, folder.string() + " is no folder with a saved model");
+  }
+  const fs::path description = folder / "model.json";
+  const std::string text = read_file(description, largest_json);
+  auto [info, layers] = about(description, [&] { return read_model_file(parse_json(text)); });
+  nn::AnyModule model = about(description, [&] {
+    const nn::UninitialisedScope loaded_next;  // a hostile size must not fill memory
+    return nn::module_from_config(layers);
+  });
+  load(model, folder / "model.safetensors");
+  model.eval();
+  return {std::move(model), std::move(info)};
+}
+
+double peak_memory_mb() {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+}  // namespace taper

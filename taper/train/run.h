@@ -1,0 +1,79 @@
+// A run folder: what a training leaves behind, and what a model is rebuilt from.
+//
+//   model.safetensors   the parameters and buffers
+//   model.json          the layers, the classes' names and what data the model takes
+//   history.json        the numbers of each epoch
+//   report.json         how it was trained and what came of it
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <taper/core/value.h>
+#include <taper/nn/any_module.h>
+#include <taper/train/evaluation.h>
+#include <taper/train/history.h>
+
+namespace taper {
+
+/// Replaces or creates a safetensors file with all parameters and buffers. Throws io.
+TAPER_API void save(const nn::Module& module, const std::filesystem::path& path);
+
+/// Reads parameters and buffers into the module. Throws io for a bad file, not_found, shape or
+/// dtype (naming the file) if it does not fit; the module is then unchanged.
+TAPER_API void load(nn::Module module, const std::filesystem::path& path);
+
+/// What is known of a saved model besides its layers.
+struct ModelInfo {
+  std::string name;                           ///< the library's name for it; may be empty
+  std::string data;                           ///< the dataset that it was trained on; may be empty
+  std::vector<int64_t> input_shape = {};      ///< of one example
+  double input_scale = 1;                     ///< what stored numbers are multiplied by
+  std::vector<std::string> class_names = {};  ///< in the order of the outputs; may be empty
+};
+
+struct SavedModel {
+  nn::AnyModule model;  ///< in evaluation mode
+  ModelInfo info;
+};
+
+/// What `report.json` says; the fields are its keys.
+struct RunReport {
+  double test_accuracy = 0;
+  double test_loss = 0;
+  double macro_f1 = 0;  ///< from 0 to 1
+  std::vector<double> epoch_seconds = {};
+  double peak_memory_mb = 0;  ///< of the process
+  int64_t epochs = 0;
+  int64_t batch_size = 0;
+  double lr = 0;
+  int64_t seed = 0;
+  std::string model = {};
+  std::string data = {};
+  int64_t threads = 0;
+  int64_t parameters = 0;
+};
+
+/// Makes the folder, with those above it, for a run to be saved in, and checks that files can be
+/// written there. True if it was made; an empty folder or one that holds a run is taken as it is.
+/// Throws io if something is in the way.
+TAPER_API bool prepare_run_folder(const std::filesystem::path& folder);
+
+/// Writes the four files, each atomically and only when all of them could be written; a run that is
+/// there already is replaced. `test` adds the scores of each class to the report. Throws io, and
+/// then leaves the folder as it was.
+TAPER_API void save_run(const std::filesystem::path& folder, const nn::AnyModule& model,
+                        const ModelInfo& info, const History& history, const RunReport& report,
+                        const Evaluation& test);
+
+/// Rebuilds the model of a run folder. Everything is checked; errors name the file. Throws io for a
+/// damaged file, value or not_found for a model that cannot be made, shape if the values do not
+/// fit.
+TAPER_API SavedModel load_model(const std::filesystem::path& folder);
+
+/// The largest memory that this process ever had, in MB (2^20 bytes).
+TAPER_API double peak_memory_mb();
+
+}  // namespace taper

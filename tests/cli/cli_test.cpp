@@ -1,0 +1,194 @@
+// Runs the executable itself, on tiny files of random images.
+
+#include <gtest/gtest.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <string>
+
+#include <taper/core/value.h>
+
+#include "../io/file_testing.h"
+
+namespace taper {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::content_of;
+using testing::put;
+using testing::TemporaryFolder;
+
+struct Outcome {
+  int code = -1;
+  std::string out;
+  std::string error;
+};
+
+/// Runs `taper <arguments>` in `folder`.
+Outcome taper(const TemporaryFolder& folder, const std::string& arguments) {
+  const std::string error_file = (folder / "stderr").string();
+  const std::string line = "cd '" + folder.path().string() + "' && TAPER_THREADS=1 '" +
+                           TAPER_COMMAND + "' " + arguments + " 2> '" + error_file + "'";
+  Outcome outcome;
+  FILE* pipe = popen(line.c_str(), "r");
+  char buffer[4096];
+  while (const size_t got = fread(buffer, 1, sizeof buffer, pipe)) outcome.out.append(buffer, got);
+  const int status = pclose(pipe);
+  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  outcome.error = content_of(error_file);
+  fs::remove(error_file);
+  return outcome;
+}
+
+std::string idx(const std::vector<uint32_t>& sizes, const std::string& data) {
+  std::string bytes = {0, 0, 8, static_cast<char>(sizes.size())};
+  for (uint32_t size : sizes) {
+    for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(size >> shift);
+  }
+  return bytes + data;
+}
+
+/// Images whose brightness tells the class.
+void put_part(const fs::path& folder, const std::string& part, uint32_t count) {
+  std::string images;
+  std::string labels;
+  for (uint32_t i = 0; i < count; ++i) {
+    images += std::string(28 * 28, static_cast<char>(20 * (i % 10) + i % 7));
+    labels += static_cast<char>(i % 10);
+  }
+  put(folder / (part + "-images-idx3-ubyte"), idx({count, 28, 28}, images));
+  put(folder / (part + "-labels-idx1-ubyte"), idx({count}, labels));
+}
+
+class Command : public ::testing::Test {
+ protected:
+  Command() {
+    fs::create_directory(folder_ / "mnist");
+    put_part(folder_ / "mnist", "train", 60);
+    put_part(folder_ / "mnist", "t10k", 20);
+  }
+
+  Outcome run(const std::string& arguments) const { return taper(folder_, arguments); }
+  Outcome train(const std::string& arguments) const {
+    return run("train mnist --model logistic --epochs 2 --data-dir mnist " + arguments);
+  }
+  /// A failure with this exit code and text, and nothing new in the folder.
+  void expect_failure(const std::string& arguments, int code, const std::string& text) const {
+    const auto before = entries();
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, code) << arguments << "\n" << outcome.error;
+    EXPECT_NE(outcome.error.find(text), text.npos) << arguments << "\n" << outcome.error;
+    EXPECT_TRUE(outcome.error.starts_with("taper: ")) << outcome.error;
+    const auto lines = std::count(outcome.error.begin(), outcome.error.end(), '\n');
+    EXPECT_LE(lines, code == 1 ? 1 : 2) << outcome.error;
+    EXPECT_EQ(entries(), before) << arguments;
+  }
+
+  std::vector<std::string> entries() const {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::recursive_directory_iterator(folder_.path())) {
+      names.push_back(entry.path().string());
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  TemporaryFolder folder_;
+};
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
+
+TEST_F(Command, TellsItsVersionAndHelp) {
+  const Outcome version = run("--version");
+  EXPECT_EQ(version.code, 0);
+  EXPECT_EQ(version.out, "taper 0.1.0\n");
+  EXPECT_EQ(run("--help").code, 0);
+  for (const char* command : {"train", "evaluate", "ops", "devices", "bench"}) {
+    const Outcome help = run(std::string(command) + " --help");
+    EXPECT_EQ(help.code, 0);
+    EXPECT_TRUE(has(help.out, command)) << help.out;
+  }
+  EXPECT_EQ(run("").code, 2);
+}
+
+TEST_F(Command, TrainsAndEvaluates) {
+  const Outcome trained = train("--out here");
+  EXPECT_EQ(trained.code, 0) << trained.error;
+  EXPECT_EQ(trained.error, "");
+  EXPECT_TRUE(has(trained.out, "logistic: 7850 parameters")) << trained.out;
+  EXPECT_TRUE(has(trained.out, "epoch 2/2  ")) << trained.out;
+  EXPECT_TRUE(has(trained.out, "test accuracy ")) << trained.out;
+  for (const char* file : {"model.safetensors", "model.json", "history.json", "report.json"}) {
+    EXPECT_TRUE(fs::exists(folder_ / "here" / file)) << file;
+  }
+  const Value report = parse_json(content_of(folder_ / "here" / "report.json"));
+  EXPECT_EQ(report.find("epoch_seconds")->size(), 2u);
+  EXPECT_EQ(*report.find("parameters"), Value(7850));
+  EXPECT_EQ(report.find("classes")->size(), 10u);
+
+  const Outcome evaluated = run("evaluate here --data-dir mnist");
+  EXPECT_EQ(evaluated.code, 0) << evaluated.error;
+  EXPECT_TRUE(has(evaluated.out, "(20 examples)")) << evaluated.out;
+  const size_t place = trained.out.find("test accuracy ") + 5;
+  EXPECT_TRUE(has(evaluated.out, trained.out.substr(place, 15))) << evaluated.out;
+}
+
+TEST_F(Command, RunsRepeatAndTakeTheNextFreeFolder) {
+  EXPECT_EQ(train("").code, 0);
+  EXPECT_EQ(train("").code, 0);
+  const auto values = [&](const char* name) {
+    return content_of(folder_ / "runs" / name / "model.safetensors");
+  };
+  EXPECT_NE(values("mnist-logistic-1"), "");
+  EXPECT_EQ(values("mnist-logistic-1"), values("mnist-logistic-2"));
+  EXPECT_EQ(train("--seed 7 --out runs/mnist-logistic-2").code, 0);  // a run of ours is replaced
+  EXPECT_NE(values("mnist-logistic-1"), values("mnist-logistic-2"));
+}
+
+TEST_F(Command, RefusesWrongUsage) {
+  expect_failure("trai mnist", 2, "did you mean `train`?");
+  expect_failure("train", 2, "DATA is required");
+  expect_failure("train cifar", 2, "there are: fashion-mnist, mnist");
+  expect_failure("train mnist --model resnet", 2, "there are: convnet, logistic, mlp");
+  expect_failure("train mnist --epoch 3", 2, "did you mean `--epochs`?");
+  expect_failure("train mnist --epochs 0", 2, "must be a whole number of at least 1, got `0`");
+  expect_failure("train mnist --epochs 1.5", 2, "must be a whole number of at least 1");
+  expect_failure("train mnist --batch-size -3", 2, "must be a whole number of at least 1");
+  expect_failure("train mnist --lr 0", 2, "must be a finite number above 0, got `0`");
+  expect_failure("train mnist --lr inf", 2, "must be a finite number above 0, got `inf`");
+  expect_failure("train mnist --seed -1", 2, "must be a whole number of at least 0, got `-1`");
+  expect_failure("bench matmul", 2, "there are: xor_train");
+  expect_failure("bench op_add4 --mode fast", 2, "--mode");
+  expect_failure("ops conv3d", 2, "unknown op `conv3d`");
+}
+
+TEST_F(Command, FailsBeforeTrainingAndLeavesNothing) {
+  expect_failure("train mnist", 1, "give the folder with the four files of MNIST");
+  expect_failure("train mnist --data-dir nowhere --out a/b/c", 1, "nowhere lacks");
+  const std::string data = "train mnist --model logistic --data-dir mnist --out ";
+  expect_failure(data + "/proc/taper-run", 1, "cannot write to /proc/taper-run: ");
+  put(folder_ / "file", "");
+  expect_failure(data + "file", 1, "cannot write to file: a file is in the way");
+  expect_failure(data + "file/run", 1, "cannot write to file/run: ");
+  expect_failure(data + "mnist", 1, "holds no run that could be replaced");
+  expect_failure("train mnist --model logistic --data-dir mnist --lr 1e38 --out new", 1,
+                 "fit: the loss is ");
+  expect_failure("evaluate nowhere", 1, "nowhere is no folder with a saved model");
+  expect_failure("evaluate mnist", 1, "mnist/model.json");
+}
+
+TEST_F(Command, DescribesOpsDevicesAndWorkloads) {
+  const Outcome ops = run("ops");
+  EXPECT_EQ(ops.code, 0);
+  EXPECT_TRUE(has(ops.out, "softmax(x, axis=-1)\n")) << ops.out;
+  EXPECT_TRUE(has(run("ops softmax").out, "attribute   axis: int = -1")) << run("ops softmax").out;
+  const Outcome devices = run("devices");
+  EXPECT_EQ(devices.code, 0) << devices.error;
+  EXPECT_TRUE(has(devices.out, "threads           1: set by TAPER_THREADS")) << devices.out;
+  EXPECT_TRUE(has(devices.out, "oneDNN")) << devices.out;
+  EXPECT_TRUE(has(run("bench").out, "lenet_train")) << run("bench").out;
+}
+
+}  // namespace
+}  // namespace taper
