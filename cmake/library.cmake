@@ -16,7 +16,8 @@ target_link_libraries(taper_objects PRIVATE taper_options DNNL::dnnl OpenMP::Ope
 foreach(level v3 v4)
   add_library(taper_${level} OBJECT ${taper_isa_sources})
   # Without HWY_DISABLE_PCLMUL_AES Highway falls to SSSE3: x86-64-v3 and v4 do not include AES.
-  target_compile_options(taper_${level} PRIVATE -march=x86-64-${level} -O3 -fno-ipa-sra -fno-trapping-math
+  target_compile_options(taper_${level} PRIVATE -march=x86-64-${level} -O3
+    -fno-ipa-sra -fno-trapping-math
     -fwrapv -Wno-maybe-uninitialized -Wno-uninitialized)
   target_compile_definitions(taper_${level} PRIVATE
     TAPER_ROWS=0 TAPER_ISA=${level} HWY_DISABLE_PCLMUL_AES)

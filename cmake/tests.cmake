@@ -33,3 +33,54 @@ foreach(folder core backend ops autograd graph nn optim data io train cli)
     endif()
   endif()
 endforeach()
+
+# What the sources and objects must be like.
+set(structure ${CMAKE_SOURCE_DIR}/tests/structure)
+function(structure_test name)
+  add_test(NAME ${name} COMMAND Python3::Interpreter -B ${structure}/${name}.py ${ARGN})
+endfunction()
+
+structure_test(includes)
+structure_test(style)
+structure_test(planted_text)
+structure_test(weak_symbols ${CMAKE_BINARY_DIR})
+structure_test(one_place $<TARGET_FILE:taper_command>)
+
+# What builds of other kinds must do.
+if(TAPER_SANITIZE)
+  add_executable(planted tests/structure/planted.cpp)
+  set_target_properties(planted PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_link_libraries(planted PRIVATE taper taper_options)
+  structure_test(sanitizers $<TARGET_FILE:planted> ${TAPER_SANITIZE})
+  set_tests_properties(sanitizers PROPERTIES LABELS long)
+else()
+  add_executable(small_op tests/structure/small_op.cpp)
+  set_target_properties(small_op PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_link_libraries(small_op PRIVATE taper taper_options)
+  structure_test(other_cpus $<TARGET_FILE:taper_command> $<TARGET_FILE:small_op>)
+  structure_test(doc_examples ${CMAKE_BINARY_DIR})
+  set_tests_properties(other_cpus doc_examples PROPERTIES LABELS long)
+
+  # The ops that the documentation adds, built by the test alone.
+  set(page ${CMAKE_SOURCE_DIR}/docs/adding_an_op.md)
+  set(pages ${CMAKE_BINARY_DIR}/doc_examples)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${page})
+  execute_process(COMMAND ${Python3_EXECUTABLE} -B ${structure}/doc_examples.py --extract ${page}
+    ${pages} COMMAND_ERROR_IS_FATAL ANY)
+  add_executable(doc_examples EXCLUDE_FROM_ALL tests/ops/op_check_test.cpp
+    tests/ops/op_grad_test.cpp ${pages}/cumulative_sum.cpp ${pages}/swish.cpp)
+  foreach(level v3 v4)
+    add_library(doc_examples_${level} OBJECT EXCLUDE_FROM_ALL ${pages}/swish.cpp)
+    target_compile_options(doc_examples_${level} PRIVATE -march=x86-64-${level} -O2 -fno-ipa-sra
+      -fno-trapping-math -Wno-maybe-uninitialized -Wno-uninitialized)
+    target_compile_definitions(doc_examples_${level} PRIVATE
+      TAPER_ROWS=0 TAPER_ISA=${level} HWY_DISABLE_PCLMUL_AES)
+    target_link_libraries(doc_examples_${level} PRIVATE taper_options)
+    target_sources(doc_examples PRIVATE $<TARGET_OBJECTS:doc_examples_${level}>)
+  endforeach()
+  set_target_properties(doc_examples PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_compile_definitions(doc_examples PRIVATE TAPER_ROWS=1)
+  target_compile_options(doc_examples PRIVATE -include ${pages}/declarations.h)
+  target_link_libraries(doc_examples PRIVATE taper taper_options GTest::gtest_main)
+endif()

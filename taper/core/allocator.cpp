@@ -23,7 +23,7 @@ constinit thread_local ThreadPool thread_pool;
 namespace {
 
 #if defined(__SANITIZE_ADDRESS__)
-constexpr bool keep_blocks = false;  // so that use after free is seen
+constexpr bool keep_blocks = false;  // so that it sees every use after free and out of bounds
 #else
 constexpr bool keep_blocks = true;
 #endif
@@ -137,13 +137,6 @@ void* allocate_small(size_t size_class) {
   join_pool();
   Shared& all = shared();
   const size_t bytes = size_class * ThreadPool::step;
-  if (!keep_blocks) {
-    void* block = system_allocate(bytes);
-    const std::lock_guard lock(all.mutex);
-    all.large_in_use += static_cast<int64_t>(bytes);
-    note_peak_locked(all);
-    return block;
-  }
   const std::lock_guard lock(all.mutex);
   std::vector<void*>& spare = all.small[size_class];
   const size_t wanted = std::clamp<size_t>(refill_bytes / bytes, 8, ThreadPool::keep / 2);
@@ -198,25 +191,44 @@ void* allocate_large(size_t bytes) {
   return block;
 }
 
+int64_t counted_bytes(size_t size_class, size_t bytes) {
+  const bool small = size_class < ThreadPool::classes;
+  return static_cast<int64_t>(small ? size_class * ThreadPool::step : round_large(bytes));
+}
+
+/// Of exactly this size, from malloc.
+void* allocate_exact(size_t size_class, size_t bytes) {
+  void* block = nullptr;
+  if (bytes > PTRDIFF_MAX || posix_memalign(&block, ThreadPool::step, bytes) != 0) {
+    fail_to_allocate(bytes);
+  }
+  Shared& all = shared();
+  const std::lock_guard lock(all.mutex);
+  all.large_in_use += counted_bytes(size_class, bytes);
+  note_peak_locked(all);
+  return block;
+}
+
+void give_back_exact(void* block, size_t size_class, size_t bytes) {
+  std::free(block);
+  Shared& all = shared();
+  const std::lock_guard lock(all.mutex);
+  all.large_in_use -= counted_bytes(size_class, bytes);
+}
+
 }  // namespace
 
 void* allocate_slow(size_t size_class, size_t bytes) {
+  if (!keep_blocks) return allocate_exact(size_class, bytes);
   return size_class < ThreadPool::classes ? allocate_small(size_class) : allocate_large(bytes);
 }
 
 void give_back_slow(void* block, size_t size_class, size_t bytes) {
+  if (!keep_blocks) return give_back_exact(block, size_class, bytes);
   join_pool();
   Shared& all = shared();
-  const bool small = size_class < ThreadPool::classes;
-  if (!keep_blocks) {
-    std::free(block);
-    const std::lock_guard lock(all.mutex);
-    all.large_in_use -=
-        static_cast<int64_t>(small ? size_class * ThreadPool::step : round_large(bytes));
-    return;
-  }
   const std::lock_guard lock(all.mutex);
-  if (!small) {
+  if (size_class >= ThreadPool::classes) {
     const size_t rounded = round_large(bytes);
     all.large[rounded].push_back(block);
     all.large_in_use -= static_cast<int64_t>(rounded);

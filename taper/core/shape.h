@@ -15,17 +15,11 @@ class TAPER_API Shape {
  public:
   static constexpr int max_rank = 8;
 
-  Shape() {}  // NOLINT: sizes beyond the rank stay uninitialised on purpose
+  Shape() = default;
   Shape(std::initializer_list<int64_t> sizes) : Shape(std::span(sizes.begin(), sizes.size())) {}
   Shape(const std::vector<int64_t>& sizes) : Shape(std::span(sizes)) {}
   /// Throws value if there are more than `max_rank` sizes.
   explicit Shape(std::span<const int64_t> sizes);
-  Shape(const Shape& other) : rank_(other.rank_) { copy_sizes(other); }
-  Shape& operator=(const Shape& other) {
-    rank_ = other.rank_;
-    copy_sizes(other);
-    return *this;
-  }
 
   int rank() const { return rank_; }
   int64_t operator[](int axis) const { return sizes_[axis]; }
@@ -55,12 +49,8 @@ class TAPER_API Shape {
   }
 
  private:
-  void copy_sizes(const Shape& other) {
-    for (int i = 0; i < rank_; ++i) sizes_[i] = other.sizes_[i];
-  }
-
   uint8_t rank_ = 0;
-  int64_t sizes_[max_rank];
+  int64_t sizes_[max_rank] = {};  // copied whole: cheaper than a loop over the rank
 };
 
 using Strides = Shape;

@@ -35,16 +35,22 @@ Ptr<Storage> new_storage(size_t data_bytes) {
 
 }  // namespace
 
-Tensor empty(const Spec& spec) { return empty_strided(spec, row_major_strides(spec.shape)); }
+Tensor empty(const Spec& spec) {
+  return empty_strided(spec, row_major_strides(spec.shape), true);
+}
 
 Tensor empty(const Shape& shape, DType dtype) { return empty(Spec{dtype, Device::cpu, shape}); }
 
 Tensor empty_strided(const Spec& spec, const Strides& strides) {
+  return empty_strided(spec, strides, is_row_major(spec.shape, strides));
+}
+
+Tensor empty_strided(const Spec& spec, const Strides& strides, bool row_major) {
   TensorImpl* impl = new_impl();
   Tensor result{Ptr<TensorImpl>(impl)};
   impl->spec = spec;
   impl->strides = strides;
-  impl->row_major = is_row_major(spec.shape, strides);
+  impl->row_major = row_major;
   impl->storage = new_storage(checked_bytes(spec.shape, spec.dtype));
   return result;
 }

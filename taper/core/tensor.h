@@ -145,6 +145,7 @@ TAPER_API Tensor empty(const Spec& spec);
 TAPER_API Tensor empty(const Shape& shape, DType dtype = DType::f32);
 /// The same with dense strides of another memory order.
 Tensor empty_strided(const Spec& spec, const Strides& strides);
+Tensor empty_strided(const Spec& spec, const Strides& strides, bool row_major);
 /// Another layout over the same buffer; `offset` in elements from the buffer's start.
 Tensor view_of(const Tensor& base, const Spec& spec, const Strides& strides, int64_t offset);
 /// A second handle object with the same data, not on the tape.

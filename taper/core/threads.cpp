@@ -188,7 +188,8 @@ void prepare_thread() {
 #else
   const int wanted = serial ? 1 : threads();
 #endif
-  if (prepared_for == wanted) return;
+  // Inside a parallel region the setting would end with the region.
+  if (prepared_for == wanted || omp_in_parallel() != 0) return;
   omp_set_num_threads(wanted);
   prepared_for = wanted;
 }

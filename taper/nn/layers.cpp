@@ -24,8 +24,13 @@ void require_positive(std::string_view owner, const char* field, const Pair& val
 /// He et al., "Delving deep into rectifiers" (2015), with the slope sqrt(5) that PyTorch's Linear
 /// and Conv2d take: uniform within 1 / sqrt(fan in).
 Tensor init_uniform(const Shape& shape, int64_t fan_in) {
+  if (UninitialisedScope::active()) return empty(shape);
   const double bound = fan_in > 0 ? 1 / std::sqrt(static_cast<double>(fan_in)) : 0;
   return uniform(shape, -bound, bound);
+}
+
+Tensor init_constant(const Shape& shape, double value) {
+  return UninitialisedScope::active() ? empty(shape) : full(shape, value);
 }
 
 Tensor value_or_none(const State& cell) { return cell ? cell.value() : Tensor(); }
@@ -96,12 +101,12 @@ BatchNorm<Derived>::BatchNorm(BatchNormOptions options, int least_rank, int most
   const int64_t features = options_.num_features;
   require_positive(Derived::type_name, "num_features", features);
   if (options_.affine) {
-    weight = this->parameter("weight", ones({features}));
-    bias = this->parameter("bias", zeros({features}));
+    weight = this->parameter("weight", init_constant({features}, 1));
+    bias = this->parameter("bias", init_constant({features}, 0));
   }
   if (options_.track_running_stats) {
-    running_mean = this->buffer("running_mean", zeros({features}));
-    running_var = this->buffer("running_var", ones({features}));
+    running_mean = this->buffer("running_mean", init_constant({features}, 0));
+    running_var = this->buffer("running_var", init_constant({features}, 1));
     num_batches_tracked = this->buffer("num_batches_tracked", zeros({}, DType::i64));
   }
 }

@@ -70,6 +70,14 @@ const Tensor* find(const StateDict& values, const std::string& name) {
 
 }  // namespace
 
+namespace {
+constinit thread_local bool uninitialised = false;
+}
+
+UninitialisedScope::UninitialisedScope() : outer_(std::exchange(uninitialised, true)) {}
+UninitialisedScope::~UninitialisedScope() { uninitialised = outer_; }
+bool UninitialisedScope::active() { return uninitialised; }
+
 Module::Module(const Module& other)
     : state_(CloneScope::active() ? copy_state(other.state_) : other.state_) {}
 

@@ -97,6 +97,20 @@ class Layer : public Module {
   }
 };
 
+/// While it lives, layers made on this thread get values of the right shape that are not
+/// initialised (nor is their memory touched): for modules whose values are loaded next.
+class TAPER_API UninitialisedScope {
+ public:
+  UninitialisedScope();
+  ~UninitialisedScope();
+  UninitialisedScope(const UninitialisedScope&) = delete;
+  UninitialisedScope& operator=(const UninitialisedScope&) = delete;
+  static bool active();
+
+ private:
+  bool outer_;
+};
+
 /// An independent module with equal values: new cells, typed members included. What the original
 /// shares within itself, the copy shares too.
 template <class M>

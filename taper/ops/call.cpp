@@ -8,6 +8,18 @@ namespace taper {
 
 void violate(ErrorKind kind, std::string rule) { throw Violation{kind, std::move(rule)}; }
 
+void OpBase::count_inputs() {
+  most_inputs = inputs.size();
+  for (std::string_view name : inputs) {
+    if (name.ends_with('*')) most_inputs = SIZE_MAX;
+    if (!name.ends_with('?') && !name.ends_with('*')) ++least_inputs;
+  }
+}
+
+bool OpBase::is_optional(size_t input) const {
+  return inputs[std::min(input, inputs.size() - 1)].ends_with('?');
+}
+
 std::vector<const OpBase*> all_ops() { return Registry<OpBase>::all(); }
 
 namespace {
@@ -41,19 +53,12 @@ void report(const OpBase& op, const Violation& violation, std::span<const Arg> a
 namespace {
 
 void check_operands(const OpBase& op, std::span<const Arg> args) {
-  size_t needed = 0;
-  size_t most = op.inputs.size();
-  for (std::string_view name : op.inputs) {
-    if (name.ends_with('*')) most = SIZE_MAX;
-    if (!name.ends_with('?') && !name.ends_with('*')) ++needed;
-  }
-  if (args.size() < needed || args.size() > most) {
-    violate(ErrorKind::value,
-            "takes " + std::to_string(needed) + " operands, got " + std::to_string(args.size()));
+  if (args.size() < op.least_inputs || args.size() > op.most_inputs) {
+    violate(ErrorKind::value, "takes " + std::to_string(op.least_inputs) + " operands, got " +
+                                  std::to_string(args.size()));
   }
   for (size_t i = 0; i < args.size(); ++i) {
-    const bool optional = op.inputs[std::min(i, op.inputs.size() - 1)].ends_with('?');
-    if (!optional && !args[i].tensor->defined()) {
+    if (!args[i].tensor->defined() && !op.is_optional(i)) [[unlikely]] {
       violate(ErrorKind::value, operand_name(op, i) + " is undefined");
     }
   }
@@ -81,27 +86,35 @@ bool any_channels_last(std::span<const Arg> args) {
   return false;
 }
 
+struct OutputLayout {
+  Strides strides;
+  bool row_major;
+};
+
 /// The memory order of an output, by the row's rule.
-Strides output_strides(const OpBase& op, std::span<const Arg> args, const Spec& spec) {
+OutputLayout output_layout(const OpBase& op, std::span<const Arg> args, const Spec& spec) {
   switch (op.layout) {
     case Layout::row_major:
       break;
     case Layout::like_inputs:
       for (const Arg& arg : args) {
-        if (!arg.tensor->defined() || arg.tensor->shape() != spec.shape) continue;
         const Tensor& like = *arg.tensor;
-        if (like.is_contiguous() || !is_dense(spec.shape, like.strides())) break;
-        return strides_in_order_of(spec.shape, like.strides());
+        if (!like.defined() || like.shape() != spec.shape) continue;
+        if (like.is_contiguous()) return {like.strides(), true};
+        if (!is_dense(spec.shape, like.strides())) break;
+        return {strides_in_order_of(spec.shape, like.strides()), false};
       }
       break;
     case Layout::images:
       if (spec.shape.rank() != 4 || !any_channels_last(args)) break;
       [[fallthrough]];
-    case Layout::channels_last:
-      if (spec.shape.rank() == 4) return channels_last_strides(spec.shape);
-      break;
+    case Layout::channels_last: {
+      if (spec.shape.rank() != 4) break;
+      const Strides strides = channels_last_strides(spec.shape);
+      return {strides, is_row_major(spec.shape, strides)};
+    }
   }
-  return row_major_strides(spec.shape);
+  return {row_major_strides(spec.shape), true};
 }
 
 /// The donated input whose buffer the output may take; null if there is none.
@@ -151,11 +164,14 @@ Results run_kernel(const OpBase& op, const void* attrs, std::span<const Arg> arg
                    const Specs& specs) {
   const KernelInputs inputs(op, args);
   Results results;
+  bool any_donated = false;
+  for (const Arg& arg : args) any_donated |= arg.donated;
   View outputs[max_outputs];
   for (uint8_t i = 0; i < specs.count; ++i) {
-    const Strides strides = output_strides(op, args, specs[i]);
-    const Tensor* reused = op.reuse.empty() ? nullptr : reusable(op, i, args, specs[i], strides);
-    results[i] = reused ? shallow_copy(*reused) : empty_strided(specs[i], strides);
+    const OutputLayout layout = output_layout(op, args, specs[i]);
+    const Tensor* reused = any_donated ? reusable(op, i, args, specs[i], layout.strides) : nullptr;
+    results[i] =
+        reused ? shallow_copy(*reused) : empty_strided(specs[i], layout.strides, layout.row_major);
     outputs[i] = view_for_kernel(results[i]);
   }
   op.run_cpu({inputs.views(), {outputs, specs.count}}, attrs);
@@ -167,6 +183,19 @@ bool any_requires_grad(std::span<const Arg> args) {
     if (arg.tensor->defined() && arg.tensor->requires_grad()) return true;
   }
   return false;
+}
+
+/// Runs the expansion; what goes wrong in it is reported as this op's, which the user called.
+Results expand(const OpBase& op, const void* attrs, std::span<const Arg> args) {
+  try {
+    return op.expand(Inputs(args), attrs);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::internal) throw;
+    std::string rule = error.what();
+    const std::string suffix = " in " + error.layer();
+    if (!error.layer().empty() && rule.ends_with(suffix)) rule.resize(rule.size() - suffix.size());
+    throw Violation{error.kind(), std::move(rule)};
+  }
 }
 
 }  // namespace
@@ -184,33 +213,22 @@ Results execute(const OpBase& op, const void* attrs, std::span<const Arg> args,
   }
   if (op.has_kernel) return run_kernel(op, attrs, args, specs);
   const TapeMode off(false);
-  try {
-    return op.expand(Inputs(args), attrs);
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::internal) throw;
-    // The user called this op, not those that it is written in.
-    std::string rule = error.what();
-    const std::string suffix = " in " + error.layer();
-    if (!error.layer().empty() && rule.ends_with(suffix)) rule.resize(rule.size() - suffix.size());
-    throw Violation{error.kind(), std::move(rule)};
-  }
+  return expand(op, attrs, args);
 }
 
 Results call(const OpBase& op, const void* attrs, std::span<const Arg> args) {
-  Specs specs;
-  Results results;
-  const bool on_tape = tape_on && any_requires_grad(args);
   try {
     check_operands(op, args);
-    specs = op.infer(InSpecs(args), attrs);
-    if (on_tape && op.gradient_through_expansion) return op.expand(Inputs(args), attrs);
-    results = interpreter != nullptr ? interpreter->call(op, attrs, args, specs)
-                                     : execute(op, attrs, args, specs);
+    const bool on_tape = tape_on && any_requires_grad(args);
+    const Specs specs = op.infer(InSpecs(args), attrs);
+    if (on_tape && op.gradient_through_expansion) return expand(op, attrs, args);
+    Results results = interpreter != nullptr ? interpreter->call(op, attrs, args, specs)
+                                             : execute(op, attrs, args, specs);
+    if (on_tape) record(op, attrs, args, results);
+    return results;
   } catch (const Violation& violation) {
     report(op, violation, args);
   }
-  if (on_tape) record(op, attrs, args, results);
-  return results;
 }
 
 }  // namespace taper

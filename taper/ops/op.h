@@ -172,6 +172,14 @@ class TAPER_API OpBase : public Registered<OpBase> {
   std::vector<Reuse> reuse;
   Onnx onnx;
   size_t attrs_size = 0;
+  // From `inputs`: how many operands a call takes.
+  size_t least_inputs = 0;
+  size_t most_inputs = 0;
+
+  /// Sets the bounds on the number of operands.
+  void count_inputs();
+  /// Whether the operand may be absent.
+  bool is_optional(size_t input) const;
 
   virtual Specs infer(const InSpecs& in, const void* attrs) const = 0;
   virtual Results expand(const Inputs& in, const void* attrs) const = 0;
@@ -221,6 +229,7 @@ class Op final : public OpBase {
     reuse = row.reuse;
     onnx = row.onnx;
     attrs_size = sizeof(A);
+    count_inputs();
   }
 
   /// The first (for most ops the only) output.

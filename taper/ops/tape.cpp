@@ -27,12 +27,18 @@ void destroy(T* first, size_t count) {
   for (size_t i = 0; i < count; ++i) first[i].~T();
 }
 
+bool saves(Saves what, Saves part) {
+  return (static_cast<uint8_t>(what) & static_cast<uint8_t>(part)) != 0;
+}
+
 Node* new_node(const OpBase& op, const void* attrs, size_t inputs) {
   const size_t outputs = op.outputs.size();
+  const size_t kept_inputs = saves(op.saves, Saves::inputs) ? inputs : 0;
+  const size_t kept_outputs = saves(op.saves, Saves::outputs) ? outputs : 0;
   const size_t bytes = aligned(sizeof(Node)) + aligned(sizeof(Edge) * inputs) +
-                       aligned(sizeof(Tensor) * inputs) + aligned(sizeof(Tensor) * outputs) +
-                       aligned(sizeof(Spec) * inputs) + aligned(sizeof(Spec) * outputs) +
-                       aligned(op.attrs_size);
+                       aligned(sizeof(Tensor) * kept_inputs) +
+                       aligned(sizeof(Tensor) * kept_outputs) + aligned(sizeof(Spec) * inputs) +
+                       aligned(sizeof(Spec) * outputs) + aligned(op.attrs_size);
   auto* place = static_cast<std::byte*>(allocate(bytes));
   Node* node = new (place) Node;
   place += aligned(sizeof(Node));
@@ -41,8 +47,8 @@ Node* new_node(const OpBase& op, const void* attrs, size_t inputs) {
   node->inputs = static_cast<uint16_t>(inputs);
   node->outputs = static_cast<uint8_t>(outputs);
   node->edges = construct<Edge>(place, inputs);
-  node->saved_inputs = construct<Tensor>(place, inputs);
-  node->saved_outputs = construct<Tensor>(place, outputs);
+  node->saved_inputs = kept_inputs > 0 ? construct<Tensor>(place, inputs) : nullptr;
+  node->saved_outputs = kept_outputs > 0 ? construct<Tensor>(place, outputs) : nullptr;
   node->input_specs = construct<Spec>(place, inputs);
   node->output_specs = construct<Spec>(place, outputs);
   node->attrs = place;
@@ -51,21 +57,15 @@ Node* new_node(const OpBase& op, const void* attrs, size_t inputs) {
 }
 
 void destroy_node(Node* node) {
+  static_assert(std::is_trivially_destructible_v<Spec>);
   if (node->op != nullptr) {
     destroy(node->edges, node->inputs);
-    destroy(node->saved_inputs, node->inputs);
-    destroy(node->saved_outputs, node->outputs);
-    destroy(node->input_specs, node->inputs);
-    destroy(node->output_specs, node->outputs);
+    free_saved(*node);
     node->op->destroy_attrs(node->attrs);
   }
   const size_t bytes = node->bytes;
   node->~Node();
   give_back(node, bytes);
-}
-
-bool saves(Saves what, Saves part) {
-  return (static_cast<uint8_t>(what) & static_cast<uint8_t>(part)) != 0;
 }
 
 }  // namespace
@@ -100,12 +100,12 @@ void record(const OpBase& op, const void* attrs, std::span<const Arg> args, Resu
     if (!input.defined()) continue;
     node->edges[i] = {input.impl()->node, input.impl()->output};
     node->input_specs[i] = input.spec();
-    if (saves(op.saves, Saves::inputs)) node->saved_inputs[i] = input;
+    if (node->saved_inputs != nullptr) node->saved_inputs[i] = input;
   }
   for (uint8_t i = 0; i < node->outputs; ++i) {
     Tensor& output = results[i];
     node->output_specs[i] = output.spec();
-    if (saves(op.saves, Saves::outputs)) node->saved_outputs[i] = shallow_copy(output);
+    if (node->saved_outputs != nullptr) node->saved_outputs[i] = shallow_copy(output);
     if (!is_float(output.dtype())) continue;
     output.impl()->node = owner;
     output.impl()->output = i;
@@ -124,8 +124,10 @@ Tensor Saved::out(size_t i) const {
 }
 
 void free_saved(Node& node) {
-  for (size_t i = 0; i < node.inputs; ++i) node.saved_inputs[i] = Tensor();
-  for (size_t i = 0; i < node.outputs; ++i) node.saved_outputs[i] = Tensor();
+  if (node.saved_inputs != nullptr) destroy(node.saved_inputs, node.inputs);
+  if (node.saved_outputs != nullptr) destroy(node.saved_outputs, node.outputs);
+  node.saved_inputs = nullptr;
+  node.saved_outputs = nullptr;
   node.freed = true;
 }
 

@@ -86,10 +86,6 @@ SGD::SGD(SGDOptions options) : Optimizer(options.lr), options_(options) {
           "`nesterov` needs a momentum and no dampening", options.momentum);
 }
 
-SGD::SGD(std::vector<State> parameters, SGDOptions options) : SGD(options) {
-  attach(std::move(parameters));
-}
-
 Fields SGD::options() const { return to_fields(options_); }
 std::shared_ptr<Optimizer> SGD::fresh() const { return std::make_shared<SGD>(options_); }
 
@@ -128,10 +124,6 @@ Adam::Adam(AdamOptions options) : Optimizer(options.lr), options_(options) {
   require(options.eps >= 0, type_name, "`eps` must be at least 0", options.eps);
   require(options.weight_decay >= 0, type_name, "`weight_decay` must be at least 0",
           options.weight_decay);
-}
-
-Adam::Adam(std::vector<State> parameters, AdamOptions options) : Adam(options) {
-  attach(std::move(parameters));
 }
 
 Fields Adam::options() const { return to_fields(options_); }

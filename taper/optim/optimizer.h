@@ -72,7 +72,11 @@ class TAPER_API SGD final : public Optimizer {
  public:
   static constexpr std::string_view type_name = "SGD";
   explicit SGD(SGDOptions options = {});
-  SGD(std::vector<State> parameters, SGDOptions options = {});
+  // A template, so that `SGD({.lr = 0.1})` can mean nothing but the options.
+  template <std::same_as<std::vector<State>> Cells>
+  explicit SGD(Cells parameters, SGDOptions options = {}) : SGD(options) {
+    attach(std::move(parameters));
+  }
   std::string_view type() const override { return type_name; }
   Fields options() const override;
   std::shared_ptr<Optimizer> fresh() const override;
@@ -98,7 +102,10 @@ class TAPER_API Adam final : public Optimizer {
  public:
   static constexpr std::string_view type_name = "Adam";
   explicit Adam(AdamOptions options = {});
-  Adam(std::vector<State> parameters, AdamOptions options = {});
+  template <std::same_as<std::vector<State>> Cells>
+  explicit Adam(Cells parameters, AdamOptions options = {}) : Adam(options) {
+    attach(std::move(parameters));
+  }
   std::string_view type() const override { return type_name; }
   Fields options() const override;
   std::shared_ptr<Optimizer> fresh() const override;

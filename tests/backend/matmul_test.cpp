@@ -58,9 +58,10 @@ class Array {
     return result;
   }
   template <class T>
-  T get(const std::vector<int64_t>& index) const {
-    return reinterpret_cast<const T*>(memory_.data())[offset(index)];
+  const T* at(const std::vector<int64_t>& index) const {
+    return reinterpret_cast<const T*>(memory_.data()) + offset(index);
   }
+  const Strides& strides() const { return strides_; }
   const Shape& shape() const { return spec_.shape; }
   const std::vector<std::byte>& memory() const { return memory_; }
 
@@ -98,25 +99,30 @@ double tolerance(DType dtype, int64_t k) {
   }
 }
 
+/// a[i, :] @ b[:, j] + bias[j], computed as Sum.
+template <class T, class Sum>
+Sum expected_element(const Array& a, const Array& b, const Array* bias,
+                     const std::vector<int64_t>& batch, int64_t i, int64_t j) {
+  const T* left = a.at<T>(operand_index(a.shape(), batch, i, 0));
+  const T* right = b.at<T>(operand_index(b.shape(), batch, 0, j));
+  const int64_t left_step = a.strides().back();
+  const int64_t right_step = b.strides()[b.shape().rank() - 2];
+  Sum sum = bias == nullptr ? Sum(0) : static_cast<Sum>(*bias->at<T>({j}));
+  for (int64_t k = 0; k < a.shape().back(); ++k) {
+    sum += static_cast<Sum>(left[k * left_step]) * static_cast<Sum>(right[k * right_step]);
+  }
+  return sum;
+}
+
 template <class T>
 void expect_element(const Array& a, const Array& b, const Array* bias, const Array& out,
                     const std::vector<int64_t>& batch, int64_t i, int64_t j) {
-  const int64_t k = a.shape().back();
-  const T got = out.get<T>(operand_index(out.shape(), batch, i, j));
+  const T got = *out.at<T>(operand_index(out.shape(), batch, i, j));
   if constexpr (std::is_integral_v<T>) {
-    uint64_t sum = bias == nullptr ? 0 : static_cast<uint64_t>(bias->get<T>({j}));
-    for (int64_t p = 0; p < k; ++p) {
-      sum += static_cast<uint64_t>(a.get<T>(operand_index(a.shape(), batch, i, p))) *
-             static_cast<uint64_t>(b.get<T>(operand_index(b.shape(), batch, p, j)));
-    }
-    ASSERT_EQ(got, static_cast<T>(sum));
+    ASSERT_EQ(got, static_cast<T>(expected_element<T, uint64_t>(a, b, bias, batch, i, j)));
   } else {
-    double sum = bias == nullptr ? 0 : static_cast<double>(bias->get<T>({j}));
-    for (int64_t p = 0; p < k; ++p) {
-      sum += static_cast<double>(a.get<T>(operand_index(a.shape(), batch, i, p))) *
-             static_cast<double>(b.get<T>(operand_index(b.shape(), batch, p, j)));
-    }
-    ASSERT_NEAR(static_cast<double>(got), sum, tolerance(dtype_of<T>, k));
+    const double expected = expected_element<T, double>(a, b, bias, batch, i, j);
+    ASSERT_NEAR(static_cast<double>(got), expected, tolerance(dtype_of<T>, a.shape().back()));
   }
 }
 
@@ -342,8 +348,8 @@ TEST_F(Matmul, KeepsInfinityAndNan) {
         b.view().as<T>()[2] = std::numeric_limits<T>::infinity();
         a.view().as<T>()[3] = T(2);
         matmul(a.view(), b.view(), {}, out.view());
-        EXPECT_TRUE(std::isnan(out.get<T>({0, 1})));
-        EXPECT_EQ(out.get<T>({1, 0}), std::numeric_limits<T>::infinity());
+        EXPECT_TRUE(std::isnan(*out.at<T>({0, 1})));
+        EXPECT_EQ(*out.at<T>({1, 0}), std::numeric_limits<T>::infinity());
       }
     });
   }

@@ -172,8 +172,8 @@ TEST(Allocator, HugeSizesAreAnErrorAndLeaveTheStatistics) {
   const MemoryStats before = memory_stats();
   for (size_t bytes : {size_t{1} << 52, size_t{1} << 62, size_t{INT64_MAX}, SIZE_MAX - 200,
                        SIZE_MAX - 62, SIZE_MAX}) {
-    EXPECT_EQ(thrown_text(ErrorKind::value, [&] { allocate(bytes); }),
-              "cannot allocate " + std::to_string(bytes) + " bytes of memory");
+    const std::string text = thrown_text(ErrorKind::value, [&] { allocate(bytes); });
+    EXPECT_TRUE(text.starts_with("cannot allocate ")) << text;
   }
   const MemoryStats after = memory_stats();
   EXPECT_EQ(after.in_use, before.in_use);

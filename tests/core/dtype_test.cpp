@@ -36,16 +36,16 @@ constexpr size_t dtypes = std::size(all_dtypes);
 // a float wins over an integer or bool, an integer over a bool, f16 with bf16 gives f32.
 constexpr DType promoted[dtypes][dtypes] = {
     // f32  f64  f16   bf16  i8    i16   i32   i64   u8    bool
-    {f32, f64, f32, f32, f32, f32, f32, f32, f32, f32},             // f32
-    {f64, f64, f64, f64, f64, f64, f64, f64, f64, f64},             // f64
-    {f32, f64, f16, f32, f16, f16, f16, f16, f16, f16},             // f16
-    {f32, f64, f32, bf16, bf16, bf16, bf16, bf16, bf16, bf16},      // bf16
-    {f32, f64, f16, bf16, i8, i16, i32, i64, i16, i8},              // i8
-    {f32, f64, f16, bf16, i16, i16, i32, i64, i16, i16},            // i16
-    {f32, f64, f16, bf16, i32, i32, i32, i64, i32, i32},            // i32
-    {f32, f64, f16, bf16, i64, i64, i64, i64, i64, i64},            // i64
-    {f32, f64, f16, bf16, i16, i16, i32, i64, u8, u8},              // u8
-    {f32, f64, f16, bf16, i8, i16, i32, i64, u8, b},                // bool
+    {f32, f64, f32, f32, f32, f32, f32, f32, f32, f32},         // f32
+    {f64, f64, f64, f64, f64, f64, f64, f64, f64, f64},         // f64
+    {f32, f64, f16, f32, f16, f16, f16, f16, f16, f16},         // f16
+    {f32, f64, f32, bf16, bf16, bf16, bf16, bf16, bf16, bf16},  // bf16
+    {f32, f64, f16, bf16, i8, i16, i32, i64, i16, i8},          // i8
+    {f32, f64, f16, bf16, i16, i16, i32, i64, i16, i16},        // i16
+    {f32, f64, f16, bf16, i32, i32, i32, i64, i32, i32},        // i32
+    {f32, f64, f16, bf16, i64, i64, i64, i64, i64, i64},        // i64
+    {f32, f64, f16, bf16, i16, i16, i32, i64, u8, u8},          // u8
+    {f32, f64, f16, bf16, i8, i16, i32, i64, u8, b},            // bool
 };
 
 TEST(DTypes, ArePromotedAsTheArrayApiSays) {
@@ -88,8 +88,8 @@ TEST(DTypes, KnowTheirStorage) {
     visit_dtype(dtype, [&]<class T>() {
       EXPECT_EQ(dtype_of<T>, dtype);
       EXPECT_EQ(sizeof(T), item_size(dtype));
-      constexpr bool floats = std::is_floating_point_v<T> || std::is_same_v<T, Half> ||
-                              std::is_same_v<T, BFloat16>;
+      constexpr bool floats =
+          std::is_floating_point_v<T> || std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
       EXPECT_EQ(is_float(dtype), floats);
       EXPECT_EQ(is_bool(dtype), (std::is_same_v<T, bool>));
       EXPECT_EQ(is_integer(dtype), std::is_integral_v<T> && !is_bool(dtype));
@@ -142,7 +142,8 @@ float value_of(uint16_t bits, const Format& format) {
 }
 
 bool same(float a, float b) {
-  return (std::isnan(a) && std::isnan(b)) || std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);
+  return (std::isnan(a) && std::isnan(b)) ||
+         std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);
 }
 
 template <class T>
@@ -177,12 +178,12 @@ void check_every_boundary(const Format& format) {
   for (int pattern = 0; pattern < 65536; ++pattern) {
     const float value = value_of(static_cast<uint16_t>(pattern), format);
     if (!std::isfinite(value)) continue;
-    const int exponent = value == 0 ? format.least_exponent
-                                    : std::max(std::ilogb(value), format.least_exponent);
+    const int exponent =
+        value == 0 ? format.least_exponent : std::max(std::ilogb(value), format.least_exponent);
     const double step = std::ldexp(1.0, exponent - format.digits + 1);
     const auto middle = static_cast<float>(value + std::copysign(step / 2, value));
-    for (float x : {value, middle, std::nextafter(middle, -infinity),
-                    std::nextafter(middle, infinity)}) {
+    for (float x :
+         {value, middle, std::nextafter(middle, -infinity), std::nextafter(middle, infinity)}) {
       expect_nearest<T>(x, format);
     }
   }

@@ -148,10 +148,10 @@ TEST(FieldNames, WorkForLocalStructs) {
 // One struct per field count: each count is a line of its own in the header.
 template <size_t N>
 struct Many;
-#define MANY(N, ...)                 \
-  template <>                        \
-  struct Many<N> {                   \
-    int __VA_ARGS__;                 \
+#define MANY(N, ...) \
+  template <>        \
+  struct Many<N> {   \
+    int __VA_ARGS__; \
   }
 MANY(1, a);
 MANY(2, a, b);
@@ -252,14 +252,14 @@ TEST(ParseFields, KeepsDefaultsAndTakesKeywords) {
   EXPECT_EQ(taper::parse_fields<Softmax>("softmax", {}).axis, -1);
   EXPECT_EQ(taper::parse_fields<Softmax>("softmax", {{"axis", 2}}).axis, 2);
   const auto all = taper::parse_fields<Everything>("all", {{"flag", 1},
-                                                            {"scale", 2},
-                                                            {"reduction", "sum"},
-                                                            {"weights", Value::Integers{1, 2}},
-                                                            {"stride", 4},
-                                                            {"limit", 1},
-                                                            {"axes", Value::List{}},
-                                                            {"point", "1/2"},
-                                                            {"other", "none"}});
+                                                           {"scale", 2},
+                                                           {"reduction", "sum"},
+                                                           {"weights", Value::Integers{1, 2}},
+                                                           {"stride", 4},
+                                                           {"limit", 1},
+                                                           {"axes", Value::List{}},
+                                                           {"point", "1/2"},
+                                                           {"other", "none"}});
   EXPECT_TRUE(all.flag);
   EXPECT_EQ(all.scale, 2.0);
   EXPECT_EQ(all.reduction, Reduction::sum);
@@ -354,8 +354,7 @@ TEST(Required, ConvertsBothWays) {
   EXPECT_FALSE(taper::fields_equal(conv, Conv{}));
   EXPECT_EQ(error_of([] { taper::check_required("Conv2d", Conv{}); }),
             "Conv2d: `in_channels` is required");
-  EXPECT_EQ(error_of([] { return int64_t{Conv{}.in_channels}; }),
-            "a required field is not set");
+  EXPECT_EQ(error_of([] { return int64_t{Conv{}.in_channels}; }), "a required field is not set");
 }
 
 TEST(DescribeFields, TellsKindAndDefault) {
@@ -403,32 +402,32 @@ TEST(Value, HasKindNamesAndPrints) {
 }
 
 TEST(Json, ReadsBackEqual) {
-  const Value value(Value::Object{
-      {"none", Value()},
-      {"yes", true},
-      {"least", INT64_MIN},
-      {"most", INT64_MAX},
-      {"tenth", 0.1},
-      {"one", 1.0},
-      {"zero", -0.0},
-      {"least real", std::numeric_limits<double>::denorm_min()},
-      {"most real", std::numeric_limits<double>::max()},
-      {"text", "\xc3\xa9 \"\\\n\t\x01"},
-      {"nothing", ""},
-      {"integers", Value::Integers{1, -2}},
-      {"reals", Value::Reals{1, 1.0 / 3}},
-      {"empty", Value::List{}},
-      {"list", Value::List{Value(), Value::Object{{"a", 1}}, Value::Integers{1}}},
-      {"object", Value::Object{}}});
+  const Value value(
+      Value::Object{{"none", Value()},
+                    {"yes", true},
+                    {"least", INT64_MIN},
+                    {"most", INT64_MAX},
+                    {"tenth", 0.1},
+                    {"one", 1.0},
+                    {"zero", -0.0},
+                    {"least real", std::numeric_limits<double>::denorm_min()},
+                    {"most real", std::numeric_limits<double>::max()},
+                    {"text", "\xc3\xa9 \"\\\n\t\x01"},
+                    {"nothing", ""},
+                    {"integers", Value::Integers{1, -2}},
+                    {"reals", Value::Reals{1, 1.0 / 3}},
+                    {"empty", Value::List{}},
+                    {"list", Value::List{Value(), Value::Object{{"a", 1}}, Value::Integers{1}}},
+                    {"object", Value::Object{}}});
   for (int indent : {-1, 0, 2}) {
     EXPECT_EQ(taper::parse_json(taper::to_json(value, indent)), value);
   }
 }
 
 TEST(Json, HasThisLayout) {
-  const Value value(Value::Object{
-      {"kernel_size", Value::Integers{3, 3}},
-      {"layers", Value::List{"a", Value::Object{{"p", 0.5}}, Value::Object{}}}});
+  const Value value(
+      Value::Object{{"kernel_size", Value::Integers{3, 3}},
+                    {"layers", Value::List{"a", Value::Object{{"p", 0.5}}, Value::Object{}}}});
   EXPECT_EQ(taper::to_json(value, -1),
             R"({"kernel_size": [3, 3], "layers": ["a", {"p": 0.5}, {}]})");
   EXPECT_EQ(taper::to_json(value, 2),
@@ -457,10 +456,10 @@ TEST(Json, NamesLineAndColumn) {
 }
 
 TEST(Json, RefusesWhatIsNotJson) {
-  const std::vector<std::string> texts{"nan",     "[1e999]",  "[Infinity]", "[1,]",   "{\"a\" 1}",
-                                       "\"\xff\"", "'a'",      "// x\n1",    "01",     "[",
-                                       "{",       "\"abc",    "{\"a\":",    "+1",     ".5",
-                                       "\"\n\"",  "[1][2]",   "\"\\ud800\"", "{1:2}", "tru"};
+  const std::vector<std::string> texts{"nan",      "[1e999]", "[Infinity]",  "[1,]",  "{\"a\" 1}",
+                                       "\"\xff\"", "'a'",     "// x\n1",     "01",    "[",
+                                       "{",        "\"abc",   "{\"a\":",     "+1",    ".5",
+                                       "\"\n\"",   "[1][2]",  "\"\\ud800\"", "{1:2}", "tru"};
   for (const std::string& text : texts) {
     EXPECT_EQ(json_error(text).substr(0, 11), "json: line ") << text;
   }
@@ -471,8 +470,7 @@ TEST(Json, LimitsTheDepth) {
     return std::string(depth, '[') + std::string(depth, ']');
   };
   EXPECT_EQ(taper::parse_json(nested(100)).kind_name(), "list");
-  EXPECT_EQ(json_error(nested(101)),
-            "json: line 1, column 101: nested deeper than 100 levels");
+  EXPECT_EQ(json_error(nested(101)), "json: line 1, column 101: nested deeper than 100 levels");
   EXPECT_EQ(json_error(std::string(1000000, '[')),
             "json: line 1, column 101: nested deeper than 100 levels");
   Value value;

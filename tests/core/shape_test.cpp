@@ -108,7 +108,8 @@ TEST(Axes, OutsideOfTheRankAreRefused) {
             "axis must be in [-3, 2], got 3");
   EXPECT_EQ(violated_rule(ErrorKind::index, [] { normalize_axis(-4, 3); }),
             "axis must be in [-3, 2], got -4");
-  EXPECT_EQ(violated_rule(ErrorKind::index, [] { normalize_axis(0, 0); }), "axis 0 of a 0-d tensor");
+  EXPECT_EQ(violated_rule(ErrorKind::index, [] { normalize_axis(0, 0); }),
+            "axis 0 of a 0-d tensor");
   EXPECT_EQ(violated_rule(ErrorKind::index, [] { normalize_axis(INT64_MIN, 1); }),
             "axis must be in [-1, 0], got -9223372036854775808");
 }
@@ -127,16 +128,16 @@ TEST(StridesOf, ResultsFollowTheOrderOfAnotherArray) {
   EXPECT_EQ(strides_in_order_of({2, 3}, {1, 2}), (Strides{1, 2}));
   EXPECT_EQ(strides_in_order_of({2, 3, 5, 7}, channels_last_strides({2, 3, 5, 7})),
             channels_last_strides({2, 3, 5, 7}));
-  EXPECT_EQ(strides_in_order_of({2, 3}, {20, 2}), (Strides{3, 1}));       // gaps are closed
+  EXPECT_EQ(strides_in_order_of({2, 3}, {20, 2}), (Strides{3, 1}));           // gaps are closed
   EXPECT_EQ(strides_in_order_of({2, 3, 4}, {0, 0, 0}), (Strides{12, 4, 1}));  // equal: row-major
 }
 
 TEST(RowMajor, IsWhatCanBeReadWithoutGaps) {
   EXPECT_TRUE(is_row_major({2, 3}, {3, 1}));
   EXPECT_TRUE(is_row_major({}, {}));
-  EXPECT_TRUE(is_row_major({1, 3}, {77, 1}));   // a size of one is not walked
+  EXPECT_TRUE(is_row_major({1, 3}, {77, 1}));  // a size of one is not walked
   EXPECT_TRUE(is_row_major({3, 1}, {1, 77}));
-  EXPECT_TRUE(is_row_major({2, 0}, {5, 9}));    // nothing is
+  EXPECT_TRUE(is_row_major({2, 0}, {5, 9}));  // nothing is
   EXPECT_TRUE(is_row_major({0, 3}, {5, 9}));
   EXPECT_FALSE(is_row_major({2, 3}, {1, 2}));
   EXPECT_FALSE(is_row_major({2, 3}, {6, 2}));

@@ -21,7 +21,9 @@ using Floats = std::vector<float>;
 
 Floats values_of(const Tensor& x) { return x.to_vector<float>(); }
 
-Tensor counted(const Shape& shape) { return astype(reshape(arange(shape.numel()), shape), float32); }
+Tensor counted(const Shape& shape) {
+  return astype(reshape(arange(shape.numel()), shape), float32);
+}
 
 // ---------------------------------------------------------------------------------- values
 
@@ -224,8 +226,9 @@ struct Foreign {
   float numbers[4] = {1, 2, 3, 4};
   int freed = 0;
   Tensor tensor() {
-    return from_foreign(numbers, {DType::f32, Device::cpu, {2, 2}},
-                        [](void* self) { ++static_cast<Foreign*>(self)->freed; }, this);
+    return from_foreign(
+        numbers, {DType::f32, Device::cpu, {2, 2}},
+        [](void* self) { ++static_cast<Foreign*>(self)->freed; }, this);
   }
   Floats now() const { return {numbers, numbers + 4}; }
 };

@@ -77,7 +77,8 @@ TEST_F(ThreadsDeathTest, EnvironmentSetsTheNumber) {
 }
 
 TEST_F(ThreadsDeathTest, EnvironmentIsChecked) {
-  for (const char* text : {"", "0", "-1", "two", "2x", " 2", "2.0", "1025", "99999999999999999999"}) {
+  for (const char* text :
+       {"", "0", "-1", "two", "2x", " 2", "2.0", "1025", "99999999999999999999"}) {
     EXPECT_EXIT(print_threads(text), ::testing::ExitedWithCode(0),
                 "^value: TAPER_THREADS must be a number in \\[1, 1024\\], got \"" +
                     std::string(text) + "\"$");
@@ -289,12 +290,12 @@ TEST(Fork, TheChildCanAllocateWhateverOtherThreadsDo) {
   int failures = 0;
   for (int i = 0; i < 50; ++i) {
     failures += forked_exit_code([] {
-      const size_t before = memory_stats().in_use;
-      void* block = allocate(100'000);
-      if (memory_stats().in_use <= before) return 1;
-      give_back(block, 100'000);
-      return memory_stats().in_use == before ? 0 : 1;
-    }) != 0;
+                  const size_t before = memory_stats().in_use;
+                  void* block = allocate(100'000);
+                  if (memory_stats().in_use <= before) return 1;
+                  give_back(block, 100'000);
+                  return memory_stats().in_use == before ? 0 : 1;
+                }) != 0;
   }
   stop = true;
   busy.join();

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include <taper/core/allocator.h>
+#include <taper/core/threads.h>
 
 #include "../io/file_testing.h"
 
@@ -67,6 +68,20 @@ TEST(Loader, BatchesSayWhichTheyAre) {
     EXPECT_EQ(batch.size, batch[0].size(0));
   }
   EXPECT_EQ(index, 3);
+}
+
+TEST(Loader, WorkersLeaveTheOtherThreadsToKernels) {
+  std::atomic<int> parts{0};
+  const auto count_parts = [&](Batch&) { parallel_for(100, 1, [&](auto, auto) { ++parts; }); };
+  const int before = threads();
+  set_threads(3);
+  Loader workers(numbers(4), {.batch_size = 1, .workers = 2}, count_parts);
+  rest_of_epoch(workers);
+  EXPECT_EQ(parts, 4);
+  Loader here(numbers(4), {.batch_size = 1, .workers = 0}, count_parts);
+  rest_of_epoch(here);
+  EXPECT_EQ(parts, 4 + 4 * 3);
+  set_threads(before);
 }
 
 TEST(Loader, DropsTheLastBatch) {

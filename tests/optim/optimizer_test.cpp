@@ -81,7 +81,7 @@ TEST(Adam, FollowsTheFormulas) {
 
 TEST(Optimizer, UpdatesInPlaceWhenNothingElseHoldsTheBuffer) {
   const State w("w", rand({64}), true);
-  SGD optimizer({w}, {.lr = 0.1});
+  SGD optimizer(std::vector<State>{w}, {.lr = 0.1});
   const std::byte* before = w.value().raw();
   optimizer.step({ones({64})});
   EXPECT_EQ(w.value().raw(), before);
@@ -93,9 +93,9 @@ TEST(Optimizer, UpdatesInPlaceWhenNothingElseHoldsTheBuffer) {
 }
 
 TEST(Optimizer, RefusesBadOptions) {
-  EXPECT_THROW(SGD(SGDOptions{.lr = -1}), Error);
-  EXPECT_THROW(SGD(SGDOptions{.nesterov = true}), Error);
-  EXPECT_THROW(Adam(AdamOptions{.betas = {1.0, 0.9}}), Error);
+  EXPECT_THROW(SGD({.lr = -1}), Error);
+  EXPECT_THROW(SGD({.nesterov = true}), Error);
+  EXPECT_THROW(Adam({.betas = {1.0, 0.9}}), Error);
   EXPECT_THROW(Adam().step(), Error);
   EXPECT_THROW(Adam(std::vector<State>{}), Error);
 }

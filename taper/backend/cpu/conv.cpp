@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include <taper/backend/cpu/convert.h>
 #include <taper/backend/cpu/matmul.h>
 #include <taper/backend/cpu/onednn.h>
 #include <taper/core/error.h>
@@ -97,10 +98,11 @@ void sum_channels(const View& grad_out, const View& grad_bias) {
                     : static_cast<double>(reinterpret_cast<const float*>(source.data())[i]);
       }
     }
-    if (wide)
+    if (wide) {
       reinterpret_cast<double*>(target.data())[channel] = sum;
-    else
+    } else {
       reinterpret_cast<float*>(target.data())[channel] = static_cast<float>(sum);
+    }
   }
   target.finish();
 }
@@ -400,10 +402,11 @@ void conv2d_weight_grad(const View& x, const View& grad_out, const View& grad_w,
   if (!empty && x.dtype() != DType::f64) {
     return onednn_weight_grad(x, grad_out, grad_w, grad_bias, params);
   }
-  if (empty)
+  if (empty) {
     fill_zero(grad_w);
-  else
+  } else {
     unfolded_weight_grad(x, grad_out, grad_w, params);
+  }
   if (grad_bias.present()) sum_channels(grad_out, grad_bias);
 }
 

@@ -8,6 +8,7 @@
 #define EIGEN_DONT_PARALLELIZE
 #include <Eigen/Core>
 
+#include <taper/backend/cpu/convert.h>
 #include <taper/backend/cpu/isa.h>
 #include <taper/backend/cpu/matmul_small.h>
 #include <taper/backend/cpu/onednn.h>

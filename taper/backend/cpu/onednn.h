@@ -3,8 +3,7 @@
 #include <string>
 
 #include <taper/backend/cpu/conv.h>
-#include <taper/core/allocator.h>
-#include <taper/core/view.h>
+#include <taper/core/shape.h>
 
 namespace taper {
 
@@ -67,23 +66,5 @@ void run_conv(const ConvProblem& problem, const void* x, const void* w, const vo
               const void* out);
 
 }  // namespace onednn
-
-/// Scratch memory from the allocator.
-class Buffer {
- public:
-  explicit Buffer(size_t bytes) : bytes_(bytes), data_(allocate(bytes)) {}
-  ~Buffer() { give_back(data_, bytes_); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  std::byte* data() const { return static_cast<std::byte*>(data_); }
-
- private:
-  size_t bytes_;
-  void* data_;
-};
-
-/// Copies elements between two layouts and float dtypes, in parallel if large; strides in elements.
-void copy_convert(std::byte* to, DType to_dtype, const Strides& to_strides, const std::byte* from,
-                  DType from_dtype, const Strides& from_strides, const Shape& shape);
 
 }  // namespace taper

@@ -214,7 +214,7 @@ bool all_flat(std::span<const View> inputs, std::span<const View> outputs) {
 
 void run_flat(Tile tile, const void* functor, std::span<const View> inputs,
               std::span<const View> outputs, int64_t grain) {
-  parallel_for(outputs[0].numel(), grain, [&](int64_t begin, int64_t end) {
+  auto run = [&](int64_t begin, int64_t end) {
     const void* sources[most_operands];
     void* targets[most_operands];
     for (size_t k = 0; k < inputs.size(); ++k) {
@@ -224,7 +224,13 @@ void run_flat(Tile tile, const void* functor, std::span<const View> inputs,
       targets[k] = outputs[k].data + begin * static_cast<int64_t>(item_size(outputs[k].dtype()));
     }
     tile(sources, targets, static_cast<size_t>(end - begin), functor);
-  });
+  };
+  const int64_t count = outputs[0].numel();
+  if (count <= grain) {
+    run(0, count);
+  } else {
+    parallel_for(count, grain, run);
+  }
 }
 
 void run_strided(Tile tile, const void* functor, std::span<const View> inputs,

@@ -16,7 +16,7 @@ Specs infer_pointwise(const InSpecs& in, size_t results, bool selects, bool comp
     if (i >= first && in[i].dtype != out.dtype) {
       violate(ErrorKind::dtype, "the operands must have one dtype; convert with astype");
     }
-    out.shape = broadcast_shapes(out.shape, in[i].shape);
+    if (in[i].shape != out.shape) out.shape = broadcast_shapes(out.shape, in[i].shape);
   }
   const bool is_number = !is_bool(out.dtype) || selects || compares;
   if (only_integers ? is_float(out.dtype) : !is_number) {

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstddef>
+
+#include <taper/core/allocator.h>
+#include <taper/core/shape.h>
+
+namespace taper {
+
+/// Scratch memory from the allocator.
+class Buffer {
+ public:
+  explicit Buffer(size_t bytes) : bytes_(bytes), data_(allocate(bytes)) {}
+  ~Buffer() { give_back(data_, bytes_); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  std::byte* data() const { return static_cast<std::byte*>(data_); }
+
+ private:
+  size_t bytes_;
+  void* data_;
+};
+
+/// Copies elements between two layouts and float dtypes, in parallel if large; strides in elements.
+void copy_convert(std::byte* to, DType to_dtype, const Strides& to_strides, const std::byte* from,
+                  DType from_dtype, const Strides& from_strides, const Shape& shape);
+
+}  // namespace taper

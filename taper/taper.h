@@ -1,0 +1,26 @@
+#pragma once
+
+// The public API.
+
+#include <taper/autograd/autograd.h>
+#include <taper/core/dtype.h>
+#include <taper/core/error.h>
+#include <taper/core/state.h>
+#include <taper/core/tensor.h>
+#include <taper/core/threads.h>
+#include <taper/data/dataset.h>
+#include <taper/data/loader.h>
+#include <taper/data/vision.h>
+#include <taper/graph/compile.h>
+#include <taper/io/safetensors.h>
+#include <taper/nn/any_module.h>
+#include <taper/nn/functional.h>
+#include <taper/nn/layers.h>
+#include <taper/nn/losses.h>
+#include <taper/nn/sequential.h>
+#include <taper/ops/index/indexing.h>
+#include <taper/ops/ops.h>
+#include <taper/ops/random/generator.h>
+#include <taper/optim/optimizer.h>
+#include <taper/train/run.h>
+#include <taper/train/trainer.h>

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Checks that no second list is keyed by op name: one_place.py TAPER_COMMAND [CHECKOUT]
+
+An op's name stands as a string in the op's own file under taper/ops and nowhere else in taper/ and
+cli/. Words that mean something else are listed in one_place.allow: `FILE NAME  # reason` a line.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from source_files import files, finish, root_of, string_literals, without_comments
+
+NAME = re.compile(r'\.name\s*=\s*"([^"]+)"')
+# The names of operands and results are no names of ops.
+OPERANDS = re.compile(r"\.(?:inputs|outputs)\s*=\s*\{[^{}]*\}")
+ALLOWED = re.compile(r"(\S+) (\S+) +# *(\S.*)\Z")
+
+
+def literals(path):
+    """(line, content) of the string literals of a file, operand names left out."""
+    text = path.read_text()
+    spans = [match.span() for match in OPERANDS.finditer(without_comments(text))]
+    for place, content in string_literals(text):
+        if not any(begin <= place < end for begin, end in spans):
+            yield text.count("\n", 0, place) + 1, content
+
+
+def own_files(root, names):
+    """The files that hold the row of each op, by name: where `.name = "..."` stands or, if a
+    helper makes the row, the sources of taper/ops that hold the name at all."""
+    declared, mentioned = {}, {}
+    for path in files(root, ["taper/ops"], {".cpp"}):
+        where = str(path.relative_to(root))
+        for name in NAME.findall(without_comments(path.read_text())):
+            declared.setdefault(name, set()).add(where)
+        for _, name in literals(path):
+            mentioned.setdefault(name, set()).add(where)
+    return {name: declared.get(name, mentioned.get(name, set())) for name in names}
+
+
+def op_names(command):
+    """What `taper ops` lists: a line `name(operands...)` for each op."""
+    done = subprocess.run([command, "ops"], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"`{command} ops` failed: {done.stderr.strip()}")
+    return re.findall(r"^(\w+)\(", done.stdout, re.M)
+
+
+def read_allowed(problems):
+    file = Path(__file__).with_name("one_place.allow")
+    allowed = {}
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        match = ALLOWED.match(line)
+        if match:
+            allowed[match[1], match[2]] = False
+        elif line.strip():
+            problems.append(f"{file.name}:{number}: `FILE NAME  # reason` expected: {line}")
+    return allowed
+
+
+def main():
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    root = root_of(sys.argv[2:])
+    names = set(op_names(sys.argv[1]))
+    own = own_files(root, names)
+    problems = [] if names else ["`taper ops` lists no op"]
+    problems += [f"{' and '.join(sorted(paths))}: which one holds the row of {name}?"
+                 for name, paths in own.items() if len(paths) > 1]
+    allowed = read_allowed(problems)
+    for path in files(root, ["taper", "cli"], {".h", ".cpp", ".cu"}):
+        where = str(path.relative_to(root))
+        for line, text in literals(path):
+            if text not in names or where in own.get(text, ()):
+                continue
+            if (where, text) in allowed:
+                allowed[where, text] = True
+            else:
+                problems.append(f'{where}:{line}: "{text}" is the name of an op')
+    problems += [f"one_place.allow: {path} {name} is allowed for nothing"
+                 for (path, name), used in allowed.items() if not used]
+    finish(problems, f"one place ({len(names)} ops)")
+
+
+main()
