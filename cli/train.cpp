@@ -99,15 +99,17 @@ void describe(const TrainArguments& arguments, const data::TrainTest& data, cons
               const fs::path& out) {
   const int64_t examples = data.train.size();
   const int64_t steps = (examples + arguments.batch_size - 1) / arguments.batch_size;
-  std::cout << fmt::format("data      {}: {} training and {} test examples {}, {} classes\n",
-                           arguments.data, examples, data.test.size(),
-                           to_string(data.train.specs()[0]), data.train.class_names().size())
-            << fmt::format("model     {}: {} parameters\n", arguments.model, model.num_parameters())
-            << fmt::format("training  {} epochs of {} steps, batch {}, Adam lr {}, seed {}, {}\n",
-                           arguments.epochs, steps, arguments.batch_size, arguments.lr,
-                           arguments.seed,
-                           threads() == 1 ? "1 thread" : fmt::format("{} threads", threads()))
-            << fmt::format("out       {}\n", out.string()) << std::flush;
+  std::cout
+      << fmt::format("data      {}: {} training and {} test examples {}, {} classes\n",
+                     arguments.data, examples, data.test.size(), to_string(data.train.specs()[0]),
+                     data.train.class_names().size())
+      << fmt::format("model     {}: {} parameters\n", arguments.model, model.num_parameters())
+      << fmt::format(
+             "training  {} epochs of {} steps, batch {}, Adam lr {} falling as a cosine, seed {}, "
+             "{}\n",
+             arguments.epochs, steps, arguments.batch_size, arguments.lr, arguments.seed,
+             threads() == 1 ? "1 thread" : fmt::format("{} threads", threads()))
+      << fmt::format("out       {}\n", out.string()) << std::flush;
 }
 
 RunReport make_report(const TrainArguments& arguments, const nn::Module& model,
@@ -139,13 +141,15 @@ void train(const TrainArguments& arguments) {
   describe(arguments, data, model, out.path());
 
   Trainer trainer(model, {.loss = nn::CrossEntropyLoss(),
-                          .optimizer = optim::Adam(optim::AdamOptions{.lr = arguments.lr}),
+                          .optimizer = optim::Adam({.lr = arguments.lr}),
                           .metrics = {"accuracy"}});
   const History history =
       trainer.fit(data.train, {.epochs = arguments.epochs,
                                .batch_size = arguments.batch_size,
                                .seed = static_cast<uint64_t>(arguments.seed),
-                               .callbacks = {std::make_shared<StopOnSignal>()}});
+                               .callbacks = {std::make_shared<StopOnSignal>()},
+                               .schedule = std::make_shared<optim::CosineAnnealingLR>(
+                                   optim::CosineAnnealingLROptions{arguments.epochs})});
   const Evaluation test = trainer.evaluate(data.test);
   const ModelInfo info{.name = arguments.model,
                        .data = arguments.data,
@@ -183,7 +187,9 @@ void add_train(CLI::App& app) {
   command->add_option("--batch-size", arguments->batch_size, "Examples in a step")
       ->check(whole_number(1))
       ->capture_default_str();
-  command->add_option("--lr", arguments->lr, "The learning rate of Adam")
+  command
+      ->add_option("--lr", arguments->lr,
+                   "The first learning rate of Adam; it falls as half a cosine over the epochs")
       ->check(positive_number())
       ->capture_default_str();
   command->add_option("--seed", arguments->seed, "Of the initial values, the order and dropout")

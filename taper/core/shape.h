@@ -15,7 +15,7 @@ class TAPER_API Shape {
  public:
   static constexpr int max_rank = 8;
 
-  Shape() = default;
+  Shape() {}  // NOLINT: the sizes beyond the rank mean nothing and stay uninitialised
   Shape(std::initializer_list<int64_t> sizes) : Shape(std::span(sizes.begin(), sizes.size())) {}
   Shape(const std::vector<int64_t>& sizes) : Shape(std::span(sizes)) {}
   /// Throws value if there are more than `max_rank` sizes.
@@ -50,7 +50,7 @@ class TAPER_API Shape {
 
  private:
   uint8_t rank_ = 0;
-  int64_t sizes_[max_rank] = {};  // copied whole: cheaper than a loop over the rank
+  int64_t sizes_[max_rank];  // copied whole: cheaper than a loop over the rank
 };
 
 using Strides = Shape;

@@ -137,24 +137,29 @@ const Tensor* reusable(const OpBase& op, uint8_t output, std::span<const Arg> ar
 class KernelInputs {
  public:
   KernelInputs(const OpBase& op, std::span<const Arg> args) {
-    if (args.size() > inline_count) many_.resize(args.size());
-    View* view = args.size() > inline_count ? many_.data() : few_;
+    View* view = reinterpret_cast<View*>(few_);
+    if (args.size() > inline_count) {
+      many_.resize(args.size());
+      view = many_.data();
+    }
     views_ = {view, args.size()};
     for (const Arg& arg : args) {
       const Tensor& tensor = *arg.tensor;
-      if (tensor.defined()) {
-        const bool usable = op.any_strides || tensor.is_contiguous();
-        if (!usable) copies_.push_back(row_major_copy(tensor));
-        *view = view_for_kernel(usable ? tensor : copies_.back());
+      if (!tensor.defined()) {
+        new (view++) View();
+      } else if (op.any_strides || tensor.is_contiguous()) {
+        new (view++) View(view_for_kernel(tensor));
+      } else {
+        copies_.push_back(row_major_copy(tensor));
+        new (view++) View(view_for_kernel(copies_.back()));
       }
-      ++view;
     }
   }
   std::span<const View> views() const { return views_; }
 
  private:
   static constexpr size_t inline_count = 8;
-  View few_[inline_count];
+  alignas(View) std::byte few_[inline_count * sizeof(View)];  // uninitialised: it is on every call
   std::vector<View> many_;
   std::vector<Tensor> copies_;
   std::span<const View> views_;
@@ -166,13 +171,14 @@ Results run_kernel(const OpBase& op, const void* attrs, std::span<const Arg> arg
   Results results;
   bool any_donated = false;
   for (const Arg& arg : args) any_donated |= arg.donated;
-  View outputs[max_outputs];
+  alignas(View) std::byte views[max_outputs * sizeof(View)];
+  View* const outputs = reinterpret_cast<View*>(views);
   for (uint8_t i = 0; i < specs.count; ++i) {
     const OutputLayout layout = output_layout(op, args, specs[i]);
     const Tensor* reused = any_donated ? reusable(op, i, args, specs[i], layout.strides) : nullptr;
     results[i] =
         reused ? shallow_copy(*reused) : empty_strided(specs[i], layout.strides, layout.row_major);
-    outputs[i] = view_for_kernel(results[i]);
+    new (outputs + i) View(view_for_kernel(results[i]));
   }
   op.run_cpu({inputs.views(), {outputs, specs.count}}, attrs);
   return results;

@@ -13,11 +13,10 @@ constinit thread_local bool releasing = false;
 
 constexpr size_t aligned(size_t bytes) { return (bytes + 15) / 16 * 16; }
 
-/// Constructs `count` objects of T at `place` and moves it behind them.
+/// Room for `count` objects of T at `place`, which moves behind them.
 template <class T>
-T* construct(std::byte*& place, size_t count) {
+T* room_for(std::byte*& place, size_t count) {
   T* first = reinterpret_cast<T*>(place);
-  for (size_t i = 0; i < count; ++i) new (first + i) T;
   place += aligned(sizeof(T) * count);
   return first;
 }
@@ -31,6 +30,7 @@ bool saves(Saves what, Saves part) {
   return (static_cast<uint8_t>(what) & static_cast<uint8_t>(part)) != 0;
 }
 
+/// A node with its arrays, their elements still to be constructed.
 Node* new_node(const OpBase& op, const void* attrs, size_t inputs) {
   const size_t outputs = op.outputs.size();
   const size_t kept_inputs = saves(op.saves, Saves::inputs) ? inputs : 0;
@@ -46,11 +46,11 @@ Node* new_node(const OpBase& op, const void* attrs, size_t inputs) {
   node->bytes = static_cast<uint32_t>(bytes);
   node->inputs = static_cast<uint16_t>(inputs);
   node->outputs = static_cast<uint8_t>(outputs);
-  node->edges = construct<Edge>(place, inputs);
-  node->saved_inputs = kept_inputs > 0 ? construct<Tensor>(place, inputs) : nullptr;
-  node->saved_outputs = kept_outputs > 0 ? construct<Tensor>(place, outputs) : nullptr;
-  node->input_specs = construct<Spec>(place, inputs);
-  node->output_specs = construct<Spec>(place, outputs);
+  node->edges = room_for<Edge>(place, inputs);
+  node->saved_inputs = kept_inputs > 0 ? room_for<Tensor>(place, inputs) : nullptr;
+  node->saved_outputs = kept_outputs > 0 ? room_for<Tensor>(place, outputs) : nullptr;
+  node->input_specs = room_for<Spec>(place, inputs);
+  node->output_specs = room_for<Spec>(place, outputs);
   node->attrs = place;
   op.copy_attrs(node->attrs, attrs);
   return node;
@@ -97,15 +97,19 @@ void record(const OpBase& op, const void* attrs, std::span<const Arg> args, Resu
   Ptr<TapeRecord> owner(node);
   for (size_t i = 0; i < args.size(); ++i) {
     const Tensor& input = *args[i].tensor;
-    if (!input.defined()) continue;
-    node->edges[i] = {input.impl()->node, input.impl()->output};
-    node->input_specs[i] = input.spec();
-    if (node->saved_inputs != nullptr) node->saved_inputs[i] = input;
+    if (node->saved_inputs != nullptr) new (node->saved_inputs + i) Tensor(input);
+    if (input.defined()) {
+      new (node->edges + i) Edge{input.impl()->node, input.impl()->output};
+      new (node->input_specs + i) Spec(input.spec());
+    } else {
+      new (node->edges + i) Edge;
+      new (node->input_specs + i) Spec;
+    }
   }
   for (uint8_t i = 0; i < node->outputs; ++i) {
     Tensor& output = results[i];
-    node->output_specs[i] = output.spec();
-    if (node->saved_outputs != nullptr) node->saved_outputs[i] = shallow_copy(output);
+    new (node->output_specs + i) Spec(output.spec());
+    if (node->saved_outputs != nullptr) new (node->saved_outputs + i) Tensor(shallow_copy(output));
     if (!is_float(output.dtype())) continue;
     output.impl()->node = owner;
     output.impl()->output = i;

@@ -15,10 +15,12 @@
 #include "tests/core/error_testing.h"
 
 // Without this the sanitizers end the program where malloc would return null.
-extern "C" const char* __asan_default_options();
-extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
-extern "C" const char* __tsan_default_options();
-extern "C" const char* __tsan_default_options() { return "allocator_may_return_null=1"; }
+extern "C" {
+TAPER_API const char* __asan_default_options();
+TAPER_API const char* __tsan_default_options();
+const char* __asan_default_options() { return "allocator_may_return_null=1"; }
+const char* __tsan_default_options() { return "allocator_may_return_null=1"; }
+}
 
 namespace taper {
 namespace {

@@ -12,6 +12,7 @@
 namespace {
 
 volatile int sink = 0;
+void* volatile forgotten = nullptr;
 
 // A tensor's buffer, so that Taper's allocator must not hide it.
 void heap_overflow() {
@@ -35,8 +36,8 @@ void signed_overflow() {
 }
 
 void leak() {
-  void* volatile block = taper::allocate(100);
-  block = nullptr;
+  forgotten = taper::allocate(100);
+  forgotten = nullptr;
 }
 
 void data_race() {

@@ -25,7 +25,6 @@ namespace {
 
 constexpr size_t tile_elements = 512;
 constexpr int most_operands = StridedLoop::most_operands;
-constexpr double nanoseconds_a_thread = 25000;
 
 /// The dtype that decides which tile runs: the first operand's that is not a mask, else bool.
 DType compute_dtype(std::span<const View> inputs, std::span<const View> outputs) {
@@ -278,12 +277,11 @@ void run_strided(Tile tile, const void* functor, std::span<const View> inputs,
 }  // namespace
 
 void run_pointwise(const TileSet& tiles, const void* functor, std::span<const View> inputs,
-                   std::span<const View> outputs, double nanoseconds) {
+                   std::span<const View> outputs, int64_t grain) {
   if (outputs[0].numel() == 0) return;
   const Tile tile = tile_for(tiles, compute_dtype(inputs, outputs));
   TAPER_CHECK(tile != nullptr);
   TAPER_CHECK(inputs.size() + outputs.size() <= most_operands);
-  const auto grain = static_cast<int64_t>(nanoseconds_a_thread / nanoseconds);
   if (all_flat(inputs, outputs)) {
     run_flat(tile, functor, inputs, outputs, grain);
   } else {

@@ -11,9 +11,12 @@ Specs infer_pointwise(const InSpecs& in, size_t results, bool selects, bool comp
     violate(ErrorKind::dtype,
             "the condition must be bool, got " + std::string(dtype_name(in[0].dtype)));
   }
-  Spec out = in[first];
+  Specs specs;
+  Spec& out = specs.spec[0];
+  out = in[first];
   for (size_t i = 0; i < in.size(); ++i) {
-    if (i >= first && in[i].dtype != out.dtype) {
+    if (i == first) continue;
+    if (i > first && in[i].dtype != out.dtype) {
       violate(ErrorKind::dtype, "the operands must have one dtype; convert with astype");
     }
     if (in[i].shape != out.shape) out.shape = broadcast_shapes(out.shape, in[i].shape);
@@ -27,7 +30,7 @@ Specs infer_pointwise(const InSpecs& in, size_t results, bool selects, bool comp
                                   "; convert with astype");
   }
   if (compares) out.dtype = DType::boolean;
-  Specs specs;
+  specs.count = 1;
   for (; specs.count < results; ++specs.count) specs.spec[specs.count] = out;
   return specs;
 }
