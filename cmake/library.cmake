@@ -16,9 +16,10 @@ target_link_libraries(taper_objects PRIVATE taper_options DNNL::dnnl OpenMP::Ope
 foreach(level v3 v4)
   add_library(taper_${level} OBJECT ${taper_isa_sources})
   # Without HWY_DISABLE_PCLMUL_AES Highway falls to SSSE3: x86-64-v3 and v4 do not include AES.
-  target_compile_options(taper_${level} PRIVATE -march=x86-64-${level} -O3
-    -fno-ipa-sra -fno-trapping-math
-    -fwrapv -Wno-maybe-uninitialized -Wno-uninitialized)
+  # -O3 with sanitizers takes minutes a file.
+  target_compile_options(taper_${level} PRIVATE -march=x86-64-${level}
+    $<IF:$<BOOL:${TAPER_SANITIZE}>,-O1,-O3> -fno-ipa-sra -fno-trapping-math -fwrapv
+    -Wno-maybe-uninitialized -Wno-uninitialized)
   target_compile_definitions(taper_${level} PRIVATE
     TAPER_ROWS=0 TAPER_ISA=${level} HWY_DISABLE_PCLMUL_AES)
   target_link_libraries(taper_${level} PRIVATE taper_options)
@@ -43,7 +44,7 @@ file(CONFIGURE OUTPUT anchors.cpp CONTENT
 extern \"C\" {
 ${anchor_declarations}}
 namespace taper {
-[[gnu::used, gnu::visibility(\"hidden\")]] extern const char* const kept_files[];
+[[gnu::visibility(\"hidden\")]] extern const char* const kept_files[];
 const char* const kept_files[] = {
 ${anchor_uses}};
 }  // namespace taper

@@ -35,9 +35,7 @@ Ptr<Storage> new_storage(size_t data_bytes) {
 
 }  // namespace
 
-Tensor empty(const Spec& spec) {
-  return empty_strided(spec, row_major_strides(spec.shape), true);
-}
+Tensor empty(const Spec& spec) { return empty_strided(spec, row_major_strides(spec.shape), true); }
 
 Tensor empty(const Shape& shape, DType dtype) { return empty(Spec{dtype, Device::cpu, shape}); }
 

@@ -111,7 +111,8 @@ void record(const OpBase& op, const void* attrs, std::span<const Arg> args, Resu
     new (node->output_specs + i) Spec(output.spec());
     if (node->saved_outputs != nullptr) new (node->saved_outputs + i) Tensor(shallow_copy(output));
     if (!is_float(output.dtype())) continue;
-    output.impl()->node = owner;
+    // The last output takes the owner itself: a locked count costs as much as a small kernel.
+    output.impl()->node = i + 1 == node->outputs ? std::move(owner) : owner;
     output.impl()->output = i;
   }
 }

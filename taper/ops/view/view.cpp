@@ -267,6 +267,7 @@ struct BroadcastAttrs {
 Specs infer_broadcast(const InSpecs& in, const BroadcastAttrs& attrs) {
   Spec out = in[0];
   out.shape = attrs.shape;
+  checked_bytes(out.shape, out.dtype);  // no memory is taken, but strides and counts must fit
   if (in[0].shape.rank() > attrs.shape.rank() ||
       !(broadcast_shapes(in[0].shape, attrs.shape) == attrs.shape)) {
     violate(ErrorKind::shape, "does not broadcast to " + to_string(attrs.shape));
