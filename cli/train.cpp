@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 struct TrainArguments {
   std::string data;
   std::string model = "convnet";
-  int64_t epochs = 10;
+  int64_t epochs = 16;
   int64_t batch_size = 64;
   double lr = 1e-3;
   int64_t seed = 0;
