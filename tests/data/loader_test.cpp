@@ -23,11 +23,12 @@ TensorDataset numbers(int64_t count) {
   return TensorDataset({from_values<int64_t>({count}, values)});
 }
 
-/// Takes a time that depends on the example, so that workers finish out of order.
+/// Takes work that depends on the example, so that workers finish out of order.
 struct Uneven : Dataset {
   int64_t size() const override { return 40; }
   std::vector<Tensor> get(int64_t i) const override {
-    std::this_thread::sleep_for(std::chrono::microseconds(i * 37 % 5 * 200));
+    [[maybe_unused]] volatile int64_t spent = 0;
+    for (int64_t work = i * 37 % 5 * 40000; work > 0; --work) spent = work;
     return {from_values<int64_t>({}, std::vector<int64_t>{i})};
   }
 };
@@ -231,22 +232,27 @@ TEST(Loader, RunsAheadByTheQueueOnly) {
   struct Counting : Dataset {
     int64_t size() const override { return 100; }
     std::vector<Tensor> get(int64_t i) const override {
-      ++*asked;
+      const int ahead = ++*asked - *taken;
+      int most = *most_ahead;
+      while (ahead > most && !most_ahead->compare_exchange_weak(most, ahead)) {
+      }
       return {from_values<int64_t>({}, std::vector<int64_t>{i})};
     }
     std::vector<Spec> specs() const override { return {{DType::i64, Device::cpu, {}}}; }
-    std::shared_ptr<std::atomic<int>> asked = std::make_shared<std::atomic<int>>(0);
+    using Counter = std::shared_ptr<std::atomic<int>>;
+    Counter asked = std::make_shared<std::atomic<int>>(0);
+    Counter taken = std::make_shared<std::atomic<int>>(0);
+    Counter most_ahead = std::make_shared<std::atomic<int>>(0);
   };
   const Counting dataset;
   Loader loader(dataset, {.batch_size = 1, .workers = 2, .prefetch = 3});
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_EQ(*dataset.asked, 0);
-  loader.next();
-  for (int wait = 0; wait < 200 && *dataset.asked < 4; ++wait) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    ++*dataset.taken;
+    loader.next();
   }
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  EXPECT_EQ(*dataset.asked, 4);
+  EXPECT_LE(*dataset.most_ahead, 3);
+  EXPECT_EQ(*dataset.asked, dataset.size());
 }
 
 TEST(Loader, MemoryStaysFlat) {
