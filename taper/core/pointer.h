@@ -24,12 +24,8 @@ class Ptr {
     std::swap(object_, other.object_);
     return *this;
   }
-  ~Ptr() {
-    // A sole owner needs no locked instruction.
-    if (object_ && (object_->refs.load(std::memory_order_acquire) == 1 ||
-                    object_->refs.fetch_sub(1, std::memory_order_acq_rel) == 1)) {
-      release(object_);
-    }
+  [[gnu::always_inline]] ~Ptr() {
+    if (object_) drop(object_);  // most handles that go away are empty
   }
 
   T* get() const { return object_; }
@@ -40,6 +36,14 @@ class Ptr {
   bool sole_owner() const { return object_ && object_->refs.load(std::memory_order_acquire) == 1; }
 
  private:
+  static void drop(T* object) {
+    // A sole owner needs no locked instruction.
+    if (object->refs.load(std::memory_order_acquire) == 1 ||
+        object->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      release(object);
+    }
+  }
+
   T* object_ = nullptr;
 };
 

@@ -141,19 +141,30 @@ Shape broadcast_shapes(const Shape& a, const Shape& b) {
   return result;
 }
 
-size_t checked_bytes(const Shape& shape, DType dtype) {
-  size_t bytes = item_size(dtype);
-  bool overflow = false;
-  bool empty = false;
+namespace {
+
+/// Apart, because the texts would cost every good call a large frame.
+[[noreturn, gnu::cold, gnu::noinline]] void refuse_size(const Shape& shape) {
   for (int64_t size : shape) {
     if (size < 0) fail(ErrorKind::value, "a shape has no negative sizes, got " + to_string(shape));
+  }
+  fail(ErrorKind::value, "a tensor of shape " + to_string(shape) + " is too large to address");
+}
+
+}  // namespace
+
+size_t checked_bytes(const Shape& shape, DType dtype) {
+  auto bytes = static_cast<int64_t>(item_size(dtype));
+  bool good = true;
+  bool empty = false;
+  for (int64_t size : shape) {
+    good &= size >= 0;
     empty |= size == 0;
-    overflow |= __builtin_mul_overflow(bytes, static_cast<size_t>(size == 0 ? 1 : size), &bytes);
+    good &= !__builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes);
   }
-  if (overflow || bytes > static_cast<size_t>(INT64_MAX)) {
-    fail(ErrorKind::value, "a tensor of shape " + to_string(shape) + " is too large to address");
-  }
-  return empty ? 0 : bytes;
+  if (!good) [[unlikely]]
+    refuse_size(shape);
+  return empty ? 0 : static_cast<size_t>(bytes);
 }
 
 }  // namespace taper

@@ -33,9 +33,25 @@ Ptr<Storage> new_storage(size_t data_bytes) {
   return Ptr<Storage>(storage);
 }
 
+/// Makes `storage` (none while capturing) the memory of a tensor whose spec is set.
+[[gnu::always_inline]] inline void attach(TensorImpl& impl, Ptr<Storage> storage, int64_t offset) {
+  impl.offset = offset;
+  if (storage) {
+    impl.data = storage->data + offset * static_cast<int64_t>(item_size(impl.spec.dtype));
+  }
+  impl.storage = std::move(storage);
+}
+
 }  // namespace
 
-Tensor empty(const Spec& spec) { return empty_strided(spec, row_major_strides(spec.shape), true); }
+Tensor empty(const Spec& spec) {
+  TensorImpl* impl = new_impl();
+  Tensor result{Ptr<TensorImpl>(impl)};
+  impl->spec = spec;
+  impl->strides = row_major_strides(spec.shape);
+  attach(*impl, new_storage(checked_bytes(spec.shape, spec.dtype)), 0);
+  return result;
+}
 
 Tensor empty(const Shape& shape, DType dtype) { return empty(Spec{dtype, Device::cpu, shape}); }
 
@@ -49,7 +65,7 @@ Tensor empty_strided(const Spec& spec, const Strides& strides, bool row_major) {
   impl->spec = spec;
   impl->strides = strides;
   impl->row_major = row_major;
-  impl->storage = new_storage(checked_bytes(spec.shape, spec.dtype));
+  attach(*impl, new_storage(checked_bytes(spec.shape, spec.dtype)), 0);
   return result;
 }
 
@@ -58,9 +74,8 @@ Tensor view_of(const Tensor& base, const Spec& spec, const Strides& strides, int
   Tensor result{Ptr<TensorImpl>(impl)};
   impl->spec = spec;
   impl->strides = strides;
-  impl->offset = offset;
   impl->row_major = is_row_major(spec.shape, strides);
-  impl->storage = base.impl()->storage;
+  attach(*impl, base.impl()->storage, offset);
   return result;
 }
 
@@ -70,9 +85,8 @@ Tensor shallow_copy(const Tensor& tensor) {
   const TensorImpl& from = *tensor.impl();
   impl->spec = from.spec;
   impl->strides = from.strides;
-  impl->offset = from.offset;
   impl->row_major = from.row_major;
-  impl->storage = from.storage;
+  attach(*impl, from.storage, from.offset);
   impl->value_id = from.value_id;
   return result;
 }
@@ -88,7 +102,7 @@ Tensor from_foreign(const void* data, const Spec& spec, void (*free)(void*), voi
   Tensor result{Ptr<TensorImpl>(impl)};
   impl->spec = spec;
   impl->strides = row_major_strides(spec.shape);
-  impl->storage = Ptr<Storage>(storage);
+  attach(*impl, Ptr<Storage>(storage), 0);
   return result;
 }
 

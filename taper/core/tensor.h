@@ -41,7 +41,8 @@ struct TensorImpl {
   int32_t value_id = -1;  // its number in the graph being captured
   uint8_t output = 0;     // which output of `node` it is
   bool row_major = true;
-  int64_t offset = 0;  // of the first element, in elements
+  int64_t offset = 0;         // of the first element, in elements
+  std::byte* data = nullptr;  // the first element
   Spec spec;
   Strides strides;
   Ptr<Storage> storage;  // null while capturing
@@ -118,7 +119,7 @@ class TAPER_API Tensor {
   std::byte* raw() const {
     if (!impl_->storage) [[unlikely]]
       fail_without_data();
-    return impl_->storage->data + impl_->offset * static_cast<int64_t>(item_size(dtype()));
+    return impl_->data;
   }
 
  private:

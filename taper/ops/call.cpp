@@ -52,16 +52,21 @@ void report(const OpBase& op, const Violation& violation, std::span<const Arg> a
 
 namespace {
 
-void check_operands(const OpBase& op, std::span<const Arg> args) {
+/// Checks that the operands are there. True if a gradient flows to one of them.
+bool check_operands(const OpBase& op, std::span<const Arg> args) {
   if (args.size() < op.least_inputs || args.size() > op.most_inputs) {
     violate(ErrorKind::value, "takes " + std::to_string(op.least_inputs) + " operands, got " +
                                   std::to_string(args.size()));
   }
+  bool requires_grad = false;
   for (size_t i = 0; i < args.size(); ++i) {
-    if (!args[i].tensor->defined() && !op.is_optional(i)) [[unlikely]] {
+    if (args[i].tensor->defined()) [[likely]] {
+      requires_grad |= args[i].tensor->requires_grad();
+    } else if (!op.is_optional(i)) {
       violate(ErrorKind::value, operand_name(op, i) + " is undefined");
     }
   }
+  return requires_grad;
 }
 
 Tensor row_major_copy(const Tensor& tensor) {
@@ -165,30 +170,36 @@ class KernelInputs {
   std::span<const View> views_;
 };
 
+/// Fresh memory in the row's order, or that of a donated input.
+Tensor make_output(const OpBase& op, uint8_t output, std::span<const Arg> args, const Spec& spec) {
+  const OutputLayout layout = output_layout(op, args, spec);
+  const Tensor* reused = reusable(op, output, args, spec, layout.strides);
+  if (reused != nullptr) return shallow_copy(*reused);
+  return empty_strided(spec, layout.strides, layout.row_major);
+}
+
+/// True if every output is fresh and row-major whatever the rules of `make_output`: the usual case.
+bool outputs_are_plain(const OpBase& op, std::span<const Arg> args) {
+  bool plain = op.layout != Layout::channels_last;
+  for (const Arg& arg : args) {
+    plain &= !arg.donated && (!arg.tensor->defined() || arg.tensor->is_contiguous());
+  }
+  return plain;
+}
+
 Results run_kernel(const OpBase& op, const void* attrs, std::span<const Arg> args,
                    const Specs& specs) {
   const KernelInputs inputs(op, args);
   Results results;
-  bool any_donated = false;
-  for (const Arg& arg : args) any_donated |= arg.donated;
+  const bool plain = outputs_are_plain(op, args);
   alignas(View) std::byte views[max_outputs * sizeof(View)];
   View* const outputs = reinterpret_cast<View*>(views);
   for (uint8_t i = 0; i < specs.count; ++i) {
-    const OutputLayout layout = output_layout(op, args, specs[i]);
-    const Tensor* reused = any_donated ? reusable(op, i, args, specs[i], layout.strides) : nullptr;
-    results[i] =
-        reused ? shallow_copy(*reused) : empty_strided(specs[i], layout.strides, layout.row_major);
+    results[i] = plain ? empty(specs[i]) : make_output(op, i, args, specs[i]);
     new (outputs + i) View(view_for_kernel(results[i]));
   }
   op.run_cpu({inputs.views(), {outputs, specs.count}}, attrs);
   return results;
-}
-
-bool any_requires_grad(std::span<const Arg> args) {
-  for (const Arg& arg : args) {
-    if (arg.tensor->defined() && arg.tensor->requires_grad()) return true;
-  }
-  return false;
 }
 
 /// Runs the expansion; what goes wrong in it is reported as this op's, which the user called.
@@ -222,16 +233,25 @@ Results execute(const OpBase& op, const void* attrs, std::span<const Arg> args,
   return expand(op, attrs, args);
 }
 
+namespace {
+
+/// A call after its checks. One named result, so that nothing is moved on the way out.
+Results run_and_record(const OpBase& op, const void* attrs, std::span<const Arg> args,
+                       const Specs& specs, bool on_tape) {
+  Results results = interpreter != nullptr ? interpreter->call(op, attrs, args, specs)
+                                           : execute(op, attrs, args, specs);
+  if (on_tape) record(op, attrs, args, results);
+  return results;
+}
+
+}  // namespace
+
 Results call(const OpBase& op, const void* attrs, std::span<const Arg> args) {
   try {
-    check_operands(op, args);
-    const bool on_tape = tape_on && any_requires_grad(args);
+    const bool on_tape = check_operands(op, args) && tape_on;
     const Specs specs = op.infer(InSpecs(args), attrs);
     if (on_tape && op.gradient_through_expansion) return expand(op, attrs, args);
-    Results results = interpreter != nullptr ? interpreter->call(op, attrs, args, specs)
-                                             : execute(op, attrs, args, specs);
-    if (on_tape) record(op, attrs, args, results);
-    return results;
+    return run_and_record(op, attrs, args, specs, on_tape);
   } catch (const Violation& violation) {
     report(op, violation, args);
   }

@@ -11,13 +11,13 @@ namespace {
 constinit thread_local Node* released = nullptr;
 constinit thread_local bool releasing = false;
 
-constexpr size_t aligned(size_t bytes) { return (bytes + 15) / 16 * 16; }
-
-/// Room for `count` objects of T at `place`, which moves behind them.
+/// Room for `count` objects of T at `place`, which moves behind them. All of them and the
+/// attributes lie on multiples of 8 bytes.
 template <class T>
 T* room_for(std::byte*& place, size_t count) {
+  static_assert(sizeof(T) % 8 == 0 && alignof(T) <= 8);
   T* first = reinterpret_cast<T*>(place);
-  place += aligned(sizeof(T) * count);
+  place += sizeof(T) * count;
   return first;
 }
 
@@ -35,13 +35,12 @@ Node* new_node(const OpBase& op, const void* attrs, size_t inputs) {
   const size_t outputs = op.outputs.size();
   const size_t kept_inputs = saves(op.saves, Saves::inputs) ? inputs : 0;
   const size_t kept_outputs = saves(op.saves, Saves::outputs) ? outputs : 0;
-  const size_t bytes = aligned(sizeof(Node)) + aligned(sizeof(Edge) * inputs) +
-                       aligned(sizeof(Tensor) * kept_inputs) +
-                       aligned(sizeof(Tensor) * kept_outputs) + aligned(sizeof(Spec) * inputs) +
-                       aligned(sizeof(Spec) * outputs) + aligned(op.attrs_size);
+  const size_t bytes = sizeof(Node) + (sizeof(Edge) + sizeof(Spec)) * inputs +
+                       sizeof(Spec) * outputs + sizeof(Tensor) * (kept_inputs + kept_outputs) +
+                       op.attrs_size;
   auto* place = static_cast<std::byte*>(allocate(bytes));
   Node* node = new (place) Node;
-  place += aligned(sizeof(Node));
+  place += sizeof(Node);
   node->op = &op;
   node->bytes = static_cast<uint32_t>(bytes);
   node->inputs = static_cast<uint16_t>(inputs);
@@ -52,7 +51,7 @@ Node* new_node(const OpBase& op, const void* attrs, size_t inputs) {
   node->input_specs = room_for<Spec>(place, inputs);
   node->output_specs = room_for<Spec>(place, outputs);
   node->attrs = place;
-  op.copy_attrs(node->attrs, attrs);
+  if (op.attrs_size > 0) op.copy_attrs(node->attrs, attrs);
   return node;
 }
 
@@ -60,8 +59,8 @@ void destroy_node(Node* node) {
   static_assert(std::is_trivially_destructible_v<Spec>);
   if (node->op != nullptr) {
     destroy(node->edges, node->inputs);
-    free_saved(*node);
-    node->op->destroy_attrs(node->attrs);
+    if (node->saved_inputs != nullptr || node->saved_outputs != nullptr) free_saved(*node);
+    if (node->op->attrs_size > 0) node->op->destroy_attrs(node->attrs);
   }
   const size_t bytes = node->bytes;
   node->~Node();
@@ -95,16 +94,20 @@ Ptr<TapeRecord> new_leaf() {
 void record(const OpBase& op, const void* attrs, std::span<const Arg> args, Results& results) {
   Node* node = new_node(op, attrs, args.size());
   Ptr<TapeRecord> owner(node);
-  for (size_t i = 0; i < args.size(); ++i) {
-    const Tensor& input = *args[i].tensor;
-    if (node->saved_inputs != nullptr) new (node->saved_inputs + i) Tensor(input);
+  Edge* edge = node->edges;
+  Spec* spec = node->input_specs;
+  for (const Arg& arg : args) {
+    const Tensor& input = *arg.tensor;
     if (input.defined()) {
-      new (node->edges + i) Edge{input.impl()->node, input.impl()->output};
-      new (node->input_specs + i) Spec(input.spec());
+      new (edge++) Edge{input.impl()->node, input.impl()->output};
+      new (spec++) Spec(input.spec());
     } else {
-      new (node->edges + i) Edge;
-      new (node->input_specs + i) Spec;
+      new (edge++) Edge;
+      new (spec++) Spec;
     }
+  }
+  if (Tensor* saved = node->saved_inputs; saved != nullptr) {
+    for (const Arg& arg : args) new (saved++) Tensor(*arg.tensor);
   }
   for (uint8_t i = 0; i < node->outputs; ++i) {
     Tensor& output = results[i];

@@ -52,9 +52,16 @@ Isa detect() {
 
 }  // namespace
 
-Isa isa() {
-  static const Isa found = detect();
+namespace detail {
+
+std::atomic<int8_t> known_isa{-1};
+
+Isa find_isa() {
+  const Isa found = detect();
+  known_isa.store(static_cast<int8_t>(found), std::memory_order_relaxed);
   return found;
 }
+
+}  // namespace detail
 
 }  // namespace taper

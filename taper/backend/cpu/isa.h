@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 namespace taper {
@@ -9,6 +10,16 @@ enum class Isa : uint8_t { v3, v4 };
 
 /// The set to run, found once. `TAPER_ISA=v3` in the environment forces the lower one. Throws
 /// unsupported on a CPU below v3.
-Isa isa();
+inline Isa isa();
+
+namespace detail {
+extern std::atomic<int8_t> known_isa;  // -1: not yet found
+Isa find_isa();
+}  // namespace detail
+
+inline Isa isa() {
+  const int8_t known = detail::known_isa.load(std::memory_order_relaxed);
+  return known >= 0 ? static_cast<Isa>(known) : detail::find_isa();
+}
 
 }  // namespace taper

@@ -197,39 +197,32 @@ class RowRunner {
 /// True if every operand is one dense block walked in the same order: the common case.
 bool all_flat(std::span<const View> inputs, std::span<const View> outputs) {
   const View& first = outputs[0];
-  if (is_short_float(first.dtype())) return false;
-  auto matches = [&](const View& view) {
-    if (is_short_float(view.dtype()) || view.shape() != first.shape()) return false;
-    return view.row_major == first.row_major && (view.row_major || *view.strides == *first.strides);
+  bool any_short = is_short_float(first.dtype());
+  bool same_order = true;
+  auto add = [&](const View& view) {
+    any_short |= is_short_float(view.dtype());
+    same_order &= view.shape() == first.shape() && view.row_major == first.row_major &&
+                  (view.row_major || *view.strides == *first.strides);
   };
-  for (const View& view : inputs) {
-    if (!matches(view)) return false;
-  }
-  for (const View& view : outputs.subspan(1)) {
-    if (!matches(view)) return false;
-  }
-  return first.row_major || is_dense(first.shape(), *first.strides);
+  for (const View& view : inputs) add(view);
+  for (const View& view : outputs.subspan(1)) add(view);
+  return same_order && !any_short && (first.row_major || is_dense(first.shape(), *first.strides));
 }
 
-void run_flat(Tile tile, const void* functor, std::span<const View> inputs,
-              std::span<const View> outputs, int64_t grain) {
-  auto run = [&](int64_t begin, int64_t end) {
-    const void* sources[most_operands];
-    void* targets[most_operands];
-    for (size_t k = 0; k < inputs.size(); ++k) {
-      sources[k] = inputs[k].data + begin * static_cast<int64_t>(item_size(inputs[k].dtype()));
-    }
-    for (size_t k = 0; k < outputs.size(); ++k) {
-      targets[k] = outputs[k].data + begin * static_cast<int64_t>(item_size(outputs[k].dtype()));
-    }
-    tile(sources, targets, static_cast<size_t>(end - begin), functor);
-  };
-  const int64_t count = outputs[0].numel();
-  if (count <= grain) {
-    run(0, count);
-  } else {
-    parallel_for(count, grain, run);
+/// Elements begin to end of operands that are flat. Inlined so that a `begin` of 0 costs nothing.
+[[gnu::always_inline]] inline void run_range(Tile tile, const void* functor,
+                                             std::span<const View> inputs,
+                                             std::span<const View> outputs, int64_t begin,
+                                             int64_t end) {
+  const void* sources[most_operands];
+  void* targets[most_operands];
+  for (size_t k = 0; k < inputs.size(); ++k) {
+    sources[k] = inputs[k].data + begin * static_cast<int64_t>(item_size(inputs[k].dtype()));
   }
+  for (size_t k = 0; k < outputs.size(); ++k) {
+    targets[k] = outputs[k].data + begin * static_cast<int64_t>(item_size(outputs[k].dtype()));
+  }
+  tile(sources, targets, static_cast<size_t>(end - begin), functor);
 }
 
 void run_strided(Tile tile, const void* functor, std::span<const View> inputs,
@@ -278,15 +271,16 @@ void run_strided(Tile tile, const void* functor, std::span<const View> inputs,
 
 void run_pointwise(const TileSet& tiles, const void* functor, std::span<const View> inputs,
                    std::span<const View> outputs, int64_t grain) {
-  if (outputs[0].numel() == 0) return;
+  const int64_t count = outputs[0].numel();
+  if (count == 0) return;
   const Tile tile = tile_for(tiles, compute_dtype(inputs, outputs));
   TAPER_CHECK(tile != nullptr);
   TAPER_CHECK(inputs.size() + outputs.size() <= most_operands);
-  if (all_flat(inputs, outputs)) {
-    run_flat(tile, functor, inputs, outputs, grain);
-  } else {
-    run_strided(tile, functor, inputs, outputs, grain);
-  }
+  if (!all_flat(inputs, outputs)) return run_strided(tile, functor, inputs, outputs, grain);
+  if (count <= grain) return run_range(tile, functor, inputs, outputs, 0, count);
+  parallel_for(count, grain, [&](int64_t begin, int64_t end) {
+    run_range(tile, functor, inputs, outputs, begin, end);
+  });
 }
 
 }  // namespace taper

@@ -4,30 +4,39 @@
 namespace taper {
 namespace detail {
 
+namespace {
+
+/// Apart, because the texts would cost every good call a large frame.
+[[noreturn, gnu::cold, gnu::noinline]] void refuse_dtype(const char* rule, DType got,
+                                                         const char* advice = "") {
+  violate(ErrorKind::dtype, std::string(rule) + std::string(dtype_name(got)) + advice);
+}
+[[noreturn, gnu::cold, gnu::noinline]] void refuse_mixed_dtypes() {
+  violate(ErrorKind::dtype, "the operands must have one dtype; convert with astype");
+}
+
+}  // namespace
+
 Specs infer_pointwise(const InSpecs& in, size_t results, bool selects, bool compares,
                       bool takes_integers, bool only_integers) {
   const size_t first = selects ? 1 : 0;
   if (selects && !is_bool(in[0].dtype)) {
-    violate(ErrorKind::dtype,
-            "the condition must be bool, got " + std::string(dtype_name(in[0].dtype)));
+    refuse_dtype("the condition must be bool, got ", in[0].dtype);
   }
   Specs specs;
   Spec& out = specs.spec[0];
   out = in[first];
   for (size_t i = 0; i < in.size(); ++i) {
     if (i == first) continue;
-    if (i > first && in[i].dtype != out.dtype) {
-      violate(ErrorKind::dtype, "the operands must have one dtype; convert with astype");
-    }
+    if (i > first && in[i].dtype != out.dtype) refuse_mixed_dtypes();
     if (in[i].shape != out.shape) out.shape = broadcast_shapes(out.shape, in[i].shape);
   }
   const bool is_number = !is_bool(out.dtype) || selects || compares;
   if (only_integers ? is_float(out.dtype) : !is_number) {
-    violate(ErrorKind::dtype, "does not take " + std::string(dtype_name(out.dtype)));
+    refuse_dtype("does not take ", out.dtype);
   }
   if (!takes_integers && !is_float(out.dtype)) {
-    violate(ErrorKind::dtype, "takes floating tensors, got " + std::string(dtype_name(out.dtype)) +
-                                  "; convert with astype");
+    refuse_dtype("takes floating tensors, got ", out.dtype, "; convert with astype");
   }
   if (compares) out.dtype = DType::boolean;
   specs.count = 1;
