@@ -1,6 +1,7 @@
 #pragma once
 
 #include <concepts>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -171,7 +172,7 @@ class TAPER_API OpBase : public Registered<OpBase> {
   bool is_view = false;
   std::vector<Reuse> reuse;
   Onnx onnx;
-  size_t attrs_size = 0;
+  size_t attrs_size = 0;  // 0 if there are none: nothing is copied
   // From `inputs`: how many operands a call takes.
   size_t least_inputs = 0;
   size_t most_inputs = 0;
@@ -193,6 +194,8 @@ class TAPER_API OpBase : public Registered<OpBase> {
   virtual bool equal_attrs(const void* a, const void* b) const = 0;
   virtual std::string print_attrs(const void* attrs) const = 0;
   virtual Fields attrs_to_fields(const void* attrs) const = 0;
+  /// The attributes of these names; the others keep their defaults. Throws value, naming the field.
+  virtual std::shared_ptr<const void> attrs_from_fields(const Fields& fields) const = 0;
   virtual std::vector<FieldInfo> describe_attrs() const = 0;
   virtual std::vector<AnySample> samples() const = 0;
 };
@@ -228,7 +231,8 @@ class Op final : public OpBase {
     is_view = row.view != nullptr;
     reuse = row.reuse;
     onnx = row.onnx;
-    attrs_size = sizeof(A);
+    static_assert(alignof(A) <= 8);  // the tape's alignment
+    attrs_size = std::is_empty_v<A> ? 0 : sizeof(A);
     count_inputs();
   }
 
@@ -266,6 +270,9 @@ class Op final : public OpBase {
   }
   std::string print_attrs(const void* attrs) const override { return fields_print(get(attrs)); }
   Fields attrs_to_fields(const void* attrs) const override { return to_fields(get(attrs)); }
+  std::shared_ptr<const void> attrs_from_fields(const Fields& fields) const override {
+    return std::make_shared<A>(parse_fields<A>(name, fields));
+  }
   std::vector<FieldInfo> describe_attrs() const override { return describe_fields<A>(); }
   std::vector<AnySample> samples() const override {
     std::vector<AnySample> all;
