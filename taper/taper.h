@@ -22,5 +22,6 @@
 #include <taper/ops/ops.h>
 #include <taper/ops/random/generator.h>
 #include <taper/optim/optimizer.h>
+#include <taper/optim/schedule.h>
 #include <taper/train/run.h>
 #include <taper/train/trainer.h>

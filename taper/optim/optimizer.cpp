@@ -147,45 +147,12 @@ void Adam::update(const State& parameter, const Tensor& grad, const std::vector<
   slots[1].set(results[2]);
 }
 
-// ---------------------------------------------------------------------------------- schedules
-
-StepLR::StepLR(StepLROptions options) : options_(options) {
-  check_required(type_name, options_);
-  if (options_.step_size < 1) {
-    fail(ErrorKind::value,
-         "StepLR: `step_size` must be at least 1, got " + std::to_string(options_.step_size));
-  }
-}
-
-double StepLR::factor(int64_t epoch) const {
-  return std::pow(options_.gamma, static_cast<double>(epoch / options_.step_size));
-}
-
-CosineAnnealingLR::CosineAnnealingLR(CosineAnnealingLROptions options) : options_(options) {
-  check_required(type_name, options_);
-  if (options_.T_max < 1) {
-    fail(ErrorKind::value,
-         "CosineAnnealingLR: `T_max` must be at least 1, got " + std::to_string(options_.T_max));
-  }
-}
-
-double CosineAnnealingLR::factor(int64_t epoch) const {
-  const double progress =
-      std::min(1.0, static_cast<double>(epoch) / static_cast<double>(options_.T_max));
-  const double low = options_.eta_min_factor;
-  return low + (1 - low) * (1 + std::cos(progress * 3.14159265358979323846)) / 2;
-}
-
 namespace {
 
 const FactoryFor<Optimizer, SGD, SGDOptions> sgd_entry{SGD::type_name,
                                                        "Gradient descent with momentum."};
 const FactoryFor<Optimizer, Adam, AdamOptions> adam_entry{Adam::type_name,
                                                           "Adaptive moment estimation."};
-const FactoryFor<Schedule, StepLR, StepLROptions> step_entry{
-    StepLR::type_name, "Multiplies the rate by gamma every step_size epochs."};
-const FactoryFor<Schedule, CosineAnnealingLR, CosineAnnealingLROptions> cosine_entry{
-    CosineAnnealingLR::type_name, "Half a cosine over T_max epochs."};
 
 }  // namespace
 }  // namespace taper::optim

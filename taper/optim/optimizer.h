@@ -137,45 +137,4 @@ class TAPER_API AnyOptimizer {
 /// Registered optimizers, by name.
 using OptimizerFactory = Factory<Optimizer>;
 
-/// A schedule gives the factor of the first learning rate for each epoch, from 0.
-class TAPER_API Schedule {
- public:
-  virtual ~Schedule() = default;
-  virtual double factor(int64_t epoch) const = 0;
-};
-
-struct StepLROptions {
-  Required<int64_t> step_size;
-  double gamma = 0.1;
-};
-/// Multiplies by `gamma` every `step_size` epochs.
-class TAPER_API StepLR final : public Schedule {
- public:
-  static constexpr std::string_view type_name = "StepLR";
-  explicit StepLR(StepLROptions options);
-  double factor(int64_t epoch) const override;
-
- private:
-  StepLROptions options_;
-};
-
-struct CosineAnnealingLROptions {
-  Required<int64_t> T_max;
-  double eta_min_factor = 0;
-};
-/// Half a cosine from 1 to `eta_min_factor` over T_max epochs, then constant: Loshchilov and
-/// Hutter, "SGDR" (2017), without restarts.
-class TAPER_API CosineAnnealingLR final : public Schedule {
- public:
-  static constexpr std::string_view type_name = "CosineAnnealingLR";
-  explicit CosineAnnealingLR(CosineAnnealingLROptions options);
-  double factor(int64_t epoch) const override;
-
- private:
-  CosineAnnealingLROptions options_;
-};
-
-/// Registered schedules, by name.
-using ScheduleFactory = Factory<Schedule>;
-
 }  // namespace taper::optim

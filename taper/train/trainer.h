@@ -17,6 +17,7 @@
 #include <taper/nn/any_module.h>
 #include <taper/nn/losses.h>
 #include <taper/optim/optimizer.h>
+#include <taper/optim/schedule.h>
 #include <taper/train/callbacks.h>
 #include <taper/train/evaluation.h>
 #include <taper/train/history.h>

@@ -117,6 +117,25 @@ TEST(Schedule, GivesFactorsOfTheRate) {
   EXPECT_NEAR(cosine.factor(9), 0, 1e-15);
 }
 
+// PyTorch 2.x gives the same factors for LinearLR(1, 0.2, 4) behind two epochs of ConstantLR(1).
+TEST(Schedule, LinearAndSequential) {
+  const LinearLR line({.start_factor = 1, .end_factor = 0.2, .total_iters = 4});
+  const double expected[] = {1, 1, 1, 0.8, 0.6, 0.4, 0.2, 0.2};
+  const SequentialLR both({std::make_shared<LinearLR>(LinearLROptions{.start_factor = 1}),
+                           std::make_shared<LinearLR>(line)},
+                          {2});
+  for (int64_t epoch = 0; epoch < 8; ++epoch) {
+    EXPECT_NEAR(both.factor(epoch), expected[epoch], 1e-15) << epoch;
+  }
+  EXPECT_NEAR(LinearLR().factor(0), 1.0 / 3, 1e-15);
+  EXPECT_THROW(LinearLR({.total_iters = 0}), Error);
+  EXPECT_THROW(SequentialLR({std::make_shared<LinearLR>()}, {1}), Error);
+  EXPECT_THROW(SequentialLR({std::make_shared<LinearLR>(), std::make_shared<LinearLR>(),
+                             std::make_shared<LinearLR>()},
+                            {3, 1}),
+               Error);
+}
+
 TEST(Training, LearnsXor) {
   manual_seed(0);
   nn::Sequential net{nn::Linear(2, 8), nn::Tanh(), nn::Linear(8, 1), nn::Sigmoid()};
