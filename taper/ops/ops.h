@@ -156,7 +156,8 @@ TAPER_API Tensor pad(const Tensor& x, const Shape& widths, double value = 0);
 /// y[..., i, ...] = x[..., indices[i], ...] along `axis`; `indices` is 1-d or more, i32 or i64.
 TAPER_API Tensor take(const Tensor& x, const Tensor& indices, int64_t axis = 0);
 /// y[i][j] = x[i][indices[i][j]] for axis 1 and so on: PyTorch's gather.
-TAPER_API Tensor take_along_axis(const Tensor& x, const Tensor& indices, int64_t axis = -1);
+TAPER_API Tensor take_along_axis(const Tensor& x, const Tensor& indices, int64_t axis = -1,
+                                 bool from_end = true);
 /// 1 at the index, 0 elsewhere, along a new last axis of size num_classes.
 TAPER_API Tensor one_hot(const Tensor& indices, int64_t num_classes, DType dtype = DType::f32);
 

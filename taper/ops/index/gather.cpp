@@ -52,8 +52,8 @@ void check_floating(DType dtype) {
 }
 
 /// Indices into an axis of `size` elements, negative ones counted from the end.
-Indices axis_indices(const View& indices, int64_t size, int axis) {
-  return checked_indices(indices, -size, size, [&](int64_t value, int64_t position) {
+Indices axis_indices(const View& indices, int64_t size, int axis, bool from_end = true) {
+  return checked_indices(indices, from_end ? -size : 0, size, [&](int64_t value, int64_t position) {
     return "index " + std::to_string(value) + " at position " + std::to_string(position) +
            " is out of range for axis " + std::to_string(axis) + " of size " + std::to_string(size);
   });
@@ -338,7 +338,12 @@ void check_beside(const Shape& shape, const Shape& indices, int axis) {
                                 " must agree on all axes but " + std::to_string(axis));
 }
 
-Specs infer_along(const InSpecs& in, const AxisAttrs& attrs) {
+struct AlongAttrs {
+  int64_t axis = 0;
+  bool from_end = true;  // negative indices count from the end; else they are out of range
+};
+
+Specs infer_along(const InSpecs& in, const AlongAttrs& attrs) {
   check_indices(in[1]);
   const int axis = normalize_axis(attrs.axis, in[0].shape.rank());
   check_beside(in[0].shape, in[1].shape, axis);
@@ -347,13 +352,13 @@ Specs infer_along(const InSpecs& in, const AxisAttrs& attrs) {
   return out;
 }
 
-void along_cpu(const Kernel& k, const AxisAttrs& attrs) {
+void along_cpu(const Kernel& k, const AlongAttrs& attrs) {
   const View& x = k.in(0);
   const View& y = k.out();
   const int axis = normalize_axis(attrs.axis, x.rank());
   const Split from = split(x.shape(), axis);
   const int64_t count = y.shape()[axis];
-  const Indices indices = axis_indices(k.in(1), from.size, axis);
+  const Indices indices = axis_indices(k.in(1), from.size, axis, attrs.from_end);
   if (y.numel() == 0) return;
   visit_width(x.dtype(), [&]<class T>(T) {
     const T* in = x.as<T>();
@@ -384,7 +389,7 @@ void for_each_along(const Shape& shape, int axis, const Tensor& index_tensor, Vi
   }
 }
 
-Results along_reference(const Inputs& in, const AxisAttrs& attrs) {
+Results along_reference(const Inputs& in, const AlongAttrs& attrs) {
   const std::vector<double> x = in[0].to_vector<double>();
   std::vector<double> y;
   for_each_along(in[0].shape(), normalize_axis(attrs.axis, in[0].rank()), in[1],
@@ -494,12 +499,12 @@ const Op<ScatterAttrs> put_along_axis_add_op{
      .kernels = {.cpu = put_cpu},
      .samples = put_samples}};
 
-Grads along_vjp(const Saved& s, const AxisAttrs& attrs) {
+Grads along_vjp(const Saved& s, const AlongAttrs& attrs) {
   if (!s.needs(0)) return {Tensor(), Tensor()};
   return {put_along_axis_add_op({s.grad(), s.in(1)}, {s.in_spec(0).shape, attrs.axis}), Tensor()};
 }
 
-std::vector<Sample<AxisAttrs>> along_samples() {
+std::vector<Sample<AlongAttrs>> along_samples() {
   return {
       {.inputs = {{.shape = {4, 5}}, index_input({4, 3}, -5, 5)}, .attrs = {1}},
       {.inputs = {{.shape = {2, 2, 3}}, index_input({2, 5, 3}, 0, 2, DType::i32)}, .attrs = {-2}},
@@ -508,6 +513,9 @@ std::vector<Sample<AxisAttrs>> along_samples() {
       {.inputs = {{.shape = {4, 10}}, index_input({4, 1}, 12, 13)},
        .attrs = {1},
        .error = "index 12 at position 0 is out of range for axis 1 of size 10"},
+      {.inputs = {{.shape = {4, 10}}, index_input({4, 1}, -1, 0)},
+       .attrs = {1, false},
+       .error = "index -1 at position 0 is out of range for axis 1 of size 10"},
       {.inputs = {{.shape = {4, 5}}, index_input({3, 5}, 0, 5)},
        .attrs = {1},
        .error = "must agree on all axes but 1"},
@@ -517,7 +525,7 @@ std::vector<Sample<AxisAttrs>> along_samples() {
       {.inputs = {{.shape = {4}}, {.shape = {4}}}, .error = "indices must be i32 or i64"}};
 }
 
-const Op<AxisAttrs> take_along_axis_op{
+const Op<AlongAttrs> take_along_axis_op{
     {.name = "take_along_axis",
      .doc = "One element of x along `axis` for each index; the other axes go together.",
      .inputs = {"x", "indices"},
@@ -547,15 +555,16 @@ Tensor take(const Tensor& x, const Tensor& indices, int64_t axis) {
   return take_op({x, indices}, {axis});
 }
 
-Tensor take_along_axis(const Tensor& x, const Tensor& indices, int64_t axis) {
-  if (!x.defined() || !indices.defined()) return take_along_axis_op({x, indices}, {axis});
+Tensor take_along_axis(const Tensor& x, const Tensor& indices, int64_t axis, bool from_end) {
+  const AlongAttrs attrs{axis, from_end};
+  if (!x.defined() || !indices.defined()) return take_along_axis_op({x, indices}, attrs);
   Shape x_shape = x.shape();
   Shape index_shape = indices.shape();
   if (!broadcast_beside(x_shape, index_shape, axis) ||
       (x_shape == x.shape() && index_shape == indices.shape())) {
-    return take_along_axis_op({x, indices}, {axis});
+    return take_along_axis_op({x, indices}, attrs);
   }
-  return take_along_axis_op({broadcast_to(x, x_shape), broadcast_to(indices, index_shape)}, {axis});
+  return take_along_axis_op({broadcast_to(x, x_shape), broadcast_to(indices, index_shape)}, attrs);
 }
 
 }  // namespace taper

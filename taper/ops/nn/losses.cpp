@@ -67,7 +67,7 @@ Specs infer_cross_entropy(const InSpecs& in, const LossAttrs& attrs) {
 Results expand_cross_entropy(const Inputs& in, const LossAttrs& attrs) {
   const Tensor target =
       expand_dims(in[1].dtype() == DType::i64 ? in[1] : astype(in[1], DType::i64), 1);
-  const Tensor picked = take_along_axis(log_softmax(in[0], 1), target, 1);
+  const Tensor picked = take_along_axis(log_softmax(in[0], 1), target, 1, false);
   return one(reduce_loss(-squeeze(picked, 1), attrs.reduction));
 }
 
@@ -100,7 +100,9 @@ std::vector<Sample<LossAttrs>> cross_entropy_samples() {
        .error = "cross_entropy: target must have shape [6] (input f32[6,4], target i64[5])"},
       {.inputs = {{.shape = {6, 4}}, {.shape = {6}}}, .error = "target must hold class indices"},
       {.inputs = {{.shape = {2, 4}}, {.shape = {2}, .low = 4, .high = 5, .dtype = DType::i64}},
-       .error = "out of range"}};
+       .error = "out of range"},
+      {.inputs = {{.shape = {2, 4}}, {.shape = {2}, .low = -1, .high = 0, .dtype = DType::i64}},
+       .error = "index -1 at position 0 is out of range for axis 1 of size 4"}};
 }
 
 const Op<LossAttrs> cross_entropy_op{
@@ -150,7 +152,9 @@ Grads bce_vjp(const Saved& s, const LossAttrs& attrs) {
 
 Results expand_bce_logits(const Inputs& in, const LossAttrs& attrs) {
   const Tensor& x = in[0];
-  return one(reduce_loss(softplus(x) - x * in[1], attrs.reduction));
+  const Tensor& t = in[1];
+  // softplus(x) - x t would cancel where the prediction is right.
+  return one(reduce_loss((1 - t) * softplus(x) + t * softplus(-x), attrs.reduction));
 }
 
 Results expand_mse(const Inputs& in, const LossAttrs& attrs) {

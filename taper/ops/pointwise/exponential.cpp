@@ -1,6 +1,8 @@
 #include <taper/ops/pointwise/pointwise.h>
 
 #if TAPER_ROWS
+#include <cmath>
+
 #include <taper/ops/pointwise/operands.h>
 #endif
 
@@ -128,8 +130,10 @@ Grads pow_vjp(const Saved& s, const Power&) {
     grads[0] = detail::reduce_to(s.grad() * slope, s.in_spec(0).shape);
   }
   if (s.needs(1)) {
+    // 0 for a base below 0, where the power is not defined for real exponents; the pole at 0 stays.
     const Tensor is_positive = greater(base, 0);
-    const Tensor log_base = log(where(is_positive, base, 1));
+    const Tensor is_pole = logical_and(equal(base, 0), less(exponent, 0));
+    const Tensor log_base = where(is_pole, -INFINITY, log(where(is_positive, base, 1)));
     grads[1] = detail::reduce_to(s.grad() * (s.out() * log_base), s.in_spec(1).shape);
   }
   return grads;

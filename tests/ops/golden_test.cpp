@@ -1,0 +1,199 @@
+// Calls of rows with the results of NumPy and PyTorch: golden.json, written by make_golden.py. The
+// rows' own oracles repeat their author's formulas; these numbers do not.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <taper/autograd/autograd.h>
+
+#include "tests/ops/op_cases.h"
+
+namespace taper::testing {
+namespace {
+
+using Json = nlohmann::json;
+
+struct GoldenCase {
+  std::string op;
+  size_t index;  // among those of its op
+  Json json;
+};
+
+/// Keeps gtest from printing the bytes.
+void PrintTo(const GoldenCase& golden, std::ostream* out) {
+  *out << golden.op << " case " << golden.index;
+}
+
+/// Every case of the file; none if it cannot be read, which `CoversEveryRow` tells.
+const std::vector<GoldenCase>& golden_cases() {
+  static const std::vector<GoldenCase> cases = [] {
+    std::ifstream file(TAPER_SOURCE_DIR "/tests/ops/golden.json");
+    const Json list = Json::parse(file, nullptr, false);
+    std::vector<GoldenCase> read;
+    for (const Json& json : list.is_array() ? list : Json::array()) {
+      const std::string op = json.at("op");
+      const bool same = !read.empty() && read.back().op == op;
+      read.push_back({op, same ? read.back().index + 1 : 0, json});
+    }
+    return read;
+  }();
+  return cases;
+}
+
+template <class T>
+T to_number(const Json& value) {
+  if constexpr (std::is_integral_v<T>) {
+    return static_cast<T>(value.get<int64_t>());
+  } else {
+    const double number = value.is_string()
+                              ? std::strtod(value.get_ref<const std::string&>().c_str(), nullptr)
+                              : value.get<double>();
+    if constexpr (std::is_same_v<T, double>) return number;
+    return static_cast<T>(static_cast<float>(number));
+  }
+}
+
+Tensor to_tensor(const Json& json) {
+  if (json.is_null()) return {};
+  const Shape shape(json.at("shape").get<std::vector<int64_t>>());
+  const Json& values = json.at("values");
+  Tensor tensor = empty(shape, parse_dtype(json.at("dtype").get<std::string>()));
+  check_count(shape, values.size());
+  visit_dtype(tensor.dtype(), [&]<class T>() {
+    std::transform(values.begin(), values.end(), tensor.mutable_data<T>(), to_number<T>);
+  });
+  return tensor;
+}
+
+std::vector<Tensor> to_tensors(const Json& list) {
+  std::vector<Tensor> tensors;
+  for (const Json& json : list) tensors.push_back(to_tensor(json));
+  return tensors;
+}
+
+/// How far a result may be from the reference: absolute + relative * |reference|.
+struct Room {
+  explicit Room(const Json& json)
+      : relative(json.value("rtol", 0.0)),
+        absolute(json.value("atol", 0.0)),
+        zero_sign(json.value("zero_sign", false)) {}
+  bool allows(double actual, double expected) const {
+    if (std::isnan(expected)) return std::isnan(actual);
+    if (zero_sign && expected == 0 && std::signbit(actual) != std::signbit(expected)) return false;
+    if (actual == expected) return true;
+    const double difference = std::abs(actual - expected);
+    return std::isfinite(difference) && difference <= absolute + relative * std::abs(expected);
+  }
+  double relative;
+  double absolute;
+  bool zero_sign;  // whether 0 and -0 differ
+};
+
+void expect_agrees(const Tensor& actual, const Tensor& expected, const Room& room) {
+  ASSERT_EQ(to_string(actual.spec()), to_string(expected.spec()));
+  if (!is_float(expected.dtype())) {
+    EXPECT_EQ(actual.to_vector<int64_t>(), expected.to_vector<int64_t>());
+    return;
+  }
+  const std::vector<double> a = actual.to_vector<double>();
+  const std::vector<double> e = expected.to_vector<double>();
+  for (size_t i = 0; i < e.size(); ++i) {
+    EXPECT_TRUE(room.allows(a[i], e[i]))
+        << "element " << i << " is " << print_real(a[i]) << ", the reference " << print_real(e[i]);
+  }
+}
+
+class Golden : public ::testing::TestWithParam<GoldenCase> {
+ protected:
+  Results run(const std::vector<Tensor>& inputs) const {
+    const Json& json = GetParam().json;
+    const Value attrs = parse_json(json.value("attrs", Json::object()).dump());
+    const auto args = as_args(inputs);
+    return call(op, op.attrs_from_fields(*attrs.get_if<Fields>()).get(), args);
+  }
+
+  const OpBase& op = Registry<OpBase>::get(GetParam().op, "op");
+};
+class GoldenGradient : public Golden {};
+
+TEST_P(Golden, AgreesWithTheReference) {
+  const Json& json = GetParam().json;
+  SCOPED_TRACE(json.dump());
+  const std::vector<Tensor> expected = to_tensors(json.at("outputs"));
+  ASSERT_EQ(expected.size(), op.outputs.size());
+  const Results actual = run(to_tensors(json.at("inputs")));
+  for (size_t i = 0; i < expected.size(); ++i) {
+    SCOPED_TRACE("output " + std::string(op.outputs[i]));
+    expect_agrees(actual[static_cast<int>(i)], expected[i], Room(json));
+  }
+}
+
+TEST_P(GoldenGradient, AgreesWithTheReference) {
+  const Json& json = GetParam().json;
+  SCOPED_TRACE(json.dump());
+  const std::vector<Tensor> expected = to_tensors(json.at("grads"));
+  std::vector<Tensor> inputs = to_tensors(json.at("inputs"));
+  ASSERT_EQ(expected.size(), inputs.size());
+  std::vector<Tensor> leaves;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (expected[i].defined()) leaves.push_back(inputs[i].set_requires_grad());
+  }
+  const Results results = run(inputs);
+  const std::vector<Tensor> actual =
+      gradients(results[0], leaves, false, to_tensor(json.at("cotangent")));
+  size_t leaf = 0;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!expected[i].defined()) continue;
+    SCOPED_TRACE("gradient of input " + std::to_string(i));
+    expect_agrees(actual[leaf++], expected[i], Room(json));
+  }
+}
+
+bool has_gradient(const GoldenCase& c) { return c.json.contains("grads"); }
+
+std::vector<GoldenCase> cases_with_gradient() {
+  std::vector<GoldenCase> cases;
+  std::ranges::copy_if(golden_cases(), std::back_inserter(cases), has_gradient);
+  return cases;
+}
+
+bool needs_golden_case(const OpBase& op) {
+  // The derivative of another row: called by that row's golden gradient, and checked against
+  // differences by op_grad_test.
+  if (op.name.find("_grad") != std::string_view::npos) return false;
+  // Random streams are our own; tests/backend checks their numbers.
+  return std::ranges::find(op.inputs, "key") == op.inputs.end();
+}
+
+TEST(GoldenCases, CoverEveryRowAndEveryGradient) {
+  for (const OpBase* op : all_ops()) {
+    if (!needs_golden_case(*op)) continue;
+    const auto is_of_op = [op](const GoldenCase& c) { return c.op == op->name; };
+    EXPECT_TRUE(std::ranges::any_of(golden_cases(), is_of_op))
+        << op->name << " has no case in golden.json; add one to make_golden.py";
+    if (op->why_not_differentiable != nullptr) continue;
+    EXPECT_TRUE(std::ranges::any_of(
+        golden_cases(), [&](const GoldenCase& c) { return is_of_op(c) && has_gradient(c); }))
+        << op->name << " has no gradient in golden.json";
+  }
+}
+
+std::string name_of(const ::testing::TestParamInfo<GoldenCase>& info) {
+  return info.param.op + "_" + std::to_string(info.param.index);
+}
+
+INSTANTIATE_TEST_SUITE_P(Rows, Golden, ::testing::ValuesIn(golden_cases()), name_of);
+INSTANTIATE_TEST_SUITE_P(Rows, GoldenGradient, ::testing::ValuesIn(cases_with_gradient()), name_of);
+
+}  // namespace
+}  // namespace taper::testing
