@@ -150,7 +150,7 @@ TAPER_API Tensor slice_update(const Tensor& x, const Tensor& values, int64_t axi
 TAPER_API Tensor concat(const std::vector<Tensor>& xs, int64_t axis = 0);
 TAPER_API Tensor stack(const std::vector<Tensor>& xs, int64_t axis = 0);
 /// `widths` holds {before, after} for each axis, first axis first.
-TAPER_API Tensor pad(const Tensor& x, const Shape& widths, double value = 0);
+TAPER_API Tensor pad(const Tensor& x, const std::vector<int64_t>& widths, double value = 0);
 
 // ---------------------------------------------------------------------------------- indexing
 /// y[..., i, ...] = x[..., indices[i], ...] along `axis`; `indices` is 1-d or more, i32 or i64.

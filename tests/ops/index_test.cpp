@@ -98,6 +98,38 @@ TEST(Indexing, ASelectionIsATensor) {
   expect_tensor(x, {2, 2}, {0, 1, 2, 3});
 }
 
+TEST(Indexing, MasksPickWhereTheyAreTrue) {
+  const Tensor x = counting({2, 3});
+  expect_tensor(x[greater(x, 2)], {3}, {3, 4, 5});
+  expect_tensor(x[greater(x, 9)], {0}, {});
+  expect_tensor(x[equal(arange(2), 1)], {1, 3}, {3, 4, 5});
+  expect_tensor(x[{Slice(), not_equal(arange(3), 1)}], {2, 2}, {0, 2, 3, 5});
+  const Tensor cube = counting({2, 2, 3});
+  const Tensor mask = greater(counting({2, 2}), 1);
+  expect_tensor(cube[mask], {2, 3}, {6, 7, 8, 9, 10, 11});
+  expect_tensor(cube[{1, not_equal(arange(2), 0), Slice(1, {})}], {1, 2}, {10, 11});
+  expect_tensor(cube[{newaxis, ellipsis, equal(arange(3), 2)}], {1, 2, 2, 1}, {2, 5, 8, 11});
+}
+
+TEST(Indexing, MasksLetGradientsThrough) {
+  Tensor x = counting({2, 3});
+  x.set_requires_grad();
+  sum(square(index(x, {greater(x.detach(), 2)}))).backward();
+  expect_tensor(x.grad(), {2, 3}, {0, 0, 0, 6, 8, 10});
+}
+
+TEST(IndexAssignment, ThroughMasks) {
+  Tensor x = counting({2, 3});
+  x[greater(x, 3)] = -1;
+  expect_tensor(x, {2, 3}, {0, 1, 2, 3, -1, -1});
+  x[equal(arange(2), 0)] = tensor({7.f, 8.f, 9.f});
+  expect_tensor(x, {2, 3}, {7, 8, 9, 3, -1, -1});
+  x[greater(x, 7)] *= 2;
+  expect_tensor(x, {2, 3}, {7, 16, 18, 3, -1, -1});
+  x[{Slice(), not_equal(arange(3), 1)}] = tensor({5.f, 6.f});
+  expect_tensor(x, {2, 3}, {5, 16, 6, 5, -1, 6});
+}
+
 TEST(Indexing, Errors) {
   const Tensor x = counting({3, 4});
   const char* text = "index 5 is out of range for axis 0 of size 3 (x f32[3,4])";
@@ -108,7 +140,11 @@ TEST(Indexing, Errors) {
                [&] { (void)x[{0, Slice(), 0}]; });
   expect_error(ErrorKind::index, "at most one ellipsis", [&] { (void)x[{ellipsis, ellipsis}]; });
   expect_error(ErrorKind::value, "the step must not be 0", [&] { (void)x[Slice(0, 1, 0)]; });
-  expect_error(ErrorKind::unsupported, "where", [&] { (void)x[greater(x, 3)]; });
+  expect_error(ErrorKind::index,
+               "the mask bool[4] must have the sizes of the axes from 0 on (x f32[3,4])",
+               [&] { (void)x[equal(arange(4), 1)]; });
+  expect_error(ErrorKind::index, "too many indices: 3 for 2 axes",
+               [&] { (void)x[{0, greater(x, 3)}]; });
   expect_error(ErrorKind::dtype, "an index tensor must hold integers, got f32[3,4]",
                [&] { (void)x[x]; });
   expect_error(ErrorKind::index, "take: index 3 at position 1 is out of range for axis 0 of size 3",
@@ -201,6 +237,9 @@ TEST(IndexAssignment, ErrorsLeaveTheTensorAsItWas) {
   expect_error(ErrorKind::shape, "do not broadcast", [&] { x[0] = zeros({2, 3}); });
   expect_error(ErrorKind::index, "index 2 is out of range", [&] { x[2] = 1; });
   expect_error(ErrorKind::unsupported, "where", [&] { x[tensor<int64_t>({0})] = 1; });
+  expect_error(ErrorKind::unsupported, "where", [&] { x[{0, equal(arange(3), 1)}] = 1; });
+  expect_error(ErrorKind::shape, "values f32[3] do not broadcast to the selection [2] (x f32[2,3])",
+               [&] { x[greater(x, 3)] = zeros({3}); });
   expect_tensor(x, {2, 3}, {0, 1, 2, 3, 4, 5});
 }
 

@@ -129,8 +129,10 @@ const Op<ConcatAttrs> concat_op{{.name = "concat",
 // ---------------------------------------------------------------------------------- pad
 
 struct PadAttrs {
-  Shape widths;
+  std::vector<int64_t> widths;
   double value = 0;
+  int64_t before(int axis) const { return widths[2 * static_cast<size_t>(axis)]; }
+  int64_t after(int axis) const { return widths[2 * static_cast<size_t>(axis) + 1]; }
 };
 
 void check_value(double value, DType dtype) {
@@ -153,16 +155,19 @@ void check_value(double value, DType dtype) {
 Specs infer_pad(const InSpecs& in, const PadAttrs& attrs) {
   Spec out = in[0];
   const int rank = out.shape.rank();
-  if (attrs.widths.rank() != 2 * rank) {
+  const auto got = [&] { return ", got " + Value(attrs.widths).print(); };
+  if (attrs.widths.size() != 2 * static_cast<size_t>(rank)) {
     violate(ErrorKind::value, "widths must hold {before, after} for each of the " +
-                                  std::to_string(rank) + " axes, got " + to_string(attrs.widths));
+                                  std::to_string(rank) + " axes" + got());
   }
-  for (int i = 0; i < 2 * rank; ++i) {
-    if (attrs.widths[i] < 0) {
-      violate(ErrorKind::value, "widths must not be negative, got " + to_string(attrs.widths));
+  for (int axis = 0; axis < rank; ++axis) {
+    if (attrs.before(axis) < 0 || attrs.after(axis) < 0) {
+      violate(ErrorKind::value, "widths must not be negative" + got());
     }
-    if (__builtin_add_overflow(out.shape[i / 2], attrs.widths[i], &out.shape[i / 2])) {
-      violate(ErrorKind::value, "widths are too large, got " + to_string(attrs.widths));
+    int64_t& size = out.shape[axis];
+    if (__builtin_add_overflow(size, attrs.before(axis), &size) ||
+        __builtin_add_overflow(size, attrs.after(axis), &size)) {
+      violate(ErrorKind::value, "widths are too large" + got());
     }
   }
   check_value(attrs.value, out.dtype);
@@ -170,9 +175,9 @@ Specs infer_pad(const InSpecs& in, const PadAttrs& attrs) {
 }
 
 /// Where x's first element lies in the padded tensor.
-int64_t inner_offset(const Shape& widths, const Strides& strides) {
+int64_t inner_offset(const PadAttrs& attrs, const Strides& strides) {
   int64_t offset = 0;
-  for (int axis = 0; axis < strides.rank(); ++axis) offset += widths[2 * axis] * strides[axis];
+  for (int axis = 0; axis < strides.rank(); ++axis) offset += attrs.before(axis) * strides[axis];
   return offset;
 }
 
@@ -183,11 +188,11 @@ void fill_border(const View& y, const PadAttrs& attrs, const Shape& inner, const
   for (int axis = 0; axis < still.rank(); ++axis) still[axis] = 0;
   int64_t offset = 0;
   for (int axis = 0; axis < slab.rank(); ++axis) {
-    const int64_t before = attrs.widths[2 * axis];
+    const int64_t before = attrs.before(axis);
     const int64_t step = (*y.strides)[axis];
     slab[axis] = before;
     copy_into(y, offset, value, still, slab);
-    slab[axis] = attrs.widths[2 * axis + 1];
+    slab[axis] = attrs.after(axis);
     copy_into(y, offset + (before + inner[axis]) * step, value, still, slab);
     slab[axis] = inner[axis];
     offset += before * step;
@@ -206,16 +211,18 @@ void pad_cpu(const Kernel& k, const PadAttrs& attrs) {
     }
     fill_border(y, attrs, x.shape(), reinterpret_cast<const std::byte*>(&value));
   });
-  copy_into(y, inner_offset(attrs.widths, *y.strides), x.data, *x.strides, x.shape());
+  copy_into(y, inner_offset(attrs, *y.strides), x.data, *x.strides, x.shape());
 }
 
 Results pad_reference(const Inputs& in, const PadAttrs& attrs) {
   Shape shape = in[0].shape();
-  for (int i = 0; i < attrs.widths.rank(); ++i) shape[i / 2] += attrs.widths[i];
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    shape[axis] += attrs.before(axis) + attrs.after(axis);
+  }
   std::vector<double> y(static_cast<size_t>(shape.numel()), attrs.value);
   const std::vector<double> x = in[0].to_vector<double>();
   const Strides strides = row_major_strides(shape);
-  const int64_t start = inner_offset(attrs.widths, strides);
+  const int64_t start = inner_offset(attrs, strides);
   size_t next = 0;
   for_each_offset(in[0].shape(), strides,
                   [&](int64_t offset) { y[static_cast<size_t>(start + offset)] = x[next++]; });
@@ -228,7 +235,7 @@ Grads pad_vjp(const Saved& s, const PadAttrs& attrs) {
   Tensor grad = s.grad();
   const Shape& inner = s.in_spec(0).shape;
   for (int axis = 0; axis < inner.rank(); ++axis) {
-    const int64_t before = attrs.widths[2 * axis];
+    const int64_t before = attrs.before(axis);
     if (grad.shape()[axis] == inner[axis]) continue;
     grad = slice(grad, axis, before, before + inner[axis]);
   }
@@ -236,21 +243,22 @@ Grads pad_vjp(const Saved& s, const PadAttrs& attrs) {
 }
 
 std::vector<Sample<PadAttrs>> pad_samples() {
-  return {{.inputs = {{.shape = {2, 3}}}, .attrs = {Shape{1, 2, 0, 3}}},
-          {.inputs = {{.shape = {4}}}, .attrs = {Shape{2, 1}, 0.5}},
-          {.inputs = {{.shape = {1, 2, 3, 3}}}, .attrs = {Shape{0, 0, 0, 0, 1, 1, 2, 2}, -1}},
-          {.inputs = {{.shape = {3, 2}}}, .attrs = {Shape{0, 0, 0, 0}}},
-          {.inputs = {{.shape = {0, 2}}}, .attrs = {Shape{1, 1, 1, 0}, 2}},
-          {.inputs = {{.shape = {}}}, .attrs = {Shape{}}},
-          {.inputs = {{.shape = {3}, .low = -9, .high = 9, .dtype = DType::i32}},
-           .attrs = {Shape{1, 1}, 7}},
-          {.inputs = {{.shape = {2, 3}}},
-           .attrs = {Shape{1, 1}},
-           .error = "widths must hold {before, after} for each of the 2 axes"},
-          {.inputs = {{.shape = {3}}}, .attrs = {Shape{-1, 1}}, .error = "must not be negative"},
-          {.inputs = {{.shape = {3}, .dtype = DType::i32}},
-           .attrs = {Shape{1, 1}, 0.5},
-           .error = "the value 0.5 is no i32"}};
+  return {
+      {.inputs = {{.shape = {2, 3}}}, .attrs = {{1, 2, 0, 3}}},
+      {.inputs = {{.shape = {4}}}, .attrs = {{2, 1}, 0.5}},
+      {.inputs = {{.shape = {1, 2, 3, 3}}}, .attrs = {{0, 0, 0, 0, 1, 1, 2, 2}, -1}},
+      {.inputs = {{.shape = {1, 2, 1, 1, 2}}}, .attrs = {{0, 1, 0, 0, 1, 0, 0, 0, 2, 1}}},
+      {.inputs = {{.shape = {3, 2}}}, .attrs = {{0, 0, 0, 0}}},
+      {.inputs = {{.shape = {0, 2}}}, .attrs = {{1, 1, 1, 0}, 2}},
+      {.inputs = {{.shape = {}}}, .attrs = {{}}},
+      {.inputs = {{.shape = {3}, .low = -9, .high = 9, .dtype = DType::i32}}, .attrs = {{1, 1}, 7}},
+      {.inputs = {{.shape = {2, 3}}},
+       .attrs = {{1, 1}},
+       .error = "widths must hold {before, after} for each of the 2 axes"},
+      {.inputs = {{.shape = {3}}}, .attrs = {{-1, 1}}, .error = "must not be negative"},
+      {.inputs = {{.shape = {3}, .dtype = DType::i32}},
+       .attrs = {{1, 1}, 0.5},
+       .error = "the value 0.5 is no i32"}};
 }
 
 const Op<PadAttrs> pad_op{{.name = "pad",
@@ -301,7 +309,7 @@ Tensor stack(const std::vector<Tensor>& xs, int64_t axis) {
   return concat(expanded, axis);
 }
 
-Tensor pad(const Tensor& x, const Shape& widths, double value) {
+Tensor pad(const Tensor& x, const std::vector<int64_t>& widths, double value) {
   return pad_op({x}, {widths, value});
 }
 

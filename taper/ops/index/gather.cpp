@@ -555,6 +555,11 @@ Tensor take(const Tensor& x, const Tensor& indices, int64_t axis) {
   return take_op({x, indices}, {axis});
 }
 
+Tensor detail::put_add(const Tensor& values, const Tensor& indices, const Shape& shape,
+                       int64_t axis) {
+  return take_grad_op({values, indices}, {shape, axis});
+}
+
 Tensor take_along_axis(const Tensor& x, const Tensor& indices, int64_t axis, bool from_end) {
   const AlongAttrs attrs{axis, from_end};
   if (!x.defined() || !indices.defined()) return take_along_axis_op({x, indices}, attrs);

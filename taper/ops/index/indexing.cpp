@@ -15,13 +15,14 @@ struct Cut {
 };
 
 /// An index taken apart: cuts keep every axis; then axes are dropped and made by a reshape; then
-/// the one tensor of indices, if any, picks along its axis.
+/// the one tensor of indices, if any, picks along its axis, or the one mask along its axes.
 struct Plan {
   std::vector<Cut> cuts;
   /// For each axis after the reshape the axis of x that it shows, or -1 for a new one.
   std::vector<int> axes;
   Tensor indices;
-  int64_t place = 0;
+  Tensor mask;
+  int place = 0;
 };
 
 /// Throws the user's error with x beside it.
@@ -32,12 +33,6 @@ struct Plan {
 /// Tensors that pick along an axis; others are refused.
 Tensor checked_index_tensor(const Tensor& indices, const Tensor& x) {
   if (!indices.defined()) fail_index(ErrorKind::value, "the index tensor is undefined", x);
-  if (is_bool(indices.dtype())) {
-    fail_index(ErrorKind::unsupported,
-               "a bool mask as an index gives a shape that depends on its values; choose with "
-               "`where(mask, x1, x2)`",
-               x);
-  }
   if (is_float(indices.dtype())) {
     fail_index(ErrorKind::dtype,
                "an index tensor must hold integers, got " + to_string(indices.spec()), x);
@@ -54,6 +49,36 @@ int64_t checked_index(int64_t index, int axis, const Tensor& x) {
                x);
   }
   return index < 0 ? index + size : index;
+}
+
+/// A mask shows whether each element of its axes, from `axis` on, is picked.
+void check_mask(const Tensor& mask, int axis, const Tensor& x) {
+  bool fits = mask.rank() > 0;
+  for (int i = 0; fits && i < mask.rank(); ++i) fits = mask.shape()[i] == x.shape()[axis + i];
+  if (fits) return;
+  fail_index(ErrorKind::index,
+             "the mask " + to_string(mask.spec()) + " must have the sizes of the axes from " +
+                 std::to_string(axis) + " on",
+             x);
+}
+
+/// How many axes of x an item takes.
+int axes_of(const IndexItem& item) {
+  const auto* tensor = std::get_if<Tensor>(&item.value);
+  if (tensor != nullptr && tensor->defined() && is_bool(tensor->dtype())) return tensor->rank();
+  const bool is_none =
+      std::holds_alternative<Ellipsis>(item.value) || std::holds_alternative<NewAxis>(item.value);
+  return is_none ? 0 : 1;
+}
+
+/// The places of a mask's true elements in row-major order.
+Tensor places_of(const Tensor& mask) {
+  const std::vector<uint8_t> chosen = mask.to_vector<uint8_t>();
+  std::vector<int64_t> places;
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    if (chosen[i] != 0) places.push_back(static_cast<int64_t>(i));
+  }
+  return from_values({static_cast<int64_t>(places.size())}, places);
 }
 
 bool is_everything(const Slice& slice) {
@@ -73,7 +98,7 @@ int left_over(const Tensor& x, const std::vector<IndexItem>& items) {
   for (const IndexItem& item : items) {
     ellipses += holds<Ellipsis>(item) ? 1 : 0;
     tensors += holds<Tensor>(item) ? 1 : 0;
-    used += holds<Ellipsis>(item) || holds<NewAxis>(item) ? 0 : 1;
+    used += axes_of(item);
   }
   if (ellipses > 1) fail_index(ErrorKind::index, "an index has at most one ellipsis", x);
   if (tensors > 1) {
@@ -89,6 +114,19 @@ int left_over(const Tensor& x, const std::vector<IndexItem>& items) {
         x);
   }
   return x.rank() - used;
+}
+
+/// Lets a tensor pick along its axis, or axes; moves `axis` behind them.
+void add_tensor(Plan& plan, const Tensor& tensor, int& axis, const Tensor& x) {
+  plan.place = static_cast<int>(plan.axes.size());
+  if (!tensor.defined() || !is_bool(tensor.dtype())) {
+    plan.indices = checked_index_tensor(tensor, x);
+    plan.axes.push_back(axis++);
+    return;
+  }
+  check_mask(tensor, axis, x);
+  plan.mask = tensor;
+  for (int i = 0; i < tensor.rank(); ++i) plan.axes.push_back(axis++);
 }
 
 Plan make_plan(const Tensor& x, const std::vector<IndexItem>& items) {
@@ -108,9 +146,7 @@ Plan make_plan(const Tensor& x, const std::vector<IndexItem>& items) {
       if (!is_everything(*slice)) plan.cuts.push_back({axis, *slice});
       plan.axes.push_back(axis++);
     } else {
-      plan.indices = checked_index_tensor(std::get<Tensor>(item.value), x);
-      plan.place = static_cast<int64_t>(plan.axes.size());
-      plan.axes.push_back(axis++);
+      add_tensor(plan, std::get<Tensor>(item.value), axis, x);
     }
   }
   while (axis < x.rank()) plan.axes.push_back(axis++);
@@ -128,6 +164,14 @@ Shape shown_shape(const Plan& plan, const Shape& cut) {
   return shape;
 }
 
+/// The same with the mask's axes as one.
+Shape masked_shape(const Plan& plan, const Shape& shown) {
+  Shape shape = shown;
+  shape[plan.place] = plan.mask.numel();
+  for (int i = 1; i < plan.mask.rank(); ++i) shape.erase(plan.place + 1);
+  return shape;
+}
+
 /// Replaces what cuts[first...] select together.
 Tensor update_cuts(const Arg& x, const Tensor& values, const std::vector<Cut>& cuts, size_t first) {
   const Cut& cut = cuts[first];
@@ -137,18 +181,22 @@ Tensor update_cuts(const Arg& x, const Tensor& values, const std::vector<Cut>& c
                               cut.slice.step.value_or(1));
 }
 
+bool broadcasts_to(const Shape& from, const Shape& to) {
+  bool fits = from.rank() <= to.rank();
+  for (int i = 1; fits && i <= from.rank(); ++i) {
+    const int64_t size = from[from.rank() - i];
+    fits = size == 1 || size == to[to.rank() - i];
+  }
+  return fits;
+}
+
 /// `values` broadcast to what the index selects, in the shape of the cuts.
 Tensor fitted(const Tensor& x, const Tensor& values, const Plan& plan, const Shape& cut) {
   Tensor fit = astype(values, x.dtype());
   const Shape shown = shown_shape(plan, cut);
   Shape own = fit.shape();
   while (own.rank() > shown.rank() && own[0] == 1) own.erase(0);
-  bool fits = own.rank() <= shown.rank();
-  for (int i = 1; fits && i <= own.rank(); ++i) {
-    const int64_t size = own[own.rank() - i];
-    fits = size == 1 || size == shown[shown.rank() - i];
-  }
-  if (!fits) {
+  if (!broadcasts_to(own, shown)) {
     fail_index(ErrorKind::shape,
                "values " + to_string(values.spec()) + " do not broadcast to the selection " +
                    to_string(shown),
@@ -167,9 +215,47 @@ Tensor index(const Tensor& x, const std::vector<IndexItem>& items) {
   Tensor result = x;
   for (const Cut& cut : plan.cuts) result = cut_one(result, cut);
   const Shape shown = shown_shape(plan, result.shape());
+  if (plan.mask.defined()) {
+    return take(reshape(result, masked_shape(plan, shown)), places_of(plan.mask), plan.place);
+  }
   if (shown != result.shape()) result = reshape(result, shown);
   return plan.indices.defined() ? take(result, plan.indices, plan.place) : result;
 }
+
+namespace {
+
+/// x with the elements that the mask picks replaced.
+Tensor update_masked(const Tensor& x, const Plan& plan, const Tensor& values) {
+  if (!plan.cuts.empty() || static_cast<int>(plan.axes.size()) != x.rank()) {
+    fail_index(ErrorKind::unsupported,
+               "assigning through a mask takes no other items that cut; choose with `where`", x);
+  }
+  const int first_behind = plan.place + plan.mask.rank();
+  Shape aligned = plan.mask.shape();
+  Shape behind;
+  for (int axis = first_behind; axis < x.rank(); ++axis) {
+    aligned.push_back(1);
+    behind.push_back(x.shape()[axis]);
+  }
+  Tensor spread = astype(values, x.dtype());
+  if (!broadcasts_to(values.shape(), behind)) {  // one value for each place
+    const Tensor places = places_of(plan.mask);
+    const Shape merged = masked_shape(plan, x.shape());
+    Shape picked = merged;
+    picked[plan.place] = places.numel();
+    if (!broadcasts_to(values.shape(), picked)) {
+      fail_index(ErrorKind::shape,
+                 "values " + to_string(values.spec()) + " do not broadcast to the selection " +
+                     to_string(picked),
+                 x);
+    }
+    spread = detail::put_add(broadcast_to(spread, picked), places, merged, plan.place);
+    spread = reshape(spread, x.shape());
+  }
+  return where(reshape(plan.mask, aligned), spread, x);
+}
+
+}  // namespace
 
 Tensor index_update(const Arg& x, const std::vector<IndexItem>& items, const Operand& values) {
   const Tensor& tensor = *x.tensor;
@@ -179,15 +265,16 @@ Tensor index_update(const Arg& x, const std::vector<IndexItem>& items, const Ope
                "assigning to places that a tensor picks is not possible; choose with `where`",
                tensor);
   }
+  const Tensor given =
+      values.tensor() != nullptr ? *values.tensor() : full({}, *values.scalar(), tensor.dtype());
+  if (!given.defined()) fail_index(ErrorKind::value, "the values are undefined", tensor);
+  if (plan.mask.defined()) return update_masked(tensor, plan, given);
   Shape cut = tensor.shape();
   if (!plan.cuts.empty()) {
     Tensor part = tensor.detach();
     for (const Cut& each : plan.cuts) part = cut_one(part, each);
     cut = part.shape();
   }
-  const Tensor given =
-      values.tensor() != nullptr ? *values.tensor() : full({}, *values.scalar(), tensor.dtype());
-  if (!given.defined()) fail_index(ErrorKind::value, "the values are undefined", tensor);
   const Tensor fit = fitted(tensor, given, plan, cut);
   if (plan.cuts.empty()) return contiguous(broadcast_to(fit, tensor.shape()));
   return update_cuts(x, fit, plan.cuts, 0);

@@ -33,7 +33,9 @@ inline constexpr NewAxis newaxis;
 inline constexpr Ellipsis ellipsis;
 
 /// One item of an index. An integer picks one element of an axis and drops the axis; a tensor of
-/// integers picks several and puts its own axes in the place of that axis.
+/// integers picks several and puts its own axes in the place of that axis; a bool tensor of the
+/// sizes of some neighbouring axes picks where it is true and puts one axis in their place, of a
+/// size that depends on its values, so it cannot be captured.
 struct TAPER_API IndexItem {
   template <std::integral T>
     requires(!std::same_as<T, bool>)
@@ -50,7 +52,8 @@ struct TAPER_API IndexItem {
 TAPER_API Tensor index(const Tensor& x, const std::vector<IndexItem>& items);
 
 /// x with the selected places replaced by `values`, which broadcast and take x's dtype. A donated
-/// sole owner's buffer is reused. Tensors as indices are unsupported.
+/// sole owner's buffer is reused. Assigning through a mask beside integers and slices, or through a
+/// tensor of integers, is unsupported.
 TAPER_API Tensor index_update(const Arg& x, const std::vector<IndexItem>& items,
                               const Operand& values);
 

@@ -18,6 +18,9 @@ namespace detail {
 Tensor slice_update(const Arg& x, const Tensor& values, int64_t axis, std::optional<int64_t> start,
                     std::optional<int64_t> stop, int64_t step);
 
+/// Zeros of `shape` with each value added at its index along `axis`: the adjoint of take.
+Tensor put_add(const Tensor& values, const Tensor& indices, const Shape& shape, int64_t axis);
+
 }  // namespace detail
 
 using Indices = std::unique_ptr<int64_t[]>;
