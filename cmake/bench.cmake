@@ -1,6 +1,8 @@
-# Micro-benchmarks of single calls: build/<preset>/bench/micro.
+# Micro-benchmarks: build/<preset>/bench/micro of single calls, bench/ops of every row.
 find_package(benchmark REQUIRED)
-add_executable(taper_micro bench/micro.cpp)
-set_target_properties(taper_micro PROPERTIES OUTPUT_NAME micro
-  RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
-target_link_libraries(taper_micro PRIVATE taper taper_options benchmark::benchmark)
+foreach(bench micro ops)
+  add_executable(taper_bench_${bench} bench/${bench}.cpp)
+  set_target_properties(taper_bench_${bench} PROPERTIES OUTPUT_NAME ${bench}
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+  target_link_libraries(taper_bench_${bench} PRIVATE taper taper_options benchmark::benchmark)
+endforeach()
