@@ -13,13 +13,17 @@ target_compile_definitions(taper_objects PRIVATE
 target_link_libraries(taper_objects PRIVATE taper_options DNNL::dnnl OpenMP::OpenMP_CXX
   Threads::Threads ZLIB::ZLIB Eigen3::Eigen nlohmann_json::nlohmann_json fmt::fmt)
 
+set(isa_optimisation -O3)
+if(TAPER_SANITIZE)
+  set(isa_optimisation -O1)  # -O3 with sanitizers takes minutes a file
+endif()
+
 foreach(level v3 v4)
   add_library(taper_${level} OBJECT ${taper_isa_sources})
   # Without HWY_DISABLE_PCLMUL_AES Highway falls to SSSE3: x86-64-v3 and v4 do not include AES.
-  # -O3 with sanitizers takes minutes a file.
-  target_compile_options(taper_${level} PRIVATE -march=x86-64-${level}
-    $<IF:$<BOOL:${TAPER_SANITIZE}>,-O1,-O3> -fno-ipa-sra -fno-trapping-math -fwrapv
-    -Wno-maybe-uninitialized -Wno-uninitialized)
+  target_compile_options(taper_${level} PRIVATE -march=x86-64-${level} ${isa_optimisation}
+    -fno-trapping-math -fwrapv -Wno-uninitialized
+    "$<$<CXX_COMPILER_ID:GNU>:-fno-ipa-sra;-Wno-maybe-uninitialized>")
   target_compile_definitions(taper_${level} PRIVATE
     TAPER_ROWS=0 TAPER_ISA=${level} HWY_DISABLE_PCLMUL_AES)
   target_link_libraries(taper_${level} PRIVATE taper_options)

@@ -255,6 +255,7 @@ std::vector<Tensor> gradients(const Tensor& loss, const std::vector<Tensor>& ten
 std::vector<Tensor> gradients(const Tensor& loss, const std::vector<State>& cells,
                               bool create_graph) {
   std::vector<Tensor> values;
+  values.reserve(cells.size());
   for (const State& cell : cells) values.push_back(cell.value());
   return gradients(loss, std::span<const Tensor>(values), create_graph);
 }
@@ -311,7 +312,7 @@ TensorFunction grad(TensorFunction f, size_t argnum) {
 
 std::function<std::pair<Tensor, std::vector<Tensor>>(const std::vector<Tensor>&)> value_and_grad(
     TensorFunction f, std::vector<size_t> argnums) {
-  return [f = std::move(f), argnums](const std::vector<Tensor>& inputs) {
+  return [f = std::move(f), argnums = std::move(argnums)](const std::vector<Tensor>& inputs) {
     bool nested = false;
     for (size_t argnum : argnums) {
       nested |= tape_on && argnum < inputs.size() && inputs[argnum].requires_grad();
@@ -319,6 +320,7 @@ std::function<std::pair<Tensor, std::vector<Tensor>>(const std::vector<Tensor>&)
     const enable_grad on;
     const std::vector<Tensor> leaves = as_leaves(inputs, argnums, "value_and_grad");
     std::vector<Tensor> wanted;
+    wanted.reserve(argnums.size());
     for (size_t argnum : argnums) wanted.push_back(leaves[argnum]);
     Tensor loss = f(leaves);
     std::vector<Tensor> grads = gradients(loss, wanted, nested);

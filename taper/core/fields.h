@@ -474,7 +474,7 @@ struct IsRequired<Required<T>> : std::true_type {};
 
 template <class T>
 bool same(const T& a, const T& b) {
-  static_assert(sizeof(FieldCodec<T>) > 0);  // tells which types can be fields
+  static_assert(requires { FieldCodec<T>::kind(); });  // tells which types can be fields
   if constexpr (std::is_same_v<T, float>) {
     return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);
   } else if constexpr (std::is_same_v<T, double>) {
@@ -499,7 +499,7 @@ TAPER_API void mix_hash(size_t& hash, std::string_view text);
 
 template <class T>
 void mix_field(size_t& hash, const T& value) {
-  static_assert(sizeof(FieldCodec<T>) > 0);
+  static_assert(requires { FieldCodec<T>::kind(); });
   if constexpr (std::is_integral_v<T> || std::is_enum_v<T>) {
     mix_hash(hash, static_cast<uint64_t>(value));
   } else if constexpr (std::is_floating_point_v<T>) {

@@ -131,7 +131,7 @@ void Tensor::fail_without_data() const {
            "the value outside the captured function");
 }
 
-const void* Tensor::checked_data(DType wanted) const {
+std::byte* Tensor::checked_data(DType wanted) const {
   if (dtype() != wanted) {
     fail(ErrorKind::dtype, "data: the tensor holds " + std::string(dtype_name(dtype())) + ", not " +
                                std::string(dtype_name(wanted)) + " (" + to_string(spec()) + ")");

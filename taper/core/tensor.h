@@ -75,13 +75,13 @@ class TAPER_API Tensor {
   /// The first element of a row-major tensor of exactly this type, to read. Throws dtype, value.
   template <class T>
   const T* data() const {
-    return static_cast<const T*>(checked_data(dtype_of<T>));
+    return reinterpret_cast<const T*>(checked_data(dtype_of<T>));
   }
   /// The same to write: only for a fresh tensor that nothing else shares. Throws value.
   template <class T>
   T* mutable_data() {
     check_writable();
-    return static_cast<T*>(const_cast<void*>(checked_data(dtype_of<T>)));
+    return reinterpret_cast<T*>(checked_data(dtype_of<T>));
   }
   /// The only element, converted to T. Throws value if there is not exactly one.
   template <class T = double>
@@ -123,7 +123,7 @@ class TAPER_API Tensor {
   }
 
  private:
-  const void* checked_data(DType wanted) const;
+  std::byte* checked_data(DType wanted) const;
   void check_writable() const;
   double item_as_double() const;
   int64_t item_as_int64() const;

@@ -389,8 +389,9 @@ class JsonReader : public nlohmann::json_sax<Json> {
   explicit JsonReader(std::string_view text) : text_(text), seen_(text.data()) {}
 
   Value read() {
-    const char* end = text_.data() + text_.size();
-    Json::sax_parse(TrackedIterator(text_.data(), &seen_), TrackedIterator(end, &seen_), this);
+    const char* begin = text_.data();
+    const char* end = begin + text_.size();
+    Json::sax_parse(TrackedIterator(begin, &seen_), TrackedIterator(end, &seen_), this);
     return std::move(result_);
   }
 
