@@ -57,6 +57,11 @@ Timing measure(const Step& step) {
   return timing;
 }
 
+/// Fails now if the result could not be written after the measurement.
+void check_json(const std::string& path) {
+  if (!path.empty()) const AtomicFile trial(path);
+}
+
 /// Keeps this process on the first `count` of the CPUs that it may use.
 void pin(int64_t count) {
   cpu_set_t allowed;
@@ -98,6 +103,7 @@ void bench(const BenchArguments& arguments) {
   if (arguments.workload.empty()) return list_workloads();
   const Workload& workload =
       find_named([&]() -> auto& { return find_workload(arguments.workload); });
+  check_json(arguments.json);
   pin(arguments.threads);
   set_threads(static_cast<int>(arguments.threads));
   manual_seed(0);
@@ -115,14 +121,18 @@ void bench(const BenchArguments& arguments) {
 void add_bench(CLI::App& app) {
   auto arguments = std::make_shared<BenchArguments>();
   CLI::App* command = app.add_subcommand("bench", "Time a workload; without a name, list them");
-  command->add_option("NAME", arguments->workload, "The workload");
+  CLI::Option* name = command->add_option("NAME", arguments->workload, "The workload");
   command->add_option("--mode", arguments->mode, "eager or captured")
+      ->needs(name)
       ->check(CLI::IsMember({"eager", "captured"}))
       ->capture_default_str();
   command->add_option("--threads", arguments->threads, "Threads, on as many CPUs")
+      ->needs(name)
       ->check(whole_number(1))
       ->capture_default_str();
-  command->add_option("--json", arguments->json, "Write the result to this file");
+  command->add_option("--json", arguments->json, "Write the result to this file")
+      ->needs(name)
+      ->check(some_text());
   command->callback([arguments] { bench(*arguments); });
 }
 

@@ -32,6 +32,11 @@ decltype(auto) find_named(Find&& find) {
 CLI::Validator whole_number(int64_t least);
 /// A finite number above zero.
 CLI::Validator positive_number();
+/// A text that is not empty and does not begin like an option, which would be a forgotten value.
+CLI::Validator some_text();
+
+/// The text on one line for a terminal: without control characters and not longer than a page.
+std::string printable(const std::string& text);
 
 void add_train(CLI::App& app);
 void add_evaluate(CLI::App& app);

@@ -56,12 +56,14 @@ std::string gigabytes(const std::string& kilobytes) {
 }
 
 void devices() {
-  const bool forced = std::getenv("TAPER_ISA") != nullptr;
+  const char* variable = std::getenv("TAPER_ISA");
+  const bool forced = variable != nullptr && *variable != '\0';
   const char* set = isa() == Isa::v4 ? "x86-64-v4 (AVX-512)" : "x86-64-v3 (AVX2)";
+  const int count = threads();  // may throw: then nothing is printed
   std::cout << "cpu               " << entry("/proc/cpuinfo", "model name") << '\n'
             << "features          " << features() << '\n'
             << "instruction set   " << set << (forced ? ", set by TAPER_ISA" : "") << '\n'
-            << "threads           " << threads() << ": " << reason_for_threads() << '\n'
+            << "threads           " << count << ": " << reason_for_threads() << '\n'
             << "oneDNN            " << onednn_version() << ", " << cpu_isa() << '\n'
             << "memory            " << gigabytes(entry("/proc/meminfo", "MemTotal")) << ", "
             << gigabytes(entry("/proc/meminfo", "MemAvailable")) << " available" << std::endl;

@@ -222,6 +222,12 @@ struct Loader::Impl {
   }
 };
 
+const Tensor& Batch::operator[](size_t field) const {
+  if (field < fields.size()) return fields[field];
+  fail(ErrorKind::index, "batch: there is no field " + std::to_string(field) + ", it has " +
+                             std::to_string(fields.size()));
+}
+
 Loader::Loader(AnyDataset dataset, LoaderOptions options, BatchTransform transform) {
   check_options(options);
   impl_ = std::make_unique<Impl>(std::move(dataset), options, std::move(transform));

@@ -23,13 +23,14 @@ struct LoaderOptions {
 };
 
 /// Some examples: for each field a tensor whose first axis counts them.
-struct Batch {
+struct TAPER_API Batch {
   std::vector<Tensor> fields;
   int64_t epoch = 0;
   int64_t index = 0;  ///< which batch of its epoch it is
   int64_t size = 0;   ///< the number of its examples
 
-  const Tensor& operator[](size_t field) const { return fields.at(field); }
+  /// Throws index if there is no such field.
+  const Tensor& operator[](size_t field) const;
 };
 
 /// Changes a batch after it was read, in the thread that read it. What it draws at random should

@@ -32,34 +32,54 @@ struct Source {
   std::vector<std::string> class_names;
 };
 
+/// Why nothing can be found in the folder; empty if it is there.
+std::string fault_of(const fs::path& folder) {
+  std::error_code error;
+  const fs::file_status status = fs::status(folder, error);
+  if (fs::is_directory(status)) return {};
+  if (fs::exists(status)) return folder.string() + " is no folder";
+  if (status.type() == fs::file_type::not_found) return "there is no folder " + folder.string();
+  return folder.string() + ": " + error.message();
+}
+
 /// The file in one of the spellings that are in use; empty if there is none.
 fs::path find_file(const fs::path& folder, const FileName& name) {
   for (const char* separator : {"-", "."}) {
     for (const char* ending : {".gz", ""}) {
       std::error_code ignored;
       fs::path path = folder / (std::string(name.content) + separator + name.kind + ending);
-      if (fs::exists(path, ignored)) return path;
+      // What is there and cannot be reached is found too: reading it says why.
+      if (fs::symlink_status(path, ignored).type() != fs::file_type::not_found) return path;
     }
   }
   return {};
+}
+
+/// Finds the four files; returns the names of those that are missing.
+std::string find_in(const fs::path& folder, Files& files) {
+  std::string missing;
+  for (size_t i = 0; i < files.size(); ++i) {
+    files[i] = find_file(folder, file_names[i]);
+    if (!files[i].empty()) continue;
+    missing += (missing.empty() ? "" : ", ") + std::string(file_names[i].content) + "-" +
+               file_names[i].kind + "[.gz]";
+  }
+  return missing;
 }
 
 Files find_files(const Source& source) {
   std::string looked;
   for (const fs::path& folder : source.folders) {
     Files files;
-    std::string missing;
-    for (size_t i = 0; i < files.size(); ++i) {
-      files[i] = find_file(folder, file_names[i]);
-      if (!files[i].empty()) continue;
-      missing += (missing.empty() ? "" : ", ") + std::string(file_names[i].content) + "-" +
-                 file_names[i].kind + "[.gz]";
+    std::string fault = fault_of(folder);
+    if (fault.empty()) {
+      const std::string missing = find_in(folder, files);
+      if (missing.empty()) return files;
+      fault = folder.string() + " lacks " + missing;
     }
-    if (missing.empty()) return files;
-    looked += (looked.empty() ? "" : "; ") + folder.string() + " lacks " + missing;
+    looked += fault + "; ";
   }
-  fail(ErrorKind::not_found,
-       source.function + ": " + (looked.empty() ? "" : looked + "; ") + source.fix);
+  fail(ErrorKind::not_found, source.function + ": " + looked + source.fix);
 }
 
 Tensor read_images(const Source& source, const fs::path& path) {
@@ -68,6 +88,9 @@ Tensor read_images(const Source& source, const fs::path& path) {
   if (images.dtype() != DType::u8 || shape.rank() != 3 || shape[1] != side || shape[2] != side) {
     fail(ErrorKind::io, source.function + ": " + path.string() +
                             ": the images must be u8[N,28,28], got " + to_string(images.spec()));
+  }
+  if (shape[0] == 0) {
+    fail(ErrorKind::io, source.function + ": " + path.string() + ": there are no images");
   }
   const Spec spec{DType::u8, Device::cpu, {shape[0], 1, side, side}};
   return view_of(images, spec, row_major_strides(spec.shape), 0);

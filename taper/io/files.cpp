@@ -23,7 +23,11 @@ constexpr uint64_t deflate_best_ratio = 1032;
 std::string reason(int error) { return std::generic_category().message(error); }
 
 [[noreturn]] void fail_at(const std::filesystem::path& path, const std::string& what) {
-  fail(ErrorKind::io, path.string() + ": " + what);
+  fail(ErrorKind::io, (path.empty() ? "the empty path" : path.string()) + ": " + what);
+}
+
+std::string not_regular(const struct stat& status) {
+  return S_ISDIR(status.st_mode) ? reason(EISDIR) : "Not a regular file";
 }
 
 /// Repeats a call that a signal interrupted.
@@ -67,9 +71,7 @@ InputFile::InputFile(const std::filesystem::path& path) : path_(path) {
     return;
   }
   close(descriptor_);
-  fail_at(path, error != 0                ? reason(error)
-                : S_ISDIR(status.st_mode) ? reason(EISDIR)
-                                          : "Not a regular file");
+  fail_at(path, error != 0 ? reason(error) : not_regular(status));
 }
 
 InputFile::~InputFile() { close(descriptor_); }
@@ -179,11 +181,13 @@ std::string gunzip_file(const std::filesystem::path& path, size_t limit) {
 
 AtomicFile::AtomicFile(const std::filesystem::path& path)
     : path_(path), name_(path.filename().string()) {
+  if (path.empty()) fail_at(path, reason(ENOENT));
   if (name_.empty() || name_ == "." || name_ == "..") fail_at(path, reason(EISDIR));
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
   folder_ = retry([&] { return open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
   if (folder_ < 0) fail_io();
   try {
+    check_target();
     create_temporary();
   } catch (...) {
     close_and_remove();
@@ -192,6 +196,13 @@ AtomicFile::AtomicFile(const std::filesystem::path& path)
 }
 
 AtomicFile::~AtomicFile() { close_and_remove(); }
+
+/// A rename would put a file in the place of a device such as /dev/stdout.
+void AtomicFile::check_target() const {
+  struct stat status;
+  if (fstatat(folder_, name_.c_str(), &status, 0) != 0 || S_ISREG(status.st_mode)) return;
+  fail_at(path_, not_regular(status));
+}
 
 void AtomicFile::create_temporary() {
   static std::atomic<uint64_t> number{0};

@@ -66,7 +66,8 @@ class TAPER_API UnpackedFile {
 /// A new version of a file, written beside it and put in its place as a whole by `commit`.
 ///
 /// Until then the old file is untouched, and without `commit` the temporary file is removed. A
-/// symbolic link is replaced itself, not the file that it points to.
+/// symbolic link is replaced itself, not the file that it points to; what is there and no regular
+/// file, such as a device, is refused.
 class TAPER_API AtomicFile {
  public:
   /// Creates the temporary file with mode 0666 & ~umask. Throws io.
@@ -82,6 +83,7 @@ class TAPER_API AtomicFile {
   void commit();
 
  private:
+  void check_target() const;
   void create_temporary();
   [[noreturn]] void fail_io() const;
   void close_and_remove() noexcept;

@@ -29,7 +29,7 @@ std::string confusion_text(const Evaluation& evaluation) {
   const size_t digits = std::to_string(matrix.total()).size();
   std::string text = "confusion: a row for each true class, a column for each predicted one\n";
   for (int64_t i = 0; i < matrix.classes(); ++i) {
-    text += fmt::format("{:<{}}", evaluation.class_names[static_cast<size_t>(i)], width);
+    text += fmt::format("{:<{}}", class_name(evaluation, static_cast<size_t>(i)), width);
     for (int64_t j = 0; j < matrix.classes(); ++j) {
       text += fmt::format("  {:>{}}", matrix(i, j), digits);
     }
@@ -50,13 +50,18 @@ double Evaluation::operator[](std::string_view name) const {
   fail(ErrorKind::not_found, "evaluation: no `" + std::string(name) + "`; there are: " + known);
 }
 
+std::string class_name(const Evaluation& evaluation, size_t number) {
+  const std::vector<std::string>& names = evaluation.class_names;
+  return number < names.size() ? names[number] : std::to_string(number);
+}
+
 std::string class_table(const Evaluation& evaluation) {
   if (!evaluation.confusion) return {};
   const size_t width = name_width(evaluation);
   std::string text = fmt::format("{:<{}}  precision  recall      f1  support\n", "", width);
   const std::vector<ClassScores> scores = evaluation.confusion->scores();
   for (size_t i = 0; i < scores.size(); ++i) {
-    text += table_line(evaluation.class_names[i], width, scores[i]);
+    text += table_line(class_name(evaluation, i), width, scores[i]);
   }
   return text + table_line("mean", width, evaluation.confusion->macro_average());
 }

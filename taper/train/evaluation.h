@@ -23,6 +23,9 @@ struct TAPER_API Evaluation {
   double operator[](std::string_view name) const;
 };
 
+/// The name of a class, or its number if there is none.
+TAPER_API std::string class_name(const Evaluation& evaluation, size_t number);
+
 /// A line for each class with precision, recall, F1 and support, and their means.
 TAPER_API std::string class_table(const Evaluation& evaluation);
 

@@ -10,6 +10,28 @@ namespace {
 
 std::string name_of(const BatchPlace& place) { return " of batch " + std::to_string(place.batch); }
 
+[[noreturn]] void fail_not_finite(double loss, const BatchPlace& place) {
+  const char* sign = loss < 0 ? "-" : "";
+  const std::string number = std::isnan(loss) ? "nan" : sign + std::string("inf");
+  const std::string pass(place.pass);
+  if (place.pass != "fit") {
+    fail(ErrorKind::value, pass + ": the loss" + name_of(place) + " is " + number +
+                               "; look for bad numbers in the data and the parameters");
+  }
+  fail(ErrorKind::value, pass + ": the loss is " + number + " at epoch " +
+                             std::to_string(place.epoch + 1) + ", step " +
+                             std::to_string(place.batch + 1) +
+                             "; try a smaller learning rate, or look for bad numbers in the data");
+}
+
+/// True for logits [N,C,...] and integer targets [N,...].
+bool are_classes(const Tensor& output, const Tensor& target) {
+  if (output.rank() < 2 || is_float(target.dtype())) return false;
+  Shape without_classes = output.shape();
+  without_classes.erase(1);
+  return without_classes == target.shape();
+}
+
 /// The first element that is neither 0 nor 1; the number of elements if there is none.
 size_t first_not_binary(const std::vector<double>& values) {
   size_t i = 0;
@@ -34,14 +56,15 @@ void Meter::check(const Tensor& output, const Tensor& target, const BatchPlace& 
 }
 
 void Meter::check_classes(const Tensor& output, const Tensor& target, const BatchPlace& place) {
-  if (output.rank() < 2 || is_float(target.dtype())) return;  // the loss says what is wrong
+  if (!are_classes(output, target)) return;  // the loss says what is wrong
   const int64_t classes = output.size(1);
   const std::string bad = find_bad_label(target, classes);
   if (!bad.empty()) {
     fail(ErrorKind::value, std::string(place.pass) + ": " + bad + name_of(place) +
                                " is out of range for " + std::to_string(classes) + " classes");
   }
-  if (!confusion_ && (always_count_ || !metrics_.empty())) confusion_.emplace(classes);
+  const bool wanted = always_count_ && classes <= ConfusionMatrix::most_classes;
+  if (!confusion_ && (wanted || !metrics_.empty())) confusion_.emplace(classes);
 }
 
 void Meter::check_binary(const Tensor& output, const Tensor& target, const BatchPlace& place) {
@@ -68,17 +91,13 @@ void Meter::check_binary(const Tensor& output, const Tensor& target, const Batch
 
 void Meter::add(const Tensor& loss, const Tensor& output, const Tensor& target,
                 const BatchPlace& place) {
+  if (!loss.defined()) fail(ErrorKind::value, std::string(place.pass) + ": the loss is undefined");
   if (loss.numel() != 1) {
     fail(ErrorKind::value, std::string(place.pass) + ": the loss must be one number, it is " +
                                to_string(loss.spec()) + "; use its reduction \"mean\"");
   }
   const double value = loss.item();
-  if (!std::isfinite(value)) {
-    fail(ErrorKind::value,
-         std::string(place.pass) + ": the loss is " + std::to_string(value) + " at epoch " +
-             std::to_string(place.epoch + 1) + ", step " + std::to_string(place.batch + 1) +
-             "; try a smaller learning rate, or look for bad numbers in the data");
-  }
+  if (!std::isfinite(value)) fail_not_finite(value, place);
   const int64_t size = target.rank() == 0 ? 1 : target.size(0);
   loss_sum_ += value * static_cast<double>(size);
   examples_ += size;

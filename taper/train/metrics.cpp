@@ -23,14 +23,23 @@ const Metric f1_entry{"f1", "The mean F1 score of the classes.",
 }  // namespace
 
 ConfusionMatrix::ConfusionMatrix(int64_t classes) : classes_(classes) {
-  if (classes < 0) {
-    fail(ErrorKind::value, "confusion matrix: the number of classes is " + std::to_string(classes));
+  if (classes < 0 || classes > most_classes) {
+    fail(ErrorKind::value, "confusion matrix: the number of classes must be in [0, " +
+                               std::to_string(most_classes) + "], got " + std::to_string(classes));
   }
   counts_.resize(static_cast<size_t>(classes * classes));
 }
 
+void ConfusionMatrix::check_class(int64_t number) const {
+  if (number >= 0 && number < classes_) return;
+  fail(ErrorKind::value, "confusion matrix: " + std::to_string(number) + " is out of range for " +
+                             std::to_string(classes_) + " classes");
+}
+
 int64_t ConfusionMatrix::operator()(int64_t truth, int64_t predicted) const {
-  return counts_.at(static_cast<size_t>(truth * classes_ + predicted));
+  check_class(truth);
+  check_class(predicted);
+  return counts_[static_cast<size_t>(truth * classes_ + predicted)];
 }
 
 int64_t ConfusionMatrix::row_sum(int64_t truth) const {
@@ -52,12 +61,8 @@ int64_t ConfusionMatrix::total() const {
 }
 
 void ConfusionMatrix::add(int64_t truth, int64_t predicted) {
-  for (int64_t given : {truth, predicted}) {
-    if (given < 0 || given >= classes_) {
-      fail(ErrorKind::value, "confusion matrix: " + std::to_string(given) +
-                                 " is out of range for " + std::to_string(classes_) + " classes");
-    }
-  }
+  check_class(truth);
+  check_class(predicted);
   ++counts_[static_cast<size_t>(truth * classes_ + predicted)];
 }
 

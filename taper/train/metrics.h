@@ -22,12 +22,16 @@ struct ClassScores {
 /// How often each class was predicted for each true class.
 class TAPER_API ConfusionMatrix {
  public:
-  /// Throws value if `classes` is negative.
+  /// It holds classes * classes counts, with this many 2 GiB.
+  static constexpr int64_t most_classes = 16384;
+
+  /// Throws value if `classes` is not in [0, most_classes].
   explicit ConfusionMatrix(int64_t classes = 0);
 
   int64_t classes() const { return classes_; }
   /// The number of examples counted.
   int64_t total() const;
+  /// How often `truth` was taken for `predicted`. Throws value for a class that there is not.
   int64_t operator()(int64_t truth, int64_t predicted) const;
   /// Counts examples. Throws value naming the row of a class outside [0, classes()) and shape if
   /// the numbers of elements differ.
@@ -43,6 +47,7 @@ class TAPER_API ConfusionMatrix {
   ClassScores macro_average() const;
 
  private:
+  void check_class(int64_t number) const;
   int64_t column_sum(int64_t predicted) const;
   int64_t row_sum(int64_t truth) const;
 

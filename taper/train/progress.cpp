@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <iostream>
 
@@ -17,7 +18,7 @@ std::string rate(double items_per_second) {
 }
 
 std::string clock_time(double seconds) {
-  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  const auto whole = static_cast<int64_t>(std::min(seconds, 1e15) + 0.5);
   if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
@@ -65,9 +66,10 @@ bool Progress::is_due() const { return live_ && seconds_since(last_shown_) >= 0.
 void Progress::show(int64_t step, int64_t items, const NamedNumbers& values) {
   last_shown_ = Clock::now();
   const double spent = seconds_since(epoch_start_);
-  const auto done = static_cast<double>(epoch_ * steps_ + step);
-  const double in_all = static_cast<double>(epochs_ * steps_);
-  const double left = spent / static_cast<double>(step) * (in_all - done);
+  // In doubles: the product of the largest epochs and steps does not fit an integer.
+  const double epochs_left = static_cast<double>(epochs_ - epoch_);
+  const double steps_left = epochs_left * static_cast<double>(steps_) - static_cast<double>(step);
+  const double left = spent / static_cast<double>(step) * steps_left;
   write(fmt::format("epoch {}/{}  step {}/{}  {}  {} left{}", epoch_ + 1, epochs_, step, steps_,
                     rate(static_cast<double>(items) / spent), clock_time(left), list(values)),
         false);

@@ -3,6 +3,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <system_error>
 
@@ -61,7 +63,7 @@ Value report_to_value(const RunReport& report, const Evaluation& test) {
   Value::List classes;
   const auto scores = test.confusion ? test.confusion->scores() : std::vector<ClassScores>();
   for (size_t i = 0; i < scores.size(); ++i) {
-    classes.push_back(Value(Fields{{"name", Value(test.class_names.at(i))},
+    classes.push_back(Value(Fields{{"name", Value(class_name(test, i))},
                                    {"precision", Value(scores[i].precision)},
                                    {"recall", Value(scores[i].recall)},
                                    {"f1", Value(scores[i].f1)},
@@ -72,7 +74,20 @@ Value report_to_value(const RunReport& report, const Evaluation& test) {
 }
 
 void write_json(const fs::path& path, const Value& value) {
-  write_file_atomically(path, to_json(value) + "\n");
+  const std::string text = about(path, [&] { return to_json(value); });
+  write_file_atomically(path, text + "\n");
+}
+
+void check_model_file(const ModelFile& file) {
+  if (!std::isfinite(file.input_scale) || file.input_scale <= 0) {
+    fail(ErrorKind::value, "`input_scale` must be above 0, got " + print_real(file.input_scale));
+  }
+  const auto& sizes = file.input_shape;
+  const bool negative = std::any_of(sizes.begin(), sizes.end(), [](int64_t n) { return n < 0; });
+  if (negative || sizes.size() > Shape::max_rank) {
+    fail(ErrorKind::value, "`input_shape` must be at most " + std::to_string(Shape::max_rank) +
+                               " sizes of at least 0, got " + Value(sizes).print());
+  }
 }
 
 /// Splits model.json into what is known of the model and the description of its layers.
@@ -99,24 +114,51 @@ std::pair<ModelInfo, Value> read_model_file(const Value& content) {
   }
   if (layers.is_none()) fail(ErrorKind::value, "`model` is missing");
   ModelFile file = parse_fields<ModelFile>("model.json", known);
-  if (!std::isfinite(file.input_scale) || file.input_scale <= 0) {
-    fail(ErrorKind::value, "`input_scale` must be above 0, got " + print_real(file.input_scale));
-  }
+  check_model_file(file);
   return {ModelInfo{file.name, file.data, file.input_shape, file.input_scale, file.class_names},
           std::move(layers)};
 }
 
+/// Also one that was being saved when the process died.
 bool holds_run(const fs::path& folder) {
   std::error_code ignored;
-  return fs::exists(folder / "report.json", ignored) || fs::exists(folder / "model.json", ignored);
+  return fs::exists(folder / "report.json", ignored) ||
+         fs::exists(folder / "model.json", ignored) ||
+         fs::is_directory(folder / staging_name, ignored);
 }
 
 [[noreturn]] void fail_folder(const fs::path& folder, const std::string& why) {
-  fail(ErrorKind::io, "cannot write to " + folder.string() + ": " + why);
+  const std::string name = folder.empty() ? "the empty path" : folder.string();
+  fail(ErrorKind::io, "cannot write to " + name + ": " + why);
+}
+
+/// Throws if a file of a run could not be put there.
+void check_places(const fs::path& folder) {
+  std::error_code ignored;
+  for (const char* name : run_files) {
+    if (fs::is_directory(fs::symlink_status(folder / name, ignored))) {
+      fail_folder(folder, std::string(name) + " is a folder");
+    }
+  }
+}
+
+/// Throws unless a run may be saved in this folder.
+void check_folder(const fs::path& folder) {
+  std::error_code error;
+  const bool empty = fs::is_empty(folder, error);
+  if (error) fail_folder(folder, error.message());
+  if (!empty && !holds_run(folder)) {
+    fail_folder(folder, "the folder is not empty and holds no run that could be replaced");
+  }
+  if (access(folder.c_str(), W_OK | X_OK) != 0) {
+    fail_folder(folder, std::error_code(errno, std::generic_category()).message());
+  }
+  check_places(folder);
 }
 
 /// Moves the finished files to their places; nothing is expected to fail here.
 void put_in_place(const fs::path& staging, const fs::path& folder) {
+  check_places(folder);
   for (const char* name : run_files) fs::rename(staging / name, folder / name);
   fs::remove(staging);
 }
@@ -135,21 +177,11 @@ void load(nn::Module module, const fs::path& path) {
 bool prepare_run_folder(const fs::path& folder) {
   std::error_code error;
   const fs::file_status status = fs::status(folder, error);
-  if (fs::exists(status)) {
-    if (!fs::is_directory(status)) fail_folder(folder, "a file is in the way");
-    const bool empty = fs::is_empty(folder, error);
-    if (error) fail_folder(folder, error.message());
-    if (!empty && !holds_run(folder)) {
-      fail_folder(folder, "the folder is not empty and holds no run that could be replaced");
-    }
-    if (access(folder.c_str(), W_OK | X_OK) != 0) {
-      fail_folder(folder, std::error_code(errno, std::generic_category()).message());
-    }
-    return false;
-  }
-  fs::create_directories(folder, error);
+  if (fs::exists(status) && !fs::is_directory(status)) fail_folder(folder, "a file is in the way");
+  const bool made = fs::create_directories(folder, error);
   if (error) fail_folder(folder, error.message());
-  return true;
+  check_folder(folder);  // also a new one: `new/..` is not new
+  return made;
 }
 
 void save_run(const fs::path& folder, const nn::AnyModule& model, const ModelInfo& info,

@@ -57,8 +57,8 @@ struct RunReport {
 };
 
 /// Makes the folder, with those above it, for a run to be saved in, and checks that files can be
-/// written there. True if it was made; an empty folder or one that holds a run is taken as it is.
-/// Throws io if something is in the way.
+/// written there. True if this call made it; an empty folder or one that holds a run is taken as it
+/// is. Throws io if something is in the way.
 TAPER_API bool prepare_run_folder(const std::filesystem::path& folder);
 
 /// Writes the four files, each atomically and only when all of them could be written; a run that is

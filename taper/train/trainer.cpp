@@ -36,12 +36,16 @@ Tensor fit_target(const Tensor& target, const Tensor& output) {
   return differ_by_one_axis ? reshape(target, output.shape()) : target;
 }
 
-void check_fields(const data::Dataset& dataset, const char* pass, size_t least) {
-  if (dataset.size() == 0) fail(ErrorKind::value, std::string(pass) + ": the dataset is empty");
+/// `pass` and `what` name the dataset in the message.
+void check_fields(const data::Dataset& dataset, const char* pass, size_t least,
+                  const std::string& what = "dataset") {
+  if (dataset.size() == 0) {
+    fail(ErrorKind::value, std::string(pass) + ": the " + what + " is empty");
+  }
   const size_t count = dataset.specs().size();
   if (count >= least && (least == 1 || count == least)) return;
-  fail(ErrorKind::value, std::string(pass) + ": examples must be {input, target}, the dataset's " +
-                             "have " + std::to_string(count) + " fields");
+  fail(ErrorKind::value, std::string(pass) + ": examples must be {input, target}, the " + what +
+                             "'s have " + std::to_string(count) + " fields");
 }
 
 std::vector<std::string> names_of_classes(const data::Dataset& dataset, int64_t classes) {
@@ -187,6 +191,9 @@ Tensor Trainer::forward(const Tensor& input) const {
 Tensor Trainer::loss_of(const data::Batch& batch, Meter& meter, bool training) const {
   const BatchPlace place{training ? "fit" : "evaluate", batch.epoch, batch.index};
   const Tensor output = forward(batch[0]);
+  if (!output.defined()) {
+    fail(ErrorKind::value, std::string(place.pass) + ": the model's output is undefined");
+  }
   const Tensor target =
       loss_.type() == "CrossEntropyLoss" ? batch[1] : fit_target(batch[1], output);
   meter.check(output, target, place);
@@ -204,6 +211,12 @@ History Trainer::fit(const data::AnyDataset& dataset, const FitOptions& options)
     fail(ErrorKind::value, "fit: give `validation_split` or `validation_data`, not both");
   }
   check_fields(*dataset, "fit", 2);
+  if (options.validation_data) {
+    check_fields(**options.validation_data, "fit", 2, "validation dataset");
+  }
+  for (const auto& callback : options.callbacks) {
+    if (callback == nullptr) fail(ErrorKind::value, "fit: a callback is null");
+  }
   if (!optimizer_->attached()) optimizer_->attach(model_.parameters());
   const ModeScope mode(model_, true);
   const enable_grad on;

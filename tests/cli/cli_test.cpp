@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -28,7 +29,7 @@ struct Outcome {
 /// Runs `taper <arguments>` in `folder`.
 Outcome taper(const TemporaryFolder& folder, const std::string& arguments) {
   const std::string error_file = (folder / "stderr").string();
-  const std::string line = "cd '" + folder.path().string() + "' && TAPER_THREADS=1 '" +
+  const std::string line = "cd '" + folder.path().string() + "' || exit; TAPER_THREADS=1 '" +
                            TAPER_COMMAND + "' " + arguments + " 2> '" + error_file + "'";
   Outcome outcome;
   FILE* pipe = popen(line.c_str(), "r");
@@ -158,6 +159,16 @@ TEST_F(Command, RefusesWrongUsage) {
   expect_failure("train mnist --lr 0", 2, "must be a finite number above 0, got `0`");
   expect_failure("train mnist --lr inf", 2, "must be a finite number above 0, got `inf`");
   expect_failure("train mnist --seed -1", 2, "must be a whole number of at least 0, got `-1`");
+  expect_failure("--verison", 2, "unknown option `--verison`");
+  expect_failure("--data-dir x train mnist", 2, "unknown option `--data-dir`");
+  expect_failure("train mnist --epochs", 2, "--epochs: the value is missing");
+  expect_failure("train mnist --epochs 1 --epochs 2", 2, "--epochs: given more than once");
+  expect_failure("train mnist --out --lr 1", 2, "--out: the value is missing before `--lr`");
+  expect_failure("train mnist --out ''", 2, "--out: must not be empty");
+  expect_failure("evaluate ''", 2, "DIR: must not be empty");
+  expect_failure("train mnist --seed 9223372036854775808", 2, "and below 2^63");
+  expect_failure("train \"$(printf 'a\\033[31m')\"", 2, "unknown dataset `a\\x1b[31m`");
+  expect_failure("bench --json x", 2, "--json requires NAME");
   expect_failure("bench matmul", 2, "there are: xor_train");
   expect_failure("bench op_add4 --mode fast", 2, "--mode");
   expect_failure("ops conv3d", 2, "unknown op `conv3d`");
@@ -165,7 +176,7 @@ TEST_F(Command, RefusesWrongUsage) {
 
 TEST_F(Command, FailsBeforeTrainingAndLeavesNothing) {
   expect_failure("train mnist", 1, "give the folder with the four files of MNIST");
-  expect_failure("train mnist --data-dir nowhere --out a/b/c", 1, "nowhere lacks");
+  expect_failure("train mnist --data-dir nowhere --out a/b/c", 1, "there is no folder nowhere");
   const std::string data = "train mnist --model logistic --data-dir mnist --out ";
   expect_failure(data + "/proc/taper-run", 1, "cannot write to /proc/taper-run: ");
   put(folder_ / "file", "");
@@ -174,8 +185,60 @@ TEST_F(Command, FailsBeforeTrainingAndLeavesNothing) {
   expect_failure(data + "mnist", 1, "holds no run that could be replaced");
   expect_failure("train mnist --model logistic --data-dir mnist --lr 1e38 --out new", 1,
                  "fit: the loss is ");
+  expect_failure(data + "new/..", 1, "cannot write to .: the folder is not empty");
+  ASSERT_EQ(mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  expect_failure("bench op_add4 --threads 1 --json pipe", 1, "pipe: Not a regular file");
   expect_failure("evaluate nowhere", 1, "nowhere is no folder with a saved model");
   expect_failure("evaluate mnist", 1, "mnist/model.json");
+}
+
+TEST_F(Command, RefusesAModelThatIsOfOtherData) {
+  ASSERT_EQ(train("--out run").code, 0);
+  const std::string right = content_of(folder_ / "run" / "model.json");
+  const auto refusal = [&](const std::string& from, const std::string& to) {
+    std::string text = right;
+    put(folder_ / "run" / "model.json", text.replace(text.find(from), from.size(), to));
+    const Outcome outcome = run("evaluate run --data-dir mnist");
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_TRUE(outcome.error.starts_with("taper: run/model.json: ")) << outcome.error;
+    return outcome.error;
+  };
+  EXPECT_TRUE(has(refusal("\"mnist\"", "\"cifar\""), "unknown dataset `cifar`"));
+  EXPECT_TRUE(has(refusal("0.00392156862745098", "1.0"), "inputs multiplied by 1.0, those of"));
+  EXPECT_TRUE(has(refusal("\"9\"", "\"8\""), "`class_names` are not those of mnist"));
+}
+
+TEST_F(Command, StopsWhenAskedToAndLeavesNothing) {
+  const auto before = entries();
+  for (const char* signal : {"TERM", "HUP"}) {
+    const Outcome outcome =
+        run("train mnist --model logistic --epochs 100000000 --data-dir mnist --out a/b "
+            "2> /dev/null & sleep 0.3; kill -" +
+            std::string(signal) + " $!; wait $!");
+    EXPECT_EQ(outcome.code, 130) << signal;
+    EXPECT_EQ(entries(), before) << signal;
+  }
+}
+
+TEST_F(Command, TrainsOnWithoutAReaderAndSaysWhenOutputIsLost) {
+  EXPECT_EQ(
+      run("train mnist --model logistic --epochs 1 --data-dir mnist --out closed | true").code, 0);
+  EXPECT_TRUE(fs::exists(folder_ / "closed" / "report.json"));
+  if (!fs::is_character_file("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  const Outcome outcome = run("devices > /dev/full");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.error, "taper: the standard output cannot be written\n");
+}
+
+TEST_F(Command, EachProcessTakesAFolderOfItsOwn) {
+  const std::string one = "train mnist --model logistic --epochs 1 --data-dir mnist > /dev/null";
+  std::string line = one;
+  for (int i = 0; i < 5; ++i) line += std::string(" & '") + TAPER_COMMAND + "' " + one;
+  run(line + "; wait");
+  for (int i = 1; i <= 6; ++i) {
+    const std::string name = "mnist-logistic-" + std::to_string(i);
+    EXPECT_TRUE(fs::exists(folder_ / "runs" / name / "report.json")) << name;
+  }
 }
 
 TEST_F(Command, DescribesOpsDevicesAndWorkloads) {

@@ -172,6 +172,13 @@ TEST(Loader, RefusesPositionsAndOptionsOutOfRange) {
   EXPECT_EQ(making({.prefetch = -1}), "loader: prefetch must be at least 0, got -1");
 }
 
+TEST(Batch, NamesAFieldThatIsNotThere) {
+  Loader loader(numbers(9), {.batch_size = 3});
+  const Batch batch = *loader.next();
+  EXPECT_EQ(error_of(ErrorKind::index, [&] { batch[7]; }),
+            "batch: there is no field 7, it has " + std::to_string(batch.fields.size()));
+}
+
 TEST(Loader, RethrowsWithTheBatch) {
   for (int workers : {0, 1, 3}) {
     const Failing dataset;

@@ -140,6 +140,30 @@ TEST(Mnist, NamesWhatIsMissing) {
             "that holds mnist/");
 }
 
+TEST(Mnist, SaysWhyAFolderCannotBeUsed) {
+  const TemporaryFolder folder;
+  const auto refusal = [](const fs::path& path) {
+    const std::string text = error_of(ErrorKind::not_found, [&] { mnist(path); });
+    return text.substr(0, text.find(';'));
+  };
+  EXPECT_EQ(refusal(folder / "none"), "mnist: there is no folder " + (folder / "none").string());
+  put(folder / "file", "");
+  EXPECT_EQ(refusal(folder / "file"), "mnist: " + (folder / "file").string() + " is no folder");
+  const fs::path loop = folder / "loop";
+  fs::create_symlink(loop, loop);
+  EXPECT_EQ(refusal(loop), "mnist: " + loop.string() + ": Too many levels of symbolic links");
+}
+
+TEST(Mnist, NamesAFileThatCannotBeRead) {
+  const TemporaryFolder folder;
+  put_dataset(folder.path(), "-", false);
+  const fs::path images = folder / "train-images-idx3-ubyte";
+  fs::remove(images);
+  fs::create_symlink("nowhere", images);
+  EXPECT_EQ(error_of(ErrorKind::io, [&] { mnist(folder.path()); }),
+            images.string() + ": No such file or directory");
+}
+
 TEST(Mnist, RefusesWhatIsNotTheDataset) {
   const TemporaryFolder folder;
   put_dataset(folder.path(), "-", false);
@@ -159,6 +183,7 @@ TEST(Mnist, RefusesWhatIsNotTheDataset) {
             "the labels must be u8[N], got u8[1,28,28]");
   EXPECT_EQ(refusal("t10k-images-idx3-ubyte", images_file(2, 27)),
             "the images must be u8[N,28,28], got u8[2,27,27]");
+  EXPECT_EQ(refusal("t10k-images-idx3-ubyte", images_file(0)), "there are no images");
 }
 
 }  // namespace

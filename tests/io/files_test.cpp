@@ -163,6 +163,22 @@ TEST(WriteFileAtomically, LeavesNothingBehindWhenItFails) {
   EXPECT_EQ(files_in(folder.path()), 1u);
 }
 
+TEST(WriteFileAtomically, RefusesToReplaceWhatIsNoFile) {
+  const TemporaryFolder folder;
+  const fs::path pipe = folder / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  fs::create_symlink("/dev/null", folder / "device");
+  for (const fs::path& path : {pipe, folder / "device"}) {
+    EXPECT_EQ(error_of(ErrorKind::io, [&] { write_file_atomically(path, "x"); }),
+              path.string() + ": Not a regular file");
+  }
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  EXPECT_TRUE(fs::is_symlink(folder / "device"));
+  EXPECT_EQ(files_in(folder.path()), 2u);
+  EXPECT_EQ(error_of(ErrorKind::io, [] { write_file_atomically("", "x"); }),
+            "the empty path: No such file or directory");
+}
+
 TEST(WriteFileAtomically, KeepsTheOldFileWhenTheDiskIsFull) {
   const TemporaryFolder folder;
   const fs::path path = put(folder / "file", "old");

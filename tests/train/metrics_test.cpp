@@ -77,6 +77,16 @@ TEST(Metrics, RefusesLabelsOutsideTheClasses) {
             "label 7 at row 1");
 }
 
+TEST(Metrics, RefusesClassesThatThereAreNot) {
+  const ConfusionMatrix matrix = counted(2, {0}, {1});
+  EXPECT_EQ(error_of(ErrorKind::value, [&] { matrix(-1, 3); }),
+            "confusion matrix: -1 is out of range for 2 classes");
+  EXPECT_EQ(error_of(ErrorKind::value, [&] { matrix.scores(2); }),
+            "confusion matrix: 2 is out of range for 2 classes");
+  EXPECT_EQ(error_of(ErrorKind::value, [] { ConfusionMatrix(int64_t{1} << 40); }),
+            "confusion matrix: the number of classes must be in [0, 16384], got 1099511627776");
+}
+
 TEST(Metrics, PredictsByTheMeaningOfTheOutput) {
   const Tensor scores = from_values<float>({2, 3}, std::vector<float>{1, 5, 2, -1, -3, -2});
   EXPECT_EQ(predicted_classes(Task::classes, scores).to_vector<int>(), (std::vector<int>{1, 0}));

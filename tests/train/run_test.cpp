@@ -123,13 +123,60 @@ TEST(Run, ReplacesARunAndNothingElse) {
   error_of(ErrorKind::io, [&] { prepare_run_folder("/proc/taper-run"); });
 }
 
+TEST(Run, RefusesAFolderInThePlaceOfAFile) {
+  const TemporaryFolder folder;
+  save_tiny(folder / "run", tiny());
+  const std::string before = content_of(folder / "run" / "model.safetensors");
+  fs::remove(folder / "run" / "history.json");
+  fs::create_directory(folder / "run" / "history.json");
+  const std::string expected =
+      "cannot write to " + (folder / "run").string() + ": history.json is a folder";
+  EXPECT_EQ(error_of(ErrorKind::io, [&] { prepare_run_folder(folder / "run"); }), expected);
+  EXPECT_EQ(
+      error_of(ErrorKind::io, [&] { save_run(folder / "run", tiny(), info, {}, {}, tiny_test()); }),
+      expected);
+  EXPECT_EQ(content_of(folder / "run" / "model.safetensors"), before);
+  EXPECT_EQ(names_in(folder / "run").size(), 4u);
+}
+
+TEST(Run, TakesWhatADeadProcessWasSaving) {
+  const TemporaryFolder folder;
+  fs::create_directories(folder / "run" / ".taper-new");
+  put(folder / "run" / ".taper-new" / "model.json", "{");
+  save_tiny(folder / "run", tiny());
+  EXPECT_EQ(names_in(folder / "run").size(), 4u);
+}
+
+TEST(Run, ChecksAFolderThatOnlySeemsNew) {
+  const TemporaryFolder folder;
+  put(folder / "notes", "mine");
+  EXPECT_EQ(error_of(ErrorKind::io, [&] { prepare_run_folder(folder / "new" / ".."); }),
+            "cannot write to " + (folder / "new" / "..").string() +
+                ": the folder is not empty and holds no run that could be replaced");
+  EXPECT_EQ(error_of(ErrorKind::io, [] { prepare_run_folder(""); }).find("the empty path"), 16u);
+}
+
+TEST(Run, ClassesWithoutNamesAreNumbered) {
+  Evaluation test = tiny_test();
+  test.class_names = {"a"};
+  EXPECT_NE(class_table(test).find("\n1     "), std::string::npos) << class_table(test);
+  EXPECT_NE(to_string(test).find("confusion"), std::string::npos);
+  const TemporaryFolder folder;
+  prepare_run_folder(folder / "run");
+  save_run(folder / "run", tiny(), info, {}, {}, test);
+  const Value report = parse_json(content_of(folder / "run" / "report.json"));
+  EXPECT_EQ(*(*report.find("classes")->get_if<Value::List>())[1].find("name"), Value("1"));
+}
+
 TEST(Run, AFailedSaveLeavesTheFolderAsItWas) {
   const TemporaryFolder folder;
   save_tiny(folder / "run", tiny());
   const std::string before = content_of(folder / "run" / "model.safetensors");
   History bad;
   bad.append({{"loss", std::numeric_limits<double>::quiet_NaN()}});
-  error_of(ErrorKind::value, [&] { save_run(folder / "run", tiny(), info, bad, {}, tiny_test()); });
+  const std::string text = error_of(
+      ErrorKind::value, [&] { save_run(folder / "run", tiny(), info, bad, {}, tiny_test()); });
+  EXPECT_NE(text.find("history.json: json: nan"), text.npos) << text;
   EXPECT_EQ(content_of(folder / "run" / "model.safetensors"), before);
   EXPECT_EQ(names_in(folder / "run").size(), 4u);
 }
@@ -158,6 +205,9 @@ TEST(Run, ErrorsNameTheFileAndThePlace) {
   contains(refusal(ErrorKind::value, "{", ""), "model.json");
   contains(refusal(ErrorKind::value, "\"input_scale\": 0.5", "\"input_scale\": -1"),
            "`input_scale` must be above 0");
+  contains(refusal(ErrorKind::value, "[1, 2, 2]", "[1, 1, 1, 1, 1, 1, 1, 1, 1]"),
+           "`input_shape` must be at most 8 sizes of at least 0");
+  contains(refusal(ErrorKind::value, "[1, 2, 2]", "[1, -2, 2]"), "got [1, -2, 2]");
   contains(refusal(ErrorKind::value, "\"data\"", "\"colour\""), "no attribute `colour`");
   contains(refusal(ErrorKind::not_found, "\"ReLU\"", "\"RuLE\""), "unknown module `RuLE`");
   contains(refusal(ErrorKind::shape, "\"in_features\": 4", "\"in_features\": 5"),

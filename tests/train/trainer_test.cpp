@@ -9,6 +9,7 @@
 #include <taper/nn/layers.h>
 #include <taper/nn/sequential.h>
 #include <taper/ops/random/generator.h>
+#include <taper/train/progress.h>
 
 #include "../io/file_testing.h"
 
@@ -241,6 +242,82 @@ TEST(Trainer, StopsAtALossThatIsNotFinite) {
   EXPECT_NE(text.find("nan at epoch 1, step 1"), text.npos) << text;
   EXPECT_EQ(values_of(model), before);
   EXPECT_TRUE(model.training());
+}
+
+TEST(Trainer, TheLossNamesShapesThatDoNotFit) {
+  const nn::Sequential model{nn::Identity()};  // outputs [N,1,3], as if a Flatten were forgotten
+  const Trainer trainer(model, classify());
+  const TensorDataset data({zeros({4, 1, 3}), ones({4}, DType::i64)});
+  const std::string text = error_of(ErrorKind::shape, [&] { trainer.evaluate(data); });
+  EXPECT_TRUE(text.starts_with("cross_entropy: ")) << text;
+  EXPECT_NE(text.find("(input f32[4,1,3], target i64[4])"), text.npos) << text;
+}
+
+TEST(Trainer, NamesTheBatchOfABadEvaluation) {
+  const Trainer trainer(small_model(), classify());
+  const Tensor x = points().fields()[0].values * std::numeric_limits<float>::quiet_NaN();
+  const TensorDataset bad({x, points().fields()[1].values});
+  EXPECT_EQ(error_of(ErrorKind::value, [&] { trainer.evaluate(bad); }),
+            "evaluate: the loss of batch 0 is nan; look for bad numbers in the data and the "
+            "parameters");
+}
+
+struct NoOutput : nn::Layer<NoOutput> {
+  Tensor forward(const Tensor&) const { return {}; }
+};
+
+TEST(Trainer, RefusesWhatIsUndefined) {
+  const Trainer trainer(NoOutput(), classify());
+  EXPECT_EQ(error_of(ErrorKind::value, [&] { trainer.evaluate(points()); }),
+            "evaluate: the model's output is undefined");
+  nn::Sequential model = small_model();
+  Trainer own(model, {.loss = [](const Tensor&, const Tensor&) { return Tensor(); },
+                      .optimizer = optim::SGD()});
+  EXPECT_EQ(error_of(ErrorKind::value, [&] { own.fit(points(), quiet(1)); }),
+            "fit: the loss is undefined");
+}
+
+TEST(Trainer, ChecksTheValidationDataBeforeTraining) {
+  nn::Sequential model = small_model();
+  Trainer trainer(model, classify());
+  const auto before = values_of(model);
+  FitOptions options = quiet(1);
+  options.validation_data = TensorDataset({zeros({0, 2}), zeros({0}, DType::i64)});
+  EXPECT_EQ(error_of(ErrorKind::value, [&] { trainer.fit(points(), options); }),
+            "fit: the validation dataset is empty");
+  options.validation_data = TensorDataset({zeros({3, 2})});
+  EXPECT_EQ(error_of(ErrorKind::value, [&] { trainer.fit(points(), options); }),
+            "fit: examples must be {input, target}, the validation dataset's have 1 fields");
+  options = quiet(1);
+  options.callbacks = {nullptr};
+  EXPECT_EQ(error_of(ErrorKind::value, [&] { trainer.fit(points(), options); }),
+            "fit: a callback is null");
+  EXPECT_EQ(values_of(model), before);
+}
+
+TEST(Trainer, CountsNoClassesWhereThereAreTooMany) {
+  const nn::Sequential model{nn::Linear(2, ConfusionMatrix::most_classes + 1)};
+  const auto make = [&](std::vector<std::string> metrics) {
+    return Trainer(
+        model,
+        {.loss = nn::CrossEntropyLoss(), .optimizer = optim::SGD(), .metrics = std::move(metrics)});
+  };
+  EXPECT_FALSE(make({}).evaluate(points()).confusion.has_value());
+  const std::string text =
+      error_of(ErrorKind::value, [&] { make({"accuracy"}).evaluate(points()); });
+  EXPECT_NE(text.find("must be in [0, 16384], got 16385"), text.npos) << text;
+}
+
+TEST(Progress, HoldsTheLargestNumbers) {
+  ::testing::internal::CaptureStdout();
+  {
+    Progress progress(true, std::numeric_limits<int64_t>::max(), 1000);
+    progress.begin_epoch(0);
+    progress.show(1, 64, {});
+  }
+  const std::string line = ::testing::internal::GetCapturedStdout();
+  EXPECT_NE(line.find(" left"), line.npos) << line;
+  EXPECT_EQ(line.find(" 0:00 left"), line.npos) << line;
 }
 
 TEST(Trainer, RefusesBadOptions) {
