@@ -123,6 +123,10 @@ int64_t Tensor::size(int64_t axis) const {
   }
 }
 
+void Tensor::fail_undefined() {
+  fail(ErrorKind::value, "the tensor is undefined: it has no shape, dtype or values");
+}
+
 void Tensor::fail_without_data() const {
   const std::string origin = interpreter ? interpreter->origin(*this) : "a captured tensor";
   fail(ErrorKind::unsupported,

@@ -60,17 +60,18 @@ class TAPER_API Tensor {
   bool defined() const { return static_cast<bool>(impl_); }
   explicit operator bool() const { return defined(); }
 
-  const Spec& spec() const { return impl_->spec; }
-  const Shape& shape() const { return impl_->spec.shape; }
-  const Strides& strides() const { return impl_->strides; }
-  DType dtype() const { return impl_->spec.dtype; }
-  Device device() const { return impl_->spec.device; }
+  // All that follows throws value for the undefined tensor.
+  const Spec& spec() const { return checked().spec; }
+  const Shape& shape() const { return checked().spec.shape; }
+  const Strides& strides() const { return checked().strides; }
+  DType dtype() const { return checked().spec.dtype; }
+  Device device() const { return checked().spec.device; }
   int rank() const { return shape().rank(); }
   int64_t numel() const { return shape().numel(); }
   /// The size of `axis`, counted from the end if negative. Throws index.
   int64_t size(int64_t axis) const;
   /// True if the elements lie in memory in row-major order without gaps.
-  bool is_contiguous() const { return impl_->row_major; }
+  bool is_contiguous() const { return checked().row_major; }
 
   /// The first element of a row-major tensor of exactly this type, to read. Throws dtype, value.
   template <class T>
@@ -93,7 +94,7 @@ class TAPER_API Tensor {
   std::vector<T> to_vector() const;
 
   /// True if gradients flow to or through it.
-  bool requires_grad() const { return static_cast<bool>(impl_->node); }
+  bool requires_grad() const { return static_cast<bool>(checked().node); }
   /// Makes it a leaf of the tape (or no part of it). Throws unsupported for a computed tensor,
   /// dtype if it is not floating.
   Tensor& set_requires_grad(bool needed = true);
@@ -117,17 +118,23 @@ class TAPER_API Tensor {
   const Ptr<TensorImpl>& pointer() const { return impl_; }
   /// The first element, whatever the strides. Throws unsupported while capturing.
   std::byte* raw() const {
-    if (!impl_->storage) [[unlikely]]
+    if (!checked().storage) [[unlikely]]
       fail_without_data();
     return impl_->data;
   }
 
  private:
+  const TensorImpl& checked() const {
+    if (!impl_) [[unlikely]]
+      fail_undefined();
+    return *impl_;
+  }
   std::byte* checked_data(DType wanted) const;
   void check_writable() const;
   double item_as_double() const;
   int64_t item_as_int64() const;
   [[noreturn]] void fail_without_data() const;
+  [[noreturn]] static void fail_undefined();
 
   Ptr<TensorImpl> impl_;
 };

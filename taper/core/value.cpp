@@ -439,10 +439,12 @@ class JsonReader : public nlohmann::json_sax<Json> {
 
   bool parse_error(size_t position, const std::string&, const Json::exception& error) override {
     if (position > 0) seen_ = text_.data() + std::min(position, text_.size());
-    // The library's text begins with its own name and position: "[...] parse error at ...: ".
-    const std::string_view what = error.what();
-    const size_t prefix = what.find(": ");
-    refuse(std::string(prefix == what.npos ? what : what.substr(prefix + 2)));
+    // The library's text begins with its own name, and often position: "[...] parse error at ...:
+    // ".
+    std::string_view what = error.what();
+    if (what.starts_with('[')) what.remove_prefix(std::min(what.size(), what.find("] ") + 2));
+    const size_t position_end = what.starts_with("parse error") ? what.find(": ") : what.npos;
+    refuse(std::string(position_end == what.npos ? what : what.substr(position_end + 2)));
   }
 
  private:

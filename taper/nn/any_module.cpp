@@ -28,18 +28,18 @@ AnyModule module_from_config(const Value& config) {
   const Value* type = config.find("type");
   const std::string* name = type != nullptr ? type->get_if<std::string>() : nullptr;
   if (name == nullptr) {
-    fail(ErrorKind::value, "model.json: a module needs a `type`, got " + config.print());
+    fail(ErrorKind::value, "a module needs a `type`, got " + config.print());
   }
   for (const auto& [key, value] : *config.get_if<Fields>()) {
     if (key != "type" && key != "options" && key != "layers") {
-      fail(ErrorKind::value, "model.json: " + *name + " has an unknown entry `" + key + "`");
+      fail(ErrorKind::value, *name + " has an unknown entry `" + key + "`");
     }
   }
   if (*name == Sequential::type_name) return Sequential::from_config(config);
   const Value* options = config.find("options");
   const Fields* fields = options != nullptr ? options->get_if<Fields>() : nullptr;
   if (options != nullptr && fields == nullptr) {
-    fail(ErrorKind::value, "model.json: the options of " + *name + " must be an object");
+    fail(ErrorKind::value, "the options of " + *name + " must be an object");
   }
   return ModuleFactory::get(*name, "module").make(fields != nullptr ? *fields : Fields{});
 }

@@ -62,6 +62,9 @@ Conv2d::Conv2d(Conv2dOptions options) : options_(std::move(options)) {
   require_positive(type_name, "stride", options_.stride);
   require_positive(type_name, "dilation", options_.dilation);
   require_positive(type_name, "groups", options_.groups);
+  require(std::min(options_.padding[0], options_.padding[1]) >= 0, type_name,
+          "`padding` must be at least 0",
+          std::to_string(std::min(options_.padding[0], options_.padding[1])));
   require(in % options_.groups == 0 && out % options_.groups == 0, type_name,
           "`groups` must divide in_channels and out_channels", std::to_string(options_.groups));
   const int64_t per_group = in / options_.groups;
@@ -100,6 +103,10 @@ BatchNorm<Derived>::BatchNorm(BatchNormOptions options, int least_rank, int most
   check_required(Derived::type_name, options_);
   const int64_t features = options_.num_features;
   require_positive(Derived::type_name, "num_features", features);
+  require(options_.eps >= 0 && std::isfinite(options_.eps), Derived::type_name,
+          "`eps` must be finite and at least 0", print_real(options_.eps));
+  require(options_.momentum >= 0 && options_.momentum <= 1, Derived::type_name,
+          "`momentum` must be in [0, 1]", print_real(options_.momentum));
   if (options_.affine) {
     weight = this->parameter("weight", init_constant({features}, 1));
     bias = this->parameter("bias", init_constant({features}, 0));
@@ -115,10 +122,11 @@ template <class Derived>
 Tensor BatchNorm<Derived>::forward(const Tensor& x) const {
   const int64_t features = options_.num_features;
   if (x.rank() < least_rank_ || x.rank() > most_rank_ || x.shape()[1] != features) {
-    fail(ErrorKind::shape, "batch_norm: " + std::string(Derived::type_name) + " expects " +
-                               std::to_string(features) + " channels in axis 1 of " +
-                               std::to_string(most_rank_) + " axes (x " + to_string(x.spec()) +
-                               ")");
+    fail(ErrorKind::shape,
+         "batch_norm: " + std::string(Derived::type_name) + " expects " + std::to_string(features) +
+             " channels in axis 1 of " +
+             (least_rank_ < most_rank_ ? std::to_string(least_rank_) + " or " : "") +
+             std::to_string(most_rank_) + " axes (x " + to_string(x.spec()) + ")");
   }
   if (!this->training() && running_mean) {
     return batch_norm(x, running_mean.value(), running_var.value(), value_or_none(weight),

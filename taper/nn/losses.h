@@ -14,16 +14,16 @@ struct LossOptions {
   Reduction reduction = Reduction::mean;
 };
 
-#define TAPER_LOSS(Name)                                             \
-  class TAPER_API Name : public Layer<Name> {                        \
-   public:                                                           \
-    static constexpr std::string_view type_name = #Name;             \
-    explicit Name(LossOptions options = {}) : options_(options) {}   \
-    Tensor forward(const Tensor& input, const Tensor& target) const; \
-    const LossOptions& options() const { return options_; }          \
-                                                                     \
-   private:                                                          \
-    LossOptions options_;                                            \
+#define TAPER_LOSS(Name)                                                             \
+  class TAPER_API Name : public Layer<Name> {                                        \
+   public:                                                                           \
+    static constexpr std::string_view type_name = #Name;                             \
+    explicit Name(LossOptions options = {}) : options_(options) { set_name(#Name); } \
+    Tensor forward(const Tensor& input, const Tensor& target) const;                 \
+    const LossOptions& options() const { return options_; }                          \
+                                                                                     \
+   private:                                                                          \
+    LossOptions options_;                                                            \
   };
 /// Of logits [N,C,...] and class indices [N,...].
 TAPER_LOSS(CrossEntropyLoss)

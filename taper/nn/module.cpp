@@ -1,7 +1,8 @@
 #include <taper/nn/module.h>
 
 #include <algorithm>
-#include <unordered_set>
+#include <string_view>
+#include <unordered_map>
 
 namespace taper::nn {
 namespace {
@@ -14,9 +15,11 @@ std::shared_ptr<ModuleState> copy_state(const std::shared_ptr<ModuleState>& orig
   auto copy = std::make_shared<ModuleState>();
   CloneScope::remember(original.get(), copy);
   copy->name = original->name;
+  copy->is_child = original->is_child;
   *copy->training = *original->training;
   copy->parameters = {original->parameters.begin(), original->parameters.end()};
   copy->buffers = {original->buffers.begin(), original->buffers.end()};
+  copy->names = original->names;
   for (const auto& [name, child] : original->children) {
     copy->children.emplace_back(name, copy_state(child));
   }
@@ -62,10 +65,37 @@ NamedStates all_cells(ModuleState& root) {
   fail(ErrorKind::not_found, std::string("load_state_dict: ") + what + ": " + list);
 }
 
-const Tensor* find(const StateDict& values, const std::string& name) {
-  auto found = std::find_if(values.begin(), values.end(),
-                            [&](const auto& value) { return value.first == name; });
-  return found == values.end() ? nullptr : &found->second;
+/// The value for each cell, in the cells' order. Throws unless the names are the same.
+std::vector<const Tensor*> match_names(const NamedStates& cells, const StateDict& values) {
+  std::unordered_map<std::string_view, const Tensor*> by_name;
+  for (const auto& [name, value] : values) by_name.emplace(name, &value);
+  std::vector<const Tensor*> matched;
+  std::vector<std::string> missing;
+  for (const auto& [name, cell] : cells) {
+    const auto found = by_name.find(name);
+    if (found == by_name.end()) {
+      missing.push_back(name);
+      continue;
+    }
+    matched.push_back(found->second);
+    by_name.erase(found);
+  }
+  if (!missing.empty()) fail_names(missing, "missing");
+  std::vector<std::string> unknown;
+  for (const auto& [name, value] : values) {
+    if (by_name.erase(name) > 0) unknown.push_back(name);
+  }
+  if (!unknown.empty()) fail_names(unknown, "not in the module");
+  return matched;
+}
+
+void check_value(const std::string& name, const Tensor& cell, const Tensor& value) {
+  const std::string path = "load_state_dict: " + name;
+  if (!value.defined()) fail(ErrorKind::value, path + " has an undefined value");
+  if (value.spec() == cell.spec()) return;
+  fail(value.shape() == cell.shape() ? ErrorKind::dtype : ErrorKind::shape,
+       path + " is " + to_string(cell.spec()) + " in the module, " + to_string(value.spec()) +
+           " in the values");
 }
 
 }  // namespace
@@ -106,29 +136,11 @@ StateDict Module::state_dict() const {
 
 void Module::load_state_dict(const StateDict& values) {
   const NamedStates cells = all_cells(*state_);
-  std::vector<std::string> missing;
-  for (const auto& [name, cell] : cells) {
-    const Tensor* value = find(values, name);
-    if (value == nullptr) {
-      missing.push_back(name);
-      continue;
-    }
-    const Spec& wanted = cell.value().spec();
-    if (value->spec() != wanted) {
-      const bool same_shape = value->shape() == wanted.shape;
-      fail(same_shape ? ErrorKind::dtype : ErrorKind::shape,
-           "load_state_dict: " + name + " is " + to_string(wanted) + " in the module, " +
-               to_string(value->spec()) + " in the values");
-    }
+  const std::vector<const Tensor*> matched = match_names(cells, values);
+  for (size_t i = 0; i < cells.size(); ++i) {
+    check_value(cells[i].first, cells[i].second.value(), *matched[i]);
   }
-  if (!missing.empty()) fail_names(missing, "missing");
-  std::vector<std::string> unknown;
-  for (const auto& [name, value] : values) {
-    auto known = [&](const auto& cell) { return cell.first == name; };
-    if (std::none_of(cells.begin(), cells.end(), known)) unknown.push_back(name);
-  }
-  if (!unknown.empty()) fail_names(unknown, "not in the module");
-  for (const auto& [name, cell] : cells) cell.set(find(values, name)->detach());
+  for (size_t i = 0; i < cells.size(); ++i) cells[i].second.set(matched[i]->detach());
 }
 
 void Module::train(bool on) {
@@ -149,25 +161,28 @@ void Module::set_requires_grad(bool needed) {
   for (const State& cell : parameters()) cell.set_requires_grad(needed);
 }
 
+void Module::claim_name(const std::string& name) {
+  if (state_->names.insert(name).second) return;
+  fail(ErrorKind::value, "module: two of its cells and children are named `" + name + "`");
+}
+
 State Module::parameter(std::string name, Tensor value) {
+  claim_name(name);
   State cell(std::move(name), std::move(value), true);
   state_->parameters.push_back(cell);
   return cell;
 }
 
 State Module::buffer(std::string name, Tensor value) {
+  claim_name(name);
   State cell(std::move(name), std::move(value));
   state_->buffers.push_back(cell);
   return cell;
 }
 
 void Module::add_child(std::string name, const Module& module) {
-  for (const auto& [other, state] : state_->children) {
-    if (other == name) {
-      fail(ErrorKind::value, "child: two modules are named `" + name + "`");
-    }
-  }
-  if (module.state_->name == "model") module.state_->name = name;  // a shared child keeps its first
+  claim_name(name);
+  if (!std::exchange(module.state_->is_child, true)) module.state_->name = name;
   state_->children.emplace_back(std::move(name), module.state_);
 }
 

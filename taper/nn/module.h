@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -15,11 +16,13 @@ class Module;
 /// What the copies of a module handle share.
 struct ModuleState {
   struct Child;
-  std::string name = "model";  // its part of the layer path; set by the parent
+  std::string name = "model";  // its part of the layer path; set by the first parent
+  bool is_child = false;
   std::shared_ptr<bool> training = std::make_shared<bool>(true);
   std::vector<State> parameters;
   std::vector<State> buffers;
   std::vector<std::pair<std::string, std::shared_ptr<ModuleState>>> children;
+  std::unordered_set<std::string> names;  // of all three
 };
 
 using NamedStates = std::vector<std::pair<std::string, State>>;
@@ -73,10 +76,15 @@ class TAPER_API Module {
     return module;
   }
   void add_child(std::string name, const Module& module);
+  /// The name in layer paths until a parent gives it one.
+  void set_name(std::string name) { state_->name = std::move(name); }
   /// Shares the cells of another handle instead of having its own.
   void share(const Module& other) { state_ = other.state_; }
 
  private:
+  /// Throws value for a second cell or child of one name: a state dict could not tell them apart.
+  void claim_name(const std::string& name);
+
   std::shared_ptr<ModuleState> state_;
 };
 

@@ -202,16 +202,21 @@ Results run_kernel(const OpBase& op, const void* attrs, std::span<const Arg> arg
   return results;
 }
 
+/// What the error says without its layer, to be reported once more as the mistake of another op.
+Violation as_violation(const Error& error) {
+  std::string rule = error.what();
+  const std::string suffix = " in " + error.layer();
+  if (!error.layer().empty() && rule.ends_with(suffix)) rule.resize(rule.size() - suffix.size());
+  return {error.kind(), std::move(rule)};
+}
+
 /// Runs the expansion; what goes wrong in it is reported as this op's, which the user called.
 Results expand(const OpBase& op, const void* attrs, std::span<const Arg> args) {
   try {
     return op.expand(Inputs(args), attrs);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::internal) throw;
-    std::string rule = error.what();
-    const std::string suffix = " in " + error.layer();
-    if (!error.layer().empty() && rule.ends_with(suffix)) rule.resize(rule.size() - suffix.size());
-    throw Violation{error.kind(), std::move(rule)};
+    throw as_violation(error);
   }
 }
 
@@ -254,6 +259,10 @@ Results call(const OpBase& op, const void* attrs, std::span<const Arg> args) {
     return run_and_record(op, attrs, args, specs, on_tape);
   } catch (const Violation& violation) {
     report(op, violation, args);
+  } catch (const Error& error) {
+    // From below the ops, such as memory that cannot be had: which call needed it?
+    if (error.kind() == ErrorKind::internal || !error.op().empty()) throw;
+    report(op, as_violation(error), args);
   }
 }
 

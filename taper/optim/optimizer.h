@@ -125,8 +125,11 @@ class TAPER_API AnyOptimizer {
  public:
   template <class O>
     requires std::derived_from<O, Optimizer>
-  AnyOptimizer(O optimizer) : inner_(std::make_shared<O>(std::move(optimizer))) {}      // NOLINT
-  AnyOptimizer(std::shared_ptr<Optimizer> optimizer) : inner_(std::move(optimizer)) {}  // NOLINT
+  AnyOptimizer(O optimizer) : inner_(std::make_shared<O>(std::move(optimizer))) {}  // NOLINT
+  /// Throws value for null.
+  AnyOptimizer(std::shared_ptr<Optimizer> optimizer) : inner_(std::move(optimizer)) {  // NOLINT
+    if (!inner_) fail(ErrorKind::value, "optimizer: it is null");
+  }
   Optimizer* operator->() const { return inner_.get(); }
   Optimizer& operator*() const { return *inner_; }
 

@@ -74,6 +74,8 @@ TEST(Registry, TellsWhatThereIs) {
   EXPECT_EQ(error("drill"), "unknown tool `drill`; there are: axe, hammer, saw");
   EXPECT_EQ(error("hamer"),
             "unknown tool `hamer`; there are: axe, hammer, saw; did you mean `hammer`?");
+  EXPECT_EQ(error("aswx").find("mean `saw`"), std::string::npos);
+  EXPECT_EQ(error("swa"), "unknown tool `swa`; there are: axe, hammer, saw; did you mean `saw`?");
   EXPECT_EQ(error("SAW"), "unknown tool `SAW`; there are: axe, hammer, saw; did you mean `saw`?");
   EXPECT_EQ(error(""), "unknown tool ``; there are: axe, hammer, saw");
   EXPECT_EQ(error_of([] { Registry<Nothing>::get("a", "thing"); }, ErrorKind::not_found),

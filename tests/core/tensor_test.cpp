@@ -139,6 +139,17 @@ TEST(TensorReading, UndefinedIsFalse) {
   EXPECT_TRUE(empty({0}));
 }
 
+TEST(TensorReading, UndefinedHasNothingToRead) {
+  const Tensor none;
+  const std::string text = "the tensor is undefined: it has no shape, dtype or values";
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { none.spec(); }), text);
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { (void)none.numel(); }), text);
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { (void)none.item(); }), text);
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { none.to_vector<float>(); }), text);
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { none.data<float>(); }), text);
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { Tensor().set_requires_grad(); }), text);
+}
+
 TEST(TensorReading, ItemConverts) {
   EXPECT_EQ(tensor({2.5f}).item(), 2.5);
   EXPECT_EQ(tensor({2.5}).item<float>(), 2.5f);

@@ -120,6 +120,10 @@ TEST(Module, StateDictsLoadOnlyWhole) {
   values.emplace_back("scale", zeros({1}));
   EXPECT_EQ(error_text([&] { b.load_state_dict(values); }),
             "load_state_dict: not in the module: scale");
+  values = a.state_dict();
+  values[0].second = Tensor();
+  EXPECT_EQ(error_text([&] { b.load_state_dict(values); }),
+            "load_state_dict: weight has an undefined value");
 }
 
 TEST(Module, TwoChildrenOfOneNameAreRefused) {
@@ -128,7 +132,14 @@ TEST(Module, TwoChildrenOfOneNameAreRefused) {
     Linear b = child("fc", Linear(1, 1));
     Tensor forward(const Tensor& x) { return x; }
   };
-  EXPECT_EQ(error_text([] { Twice(); }), "child: two modules are named `fc`");
+  EXPECT_EQ(error_text([] { Twice(); }), "module: two of its cells and children are named `fc`");
+}
+
+TEST(Module, LossesNameThemselvesInErrors) {
+  EXPECT_EQ(error_text([] { CrossEntropyLoss()(ones({2, 3}), tensor<int64_t>({0, 3})); }),
+            "cross_entropy: take_along_axis: index 3 at position 1 is out of range for axis 1 of "
+            "size 3 (x f32[2,3], indices i64[2,1]) (input f32[2,3], target i64[2]) in "
+            "CrossEntropyLoss");
 }
 
 TEST(Layers, StartAsPyTorchDoes) {
@@ -144,12 +155,27 @@ TEST(Layers, RefuseBadOptions) {
   EXPECT_EQ(error_text([] { Linear(0, 3); }), "Linear: `in_features` must be at least 1, got 0");
   EXPECT_EQ(error_text([] { Conv2d(3, 4, 3, 1, 0, 1, 2); }),
             "Conv2d: `groups` must divide in_channels and out_channels, got 2");
+  EXPECT_EQ(error_text([] { Conv2d(3, 4, 3, 1, -1); }),
+            "Conv2d: `padding` must be at least 0, got -1");
+  EXPECT_EQ(error_text([] { BatchNorm1d({.num_features = 3, .momentum = 7}); }),
+            "BatchNorm1d: `momentum` must be in [0, 1], got 7.0");
   EXPECT_EQ(error_text([] { Dropout(1.5); }), "Dropout: `p` must be in [0, 1], got 1.5");
   EXPECT_NE(error_text([] {
               BatchNorm2d bn(3);
               bn(ones({2, 4, 5, 5}));
             }).find("BatchNorm2d expects 3 channels"),
             std::string::npos);
+  EXPECT_EQ(error_text([] { AvgPool2d(1 << 29)(ones({1, 1, 1 << 10, 1 << 10})); }),
+            "avg_pool2d: the window covers 536870912 places, the padded x has 1024 (x "
+            "f32[1,1,1024,1024]) in model");
+}
+
+TEST(Layers, NameWhatNeedsTooMuchMemory) {
+  const std::string text = error_text([] { Conv2d(1, 1, 1, 1, 1 << 29)(ones({1, 1, 1, 1})); });
+  EXPECT_EQ(text.find("conv2d: cannot allocate "), 0u) << text;
+  EXPECT_NE(text.find("(x f32[1,1,1,1], weight f32[1,1,1,1], bias f32[1]) in model"),
+            std::string::npos)
+      << text;
 }
 
 TEST(Layers, BatchNormTracksAndUsesStatistics) {

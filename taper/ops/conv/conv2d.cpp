@@ -1,5 +1,6 @@
 #include <taper/backend/cpu/conv.h>
 
+#include <taper/ops/conv/window.h>
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/tape.h>
@@ -32,11 +33,11 @@ void check_floats(const InSpecs& in) {
 
 void check_attrs(const ConvAttrs& attrs) {
   for (int i = 0; i < 2; ++i) {
-    if (attrs.stride[i] < 1 || attrs.dilation[i] < 1 || attrs.padding[i] < 0) {
-      violate(ErrorKind::value, "stride and dilation must be at least 1, padding at least 0");
-    }
+    check_window_attr("stride", attrs.stride[i], 1);
+    check_window_attr("dilation", attrs.dilation[i], 1);
+    check_window_attr("padding", attrs.padding[i], 0);
   }
-  if (attrs.groups < 1) violate(ErrorKind::value, "groups must be at least 1");
+  check_window_attr("groups", attrs.groups, 1);
 }
 
 /// The shape of the output of x * weight; the one rule of the three convolution rows.
@@ -55,14 +56,8 @@ Shape conv_shape(const Shape& x, const Shape& weight, const ConvAttrs& attrs) {
   }
   Shape out{x[0], weight[0], 0, 0};
   for (int i = 0; i < 2; ++i) {
-    const int64_t reach = attrs.dilation[i] * (weight[2 + i] - 1) + 1;
-    const int64_t room = x[2 + i] + 2 * attrs.padding[i] - reach;
-    if (weight[2 + i] < 1 || room < 0) {
-      violate(ErrorKind::shape, "the kernel reaches over " + std::to_string(reach) +
-                                    " places, the padded x has " +
-                                    std::to_string(x[2 + i] + 2 * attrs.padding[i]));
-    }
-    out[2 + i] = room / attrs.stride[i] + 1;
+    const int64_t reach = window_reach(weight[2 + i], attrs.dilation[i]);
+    out[2 + i] = window_places("the kernel", reach, x[2 + i], attrs.padding[i], attrs.stride[i]);
   }
   return out;
 }
@@ -163,10 +158,13 @@ std::vector<Sample<ConvAttrs>> conv_samples() {
            .error = "conv2d: weight expects 64 input channels, x has 32 (x f32[8,32,28,28], "
                     "weight f32[128,64,3,3])"},
           {.inputs = {{.shape = {1, 1, 2, 2}}, {.shape = {1, 1, 3, 3}}, none},
-           .error = "the kernel reaches over 3 places, the padded x has 2"},
+           .error = "the kernel covers 3 places, the padded x has 2"},
           {.inputs = {{.shape = {1, 1, 4, 4}}, {.shape = {1, 1, 3, 3}}, none},
            .attrs = {.stride = {0, 1}},
-           .error = "stride and dilation must be at least 1"}};
+           .error = "stride must be in [1, 2147483647], got 0"},
+          {.inputs = {{.shape = {1, 1, 3, 3}}, {.shape = {1, 1, 2, 2}}},
+           .attrs = {.padding = {int64_t{1} << 62, 0}},
+           .error = "padding must be in [0, 2147483647], got 4611686018427387904"}};
 }
 
 const Op<ConvAttrs> conv2d_op{{.name = "conv2d",

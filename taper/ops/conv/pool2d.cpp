@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include <taper/ops/conv/window.h>
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/tape.h>
@@ -28,19 +29,14 @@ Shape pooled_shape(const Shape& x, const PoolAttrs& attrs) {
   Shape out{x[0], x[1], 0, 0};
   for (int i = 0; i < 2; ++i) {
     const int64_t kernel = attrs.kernel_size[i];
-    if (kernel < 1 || attrs.stride[i] < 1) {
-      violate(ErrorKind::value, "kernel_size and stride must be at least 1");
-    }
+    check_window_attr("kernel_size", kernel, 1);
+    check_window_attr("stride", attrs.stride[i], 1);
     if (attrs.padding[i] < 0 || attrs.padding[i] * 2 > kernel) {
-      violate(ErrorKind::value, "padding must be at least 0 and at most half the kernel_size");
+      violate(ErrorKind::value, "padding must be at least 0 and at most half the kernel_size " +
+                                    std::to_string(kernel) + ", got " +
+                                    std::to_string(attrs.padding[i]));
     }
-    const int64_t room = x[2 + i] + 2 * attrs.padding[i] - kernel;
-    if (room < 0) {
-      violate(ErrorKind::shape, "the window covers " + std::to_string(kernel) +
-                                    " places, the padded x has " +
-                                    std::to_string(x[2 + i] + 2 * attrs.padding[i]));
-    }
-    out[2 + i] = room / attrs.stride[i] + 1;
+    out[2 + i] = window_places("the window", kernel, x[2 + i], attrs.padding[i], attrs.stride[i]);
   }
   return out;
 }
