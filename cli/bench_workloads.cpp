@@ -19,19 +19,19 @@ namespace {
 
 /// Calls `function(operands...)` as it is, or captured.
 template <class F, class... Operands>
-Step make_step(bool captured, F function, Operands... operands) {
+Step make_step(bool captured, F function, const Operands&... operands) {
   if (!captured) return [=]() mutable { function(operands...); };
   auto compiled = std::make_shared<Compiled<F>>(compile(std::move(function)));
   return [=] { (*compiled)(operands...); };
 }
 
 template <class Loss>
-Step training(bool captured, nn::Sequential model, Loss loss, optim::AnyOptimizer optimizer,
-              const Tensor& x, const Tensor& y) {
+Step training(bool captured, const nn::Sequential& model, const Loss& loss,
+              const optim::AnyOptimizer& optimizer, const Tensor& x, const Tensor& y) {
   optimizer->attach(model.parameters());
   auto step = [=](const Tensor& input, const Tensor& target) {
     optimizer->zero_grad();
-    const Tensor value = loss(model(input), target);
+    Tensor value = loss(model(input), target);
     value.backward();
     optimizer->step();
     return value;
@@ -41,7 +41,7 @@ Step training(bool captured, nn::Sequential model, Loss loss, optim::AnyOptimize
 
 /// A function of tensors without gradients.
 template <class F, class... Operands>
-Step kernel(bool captured, F function, Operands... operands) {
+Step kernel(bool captured, F function, const Operands&... operands) {
   auto without_tape = [=](const Operands&... x) {
     const no_grad off;
     return function(x...);
@@ -49,7 +49,7 @@ Step kernel(bool captured, F function, Operands... operands) {
   return make_step(captured, without_tape, operands...);
 }
 
-Step repeated(Step once) {
+Step repeated(const Step& once) {
   return [=] {
     for (int i = 0; i < 1000; ++i) once();
   };

@@ -115,7 +115,8 @@ void record(const OpBase& op, const void* attrs, std::span<const Arg> args, Resu
     if (node->saved_outputs != nullptr) new (node->saved_outputs + i) Tensor(shallow_copy(output));
     if (!is_float(output.dtype())) continue;
     // The last output takes the owner itself: a locked count costs as much as a small kernel.
-    output.impl()->node = i + 1 == node->outputs ? std::move(owner) : owner;
+    const bool last = i + 1 == node->outputs;
+    output.impl()->node = last ? std::move(owner) : owner;  // NOLINT(bugprone-use-after-move)
     output.impl()->output = i;
   }
 }

@@ -17,7 +17,8 @@ StepLR::StepLR(StepLROptions options) : options_(options) {
 }
 
 double StepLR::factor(int64_t epoch) const {
-  return std::pow(options_.gamma, static_cast<double>(epoch / options_.step_size));
+  const int64_t steps = epoch / options_.step_size;
+  return std::pow(options_.gamma, static_cast<double>(steps));
 }
 
 CosineAnnealingLR::CosineAnnealingLR(CosineAnnealingLROptions options) : options_(options) {

@@ -18,7 +18,7 @@ std::string rate(double items_per_second) {
 }
 
 std::string clock_time(double seconds) {
-  const auto whole = static_cast<int64_t>(std::min(seconds, 1e15) + 0.5);
+  const int64_t whole = std::llround(std::min(seconds, 1e15));
   if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }

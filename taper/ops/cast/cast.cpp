@@ -25,7 +25,8 @@ template <class To, class From>
 To to_integer(From value) {
   constexpr From low = static_cast<From>(std::numeric_limits<To>::min());
   // One above the largest To: a power of two, exact in From where the largest itself is not.
-  constexpr From above = static_cast<From>(std::numeric_limits<To>::max() / 2 + 1) * 2;
+  constexpr To half = std::numeric_limits<To>::max() / 2 + 1;
+  constexpr From above = static_cast<From>(half) * 2;
   if (value >= above) return std::numeric_limits<To>::max();
   if (value <= low) return std::numeric_limits<To>::min();
   return value == value ? static_cast<To>(value) : To(0);

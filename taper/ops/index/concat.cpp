@@ -141,7 +141,8 @@ void check_value(double value, DType dtype) {
     if constexpr (std::is_integral_v<T>) {
       const double low = static_cast<double>(std::numeric_limits<T>::min());
       // One above the largest, which i64 cannot say in a double.
-      const double above = static_cast<double>(std::numeric_limits<T>::max() / 2 + 1) * 2;
+      constexpr T half = std::numeric_limits<T>::max() / 2 + 1;
+      const double above = static_cast<double>(half) * 2;
       return value >= low && value < above && std::trunc(value) == value;
     } else {
       return true;

@@ -39,8 +39,8 @@ Specs infer_pointwise(const InSpecs& in, size_t results, bool selects, bool comp
     refuse_dtype("takes floating tensors, got ", out.dtype, "; convert with astype");
   }
   if (compares) out.dtype = DType::boolean;
-  specs.count = 1;
-  for (; specs.count < results; ++specs.count) specs.spec[specs.count] = out;
+  for (size_t i = 1; i < results; ++i) specs.spec[i] = out;
+  specs.count = static_cast<uint8_t>(results);
   return specs;
 }
 
