@@ -7,13 +7,19 @@
 #include <taper/core/error.h>
 
 namespace taper::optim {
+namespace {
+
+void require_positive(std::string_view owner, const char* field, int64_t value) {
+  if (value >= 1) return;
+  fail(ErrorKind::value,
+       std::string(owner) + ": `" + field + "` must be at least 1, got " + std::to_string(value));
+}
+
+}  // namespace
 
 StepLR::StepLR(StepLROptions options) : options_(options) {
   check_required(type_name, options_);
-  if (options_.step_size < 1) {
-    fail(ErrorKind::value,
-         "StepLR: `step_size` must be at least 1, got " + std::to_string(options_.step_size));
-  }
+  require_positive(type_name, "step_size", options_.step_size);
 }
 
 double StepLR::factor(int64_t epoch) const {
@@ -23,10 +29,7 @@ double StepLR::factor(int64_t epoch) const {
 
 CosineAnnealingLR::CosineAnnealingLR(CosineAnnealingLROptions options) : options_(options) {
   check_required(type_name, options_);
-  if (options_.T_max < 1) {
-    fail(ErrorKind::value,
-         "CosineAnnealingLR: `T_max` must be at least 1, got " + std::to_string(options_.T_max));
-  }
+  require_positive(type_name, "T_max", options_.T_max);
 }
 
 double CosineAnnealingLR::factor(int64_t epoch) const {
@@ -37,10 +40,7 @@ double CosineAnnealingLR::factor(int64_t epoch) const {
 }
 
 LinearLR::LinearLR(LinearLROptions options) : options_(options) {
-  if (options_.total_iters < 1) {
-    fail(ErrorKind::value,
-         "LinearLR: `total_iters` must be at least 1, got " + std::to_string(options_.total_iters));
-  }
+  require_positive(type_name, "total_iters", options_.total_iters);
 }
 
 double LinearLR::factor(int64_t epoch) const {
