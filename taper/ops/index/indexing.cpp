@@ -62,13 +62,16 @@ void check_mask(const Tensor& mask, int axis, const Tensor& x) {
              x);
 }
 
+template <class T>
+bool holds(const IndexItem& item) {
+  return std::holds_alternative<T>(item.value);
+}
+
 /// How many axes of x an item takes.
 int axes_of(const IndexItem& item) {
   const auto* tensor = std::get_if<Tensor>(&item.value);
   if (tensor != nullptr && tensor->defined() && is_bool(tensor->dtype())) return tensor->rank();
-  const bool is_none =
-      std::holds_alternative<Ellipsis>(item.value) || std::holds_alternative<NewAxis>(item.value);
-  return is_none ? 0 : 1;
+  return holds<Ellipsis>(item) || holds<NewAxis>(item) ? 0 : 1;
 }
 
 /// The places of a mask's true elements in row-major order.
@@ -83,11 +86,6 @@ Tensor places_of(const Tensor& mask) {
 
 bool is_everything(const Slice& slice) {
   return !slice.start && !slice.stop && slice.step.value_or(1) == 1;
-}
-
-template <class T>
-bool holds(const IndexItem& item) {
-  return std::holds_alternative<T>(item.value);
 }
 
 /// How many axes the ellipsis stands for (0 if there is none: the rest follows at the end).
