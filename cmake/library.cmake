@@ -11,7 +11,9 @@ add_library(taper_objects OBJECT ${taper_sources})
 target_compile_definitions(taper_objects PRIVATE
   TAPER_ROWS=1 TAPER_VERSION="${PROJECT_VERSION}")
 target_link_libraries(taper_objects PRIVATE taper_options DNNL::dnnl OpenMP::OpenMP_CXX
-  Threads::Threads ZLIB::ZLIB Eigen3::Eigen nlohmann_json::nlohmann_json fmt::fmt)
+  Threads::Threads ZLIB::ZLIB PNG::PNG JPEG::JPEG OpenSSL::Crypto Boost::headers Eigen3::Eigen
+  nlohmann_json::nlohmann_json fmt::fmt)
+target_include_directories(taper_objects SYSTEM PRIVATE ${PROTOZERO_INCLUDE_DIR})
 
 set(isa_optimisation -O3)
 if(TAPER_SANITIZE)
@@ -61,4 +63,4 @@ add_library(taper::taper ALIAS taper)
 set_target_properties(taper PROPERTIES ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
 target_include_directories(taper PUBLIC ${CMAKE_SOURCE_DIR})
 target_link_libraries(taper PUBLIC DNNL::dnnl OpenMP::OpenMP_CXX Threads::Threads ZLIB::ZLIB
-  fmt::fmt)
+  PNG::PNG JPEG::JPEG OpenSSL::Crypto fmt::fmt)

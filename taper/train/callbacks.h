@@ -5,6 +5,7 @@
 #include <string>
 
 #include <taper/core/factory.h>
+#include <taper/io/safetensors.h>
 #include <taper/train/history.h>
 
 namespace taper {
@@ -17,8 +18,15 @@ struct Logs {
   int64_t epochs = 0;
   int64_t step = 0;  ///< how many steps of the epoch are done
   int64_t steps = 0;
+  int64_t total_step = 0;  ///< how many steps of this fit are done, over all its epochs
   /// Over the epoch's batches so far; at its end with `val_` numbers and `epoch_seconds`.
   NamedNumbers values;
+};
+
+/// What a callback must keep so that a resumed training goes on as if it had not been cut.
+struct CallbackState {
+  Fields values;
+  NamedTensors tensors;
 };
 
 /// Derive from it and override what you need. An exception ends the training and goes to the
@@ -31,6 +39,11 @@ class TAPER_API Callback {
   virtual void on_epoch_begin(Trainer&, int64_t /*epoch*/) {}
   virtual void on_epoch_end(Trainer&, const Logs&) {}
   virtual void on_batch_end(Trainer&, const Logs&) {}
+
+  /// For checkpoints: asked between two steps.
+  virtual CallbackState state() const { return {}; }
+  /// What `state` gave, before `on_train_begin` of a training that is resumed.
+  virtual void load_state(const CallbackState&) {}
 
   /// Set it to end the training after this batch; the epoch then ends as usual.
   bool stop_training = false;

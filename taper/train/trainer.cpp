@@ -115,7 +115,11 @@ class FitRun {
     for (const auto& callback : options_.callbacks) callback->on_epoch_begin(trainer_, epoch);
     progress_.begin_epoch(epoch);
     Meter meter(std::string(trainer_.loss_.type()), trainer_.metrics_, false);
-    Logs logs{.epoch = epoch, .epochs = options_.epochs, .steps = loader_.batches(), .values = {}};
+    Logs logs{.epoch = epoch,
+              .epochs = options_.epochs,
+              .steps = loader_.batches(),
+              .total_step = total_step_,
+              .values = {}};
     for (data::Batch batch; !stopped() && next_batch(batch, logs.step);) {
       run_step(batch, epoch, meter, logs);
     }
@@ -149,6 +153,7 @@ class FitRun {
     loss.backward();
     trainer_.optimizer_->step();
     ++logs.step;
+    logs.total_step = ++total_step_;
     const bool show = progress_.is_due();
     if (!show && options_.callbacks.empty()) return;
     logs.values = numbers(meter.loss(), meter.metrics(), "");
@@ -168,6 +173,7 @@ class FitRun {
   std::optional<data::Loader> validation_;
   Progress progress_;
   double first_lr_;
+  int64_t total_step_ = 0;
   History history_;
 };
 
