@@ -4,14 +4,13 @@
 #include <sched.h>
 
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include <taper/backend/cpu/isa.h>
 #include <taper/backend/cpu/onednn.h>
+#include <taper/core/machine.h>
 #include <taper/core/threads.h>
 
 #include "commands.h"
@@ -19,23 +18,11 @@
 namespace taper::cli {
 namespace {
 
-/// What stands behind `key` and a colon in the first line of the file that begins with it.
-std::string entry(const char* file, const std::string& key) {
-  std::ifstream lines(file);
-  for (std::string line; std::getline(lines, line);) {
-    if (!line.starts_with(key)) continue;
-    const size_t colon = line.find(':');
-    const size_t begin = colon == line.npos ? colon : line.find_first_not_of(" \t", colon + 1);
-    if (begin != line.npos) return line.substr(begin);
-  }
-  return {};
-}
-
 std::string features() {
   const std::vector<std::string> wanted = {
       "avx2",        "fma",         "f16c",        "avx512f",  "avx512bw", "avx512vl", "avx_vnni",
       "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8"};
-  const std::string flags = " " + entry("/proc/cpuinfo", "flags") + " ";
+  const std::string flags = " " + system_entry("/proc/cpuinfo", "flags") + " ";
   std::string text;
   for (const std::string& flag : wanted) {
     if (flags.find(" " + flag + " ") != flags.npos) text += (text.empty() ? "" : " ") + flag;
@@ -60,13 +47,13 @@ void devices() {
   const bool forced = variable != nullptr && *variable != '\0';
   const char* set = isa() == Isa::v4 ? "x86-64-v4 (AVX-512)" : "x86-64-v3 (AVX2)";
   const int count = threads();  // may throw: then nothing is printed
-  std::cout << "cpu               " << entry("/proc/cpuinfo", "model name") << '\n'
+  std::cout << "cpu               " << cpu_name() << '\n'
             << "features          " << features() << '\n'
             << "instruction set   " << set << (forced ? ", set by TAPER_ISA" : "") << '\n'
             << "threads           " << count << ": " << reason_for_threads() << '\n'
             << "oneDNN            " << onednn_version() << ", " << cpu_isa() << '\n'
-            << "memory            " << gigabytes(entry("/proc/meminfo", "MemTotal")) << ", "
-            << gigabytes(entry("/proc/meminfo", "MemAvailable")) << " available" << std::endl;
+            << "memory            " << gigabytes(system_entry("/proc/meminfo", "MemTotal")) << ", "
+            << gigabytes(system_entry("/proc/meminfo", "MemAvailable")) << " available" << std::endl;
 }
 
 }  // namespace
