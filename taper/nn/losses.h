@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include <taper/core/factory.h>
 #include <taper/nn/module.h>
@@ -47,12 +48,16 @@ class TAPER_API AnyLoss {
   }
   /// The registered name; empty for a loss of your own.
   std::string_view type() const { return inner_->type(); }
+  /// The same loss for each element, not yet averaged; nothing for a loss of your own, whose
+  /// reduction is not known.
+  std::optional<AnyLoss> unreduced() const { return inner_->unreduced(); }
 
  private:
   struct Concept {
     virtual ~Concept() = default;
     virtual Tensor call(const Tensor& input, const Tensor& target) = 0;
     virtual std::string_view type() const = 0;
+    virtual std::optional<AnyLoss> unreduced() const = 0;
   };
   template <class L>
   struct Model final : Concept {
@@ -65,11 +70,23 @@ class TAPER_API AnyLoss {
         return {};
       }
     }
+    std::optional<AnyLoss> unreduced() const override;
     L loss;
   };
 
   std::shared_ptr<Concept> inner_;
 };
+
+template <class L>
+std::optional<AnyLoss> AnyLoss::Model<L>::unreduced() const {
+  if constexpr (requires { loss.options().reduction; }) {
+    auto options = loss.options();
+    options.reduction = Reduction::none;
+    return AnyLoss(L(options));
+  } else {
+    return {};
+  }
+}
 
 /// Registered losses, by name.
 using LossFactory = Factory<AnyLoss>;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <taper/core/error.h>
+#include <taper/core/fields.h>
 
 namespace taper {
 
@@ -39,6 +40,16 @@ Value History::to_value() const {
   Fields fields;
   for (const auto& [name, list] : lists_) fields.emplace_back(name, Value(list));
   return Value(std::move(fields));
+}
+
+History History::from_value(const Value& value) {
+  const Fields* fields = value.get_if<Fields>();
+  if (fields == nullptr) fail(ErrorKind::value, "history: must be an object of lists of numbers");
+  History history;
+  for (const auto& [name, list] : *fields) {
+    history.lists_.emplace_back(name, FieldCodec<std::vector<double>>::from_value(list));
+  }
+  return history;
 }
 
 }  // namespace taper

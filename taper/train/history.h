@@ -28,6 +28,8 @@ class TAPER_API History {
 
   /// {"loss": [...], "accuracy": [...], ...}
   Value to_value() const;
+  /// The history that gave this. Throws value if it is none.
+  static History from_value(const Value& value);
 
  private:
   std::vector<std::pair<std::string, std::vector<double>>> lists_;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include <taper/core/error.h>
+#include <taper/core/parse_fields.h>
 #include <taper/core/value.h>
 
 namespace taper {
@@ -102,6 +103,33 @@ void Meter::add(const Tensor& loss, const Tensor& output, const Tensor& target,
   loss_sum_ += value * static_cast<double>(size);
   examples_ += size;
   if (confusion_) confusion_->add(target, predicted_classes(task_, output));
+}
+
+namespace {
+
+struct MeterState {
+  double loss_sum = 0;
+  int64_t examples = 0;
+  int64_t task = 0;
+  std::vector<int64_t> confusion = {};  // empty if classes are not counted
+};
+
+}  // namespace
+
+Fields Meter::state() const {
+  return to_fields(MeterState{loss_sum_, examples_, static_cast<int64_t>(task_),
+                              confusion_ ? confusion_->counts() : std::vector<int64_t>()});
+}
+
+void Meter::load_state(const Fields& state) {
+  const auto known = parse_fields<MeterState>("meter", state);
+  if (known.task < 0 || known.task > static_cast<int64_t>(Task::regression)) {
+    fail(ErrorKind::value, "meter: there is no task " + std::to_string(known.task));
+  }
+  loss_sum_ = known.loss_sum;
+  examples_ = known.examples;
+  task_ = static_cast<Task>(known.task);
+  if (!known.confusion.empty()) confusion_ = ConfusionMatrix::from_counts(known.confusion);
 }
 
 double Meter::loss() const {

@@ -30,6 +30,11 @@ class Meter {
   /// Counts a batch that was checked. Throws value if the loss is not finite.
   void add(const Tensor& loss, const Tensor& output, const Tensor& target, const BatchPlace& place);
 
+  /// What was counted so far, for a checkpoint in the middle of an epoch.
+  Fields state() const;
+  /// Goes on from there. Throws value if it is not what `state` gave.
+  void load_state(const Fields& state);
+
   int64_t examples() const { return examples_; }
   /// The means so far.
   double loss() const;

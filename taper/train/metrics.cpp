@@ -30,6 +30,18 @@ ConfusionMatrix::ConfusionMatrix(int64_t classes) : classes_(classes) {
   counts_.resize(static_cast<size_t>(classes * classes));
 }
 
+ConfusionMatrix ConfusionMatrix::from_counts(const std::vector<int64_t>& counts) {
+  int64_t classes = 0;
+  while (classes < most_classes && classes * classes < std::ssize(counts)) ++classes;
+  ConfusionMatrix matrix(classes);
+  if (matrix.counts_.size() != counts.size()) {
+    fail(ErrorKind::value,
+         "confusion matrix: " + std::to_string(counts.size()) + " counts are no square matrix");
+  }
+  matrix.counts_ = counts;
+  return matrix;
+}
+
 void ConfusionMatrix::check_class(int64_t number) const {
   if (number >= 0 && number < classes_) return;
   fail(ErrorKind::value, "confusion matrix: " + std::to_string(number) + " is out of range for " +

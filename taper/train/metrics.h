@@ -28,7 +28,12 @@ class TAPER_API ConfusionMatrix {
   /// Throws value if `classes` is not in [0, most_classes].
   explicit ConfusionMatrix(int64_t classes = 0);
 
+  /// The matrix that holds these counts, the true class being the slow index. Throws value unless
+  /// their number is a square.
+  static ConfusionMatrix from_counts(const std::vector<int64_t>& counts);
+
   int64_t classes() const { return classes_; }
+  const std::vector<int64_t>& counts() const { return counts_; }
   /// The number of examples counted.
   int64_t total() const;
   /// How often `truth` was taken for `predicted`. Throws value for a class that there is not.

@@ -1,22 +1,16 @@
 #include <taper/train/trainer.h>
 
-#include <chrono>
+#include <cmath>
 
 #include <taper/autograd/autograd.h>
 #include <taper/core/error.h>
 #include <taper/ops/ops.h>
+#include <taper/train/fit_run.h>
 #include <taper/train/meter.h>
 #include <taper/train/mode_scope.h>
-#include <taper/train/progress.h>
 
 namespace taper {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// The dtype of the model's first floating parameter, f32 if there is none.
 DType dtype_of_model(const nn::Module& model) {
@@ -43,9 +37,45 @@ void check_fields(const data::Dataset& dataset, const char* pass, size_t least,
     fail(ErrorKind::value, std::string(pass) + ": the " + what + " is empty");
   }
   const size_t count = dataset.specs().size();
-  if (count >= least && (least == 1 || count == least)) return;
-  fail(ErrorKind::value, std::string(pass) + ": examples must be {input, target}, the " + what +
-                             "'s have " + std::to_string(count) + " fields");
+  if (count >= least && (least == 1 || count <= 3)) return;
+  fail(ErrorKind::value, std::string(pass) + ": examples must be {input, target} or {input, " +
+                             "target, weight}, the " + what + "'s have " + std::to_string(count) +
+                             (count == 1 ? " field" : " fields"));
+}
+
+void require(bool good, const char* rule, double got) {
+  if (good) return;
+  fail(ErrorKind::value, std::string("fit: ") + rule + ", got " +
+                             (got == std::floor(got) && std::abs(got) < 1e15
+                                  ? std::to_string(static_cast<int64_t>(got))
+                                  : print_real(got)));
+}
+
+bool is_amount(double value) { return value >= 0 && std::isfinite(value); }
+
+void check_options(const FitOptions& options) {
+  require(options.epochs >= 1, "`epochs` must be at least 1", static_cast<double>(options.epochs));
+  require(options.accumulate >= 1, "`accumulate` must be at least 1",
+          static_cast<double>(options.accumulate));
+  require(is_amount(options.clip_norm), "`clip_norm` must be at least 0", options.clip_norm);
+  require(is_amount(options.clip_value), "`clip_value` must be at least 0", options.clip_value);
+  require(is_amount(options.l1), "`l1` must be at least 0", options.l1);
+  require(is_amount(options.l2), "`l2` must be at least 0", options.l2);
+  for (const double weight : options.class_weight) {
+    require(is_amount(weight), "`class_weight` must hold numbers of at least 0", weight);
+  }
+  if (options.validation_split != 0 && options.validation_data) {
+    fail(ErrorKind::value, "fit: give `validation_split` or `validation_data`, not both");
+  }
+  for (const auto& callback : options.callbacks) {
+    if (callback == nullptr) fail(ErrorKind::value, "fit: a callback is null");
+  }
+  if (!options.checkpoint) return;
+  require(is_amount(options.checkpoint->seconds), "`checkpoint.seconds` must be at least 0",
+          options.checkpoint->seconds);
+  if (options.checkpoint->folder.empty()) {
+    fail(ErrorKind::value, "fit: `checkpoint.folder` is empty");
+  }
 }
 
 std::vector<std::string> names_of_classes(const data::Dataset& dataset, int64_t classes) {
@@ -58,126 +88,6 @@ std::vector<std::string> names_of_classes(const data::Dataset& dataset, int64_t 
 }
 
 }  // namespace
-
-// ---------------------------------------------------------------------------------- one fit
-
-/// The state of one call of `fit`.
-class FitRun {
- public:
-  FitRun(Trainer& trainer, const data::AnyDataset& train,
-         const std::optional<data::AnyDataset>& validation, const FitOptions& options)
-      : trainer_(trainer),
-        options_(options),
-        loader_(train, {.batch_size = options.batch_size,
-                        .shuffle = options.shuffle,
-                        .seed = options.seed,
-                        .drop_last = options.drop_last,
-                        .workers = options.workers}),
-        progress_(options.verbose, options.epochs, loader_.batches()),
-        first_lr_(trainer.optimizer_->lr()) {
-    if (validation) {
-      validation_.emplace(*validation, data::LoaderOptions{.batch_size = options.batch_size,
-                                                           .workers = options.workers});
-    }
-    if (loader_.batches() == 0) {
-      fail(ErrorKind::value, "fit: `drop_last` leaves no batch of " +
-                                 std::to_string(options.batch_size) + " from " +
-                                 std::to_string(loader_.examples()) + " examples");
-    }
-  }
-  ~FitRun() {
-    if (options_.schedule) trainer_.optimizer_->set_lr(first_lr_);
-  }
-  FitRun(const FitRun&) = delete;
-  FitRun& operator=(const FitRun&) = delete;
-
-  History run() {
-    for (const auto& callback : options_.callbacks) callback->stop_training = false;
-    for (const auto& callback : options_.callbacks) callback->on_train_begin(trainer_);
-    for (int64_t epoch = 0; epoch < options_.epochs && !stopped(); ++epoch) run_epoch(epoch);
-    for (const auto& callback : options_.callbacks) callback->on_train_end(trainer_);
-    return std::move(history_);
-  }
-
- private:
-  bool stopped() const {
-    for (const auto& callback : options_.callbacks) {
-      if (callback->stop_training) return true;
-    }
-    return false;
-  }
-
-  void run_epoch(int64_t epoch) {
-    const Clock::time_point start = Clock::now();
-    if (options_.schedule) {
-      trainer_.optimizer_->set_lr(first_lr_ * options_.schedule->factor(epoch));
-    }
-    for (const auto& callback : options_.callbacks) callback->on_epoch_begin(trainer_, epoch);
-    progress_.begin_epoch(epoch);
-    Meter meter(std::string(trainer_.loss_.type()), trainer_.metrics_, false);
-    Logs logs{.epoch = epoch,
-              .epochs = options_.epochs,
-              .steps = loader_.batches(),
-              .total_step = total_step_,
-              .values = {}};
-    for (data::Batch batch; !stopped() && next_batch(batch, logs.step);) {
-      run_step(batch, epoch, meter, logs);
-    }
-    const double train_seconds = seconds_since(start);
-    logs.values = numbers(meter.loss(), meter.metrics(), "");
-    if (validation_) {
-      const Evaluation found = trainer_.evaluate_with(validation_->epoch(0), epoch);
-      for (auto& number : numbers(found.loss, found.metrics, "val_")) logs.values.push_back(number);
-    }
-    const double seconds = seconds_since(start);
-    progress_.end_epoch(meter.examples(), train_seconds, seconds, logs.values);
-    logs.values.emplace_back("epoch_seconds", seconds);
-    history_.append(logs.values);
-    ++trainer_.epochs_trained_;
-    for (const auto& callback : options_.callbacks) callback->on_epoch_end(trainer_, logs);
-  }
-
-  bool next_batch(data::Batch& batch, int64_t step) {
-    if (step == 0) loader_.epoch(trainer_.epochs_trained_);
-    batch = {};  // so that its memory can be used again
-    std::optional<data::Batch> next = loader_.next();
-    if (next) batch = std::move(*next);
-    return !batch.fields.empty();
-  }
-
-  void run_step(const data::Batch& batch, int64_t epoch, Meter& meter, Logs& logs) {
-    trainer_.optimizer_->zero_grad();
-    data::Batch numbered = batch;
-    numbered.epoch = epoch;  // messages count the epochs of this fit
-    const Tensor loss = trainer_.loss_of(numbered, meter, true);
-    loss.backward();
-    trainer_.optimizer_->step();
-    ++logs.step;
-    logs.total_step = ++total_step_;
-    const bool show = progress_.is_due();
-    if (!show && options_.callbacks.empty()) return;
-    logs.values = numbers(meter.loss(), meter.metrics(), "");
-    if (show) progress_.show(logs.step, meter.examples(), logs.values);
-    for (const auto& callback : options_.callbacks) callback->on_batch_end(trainer_, logs);
-  }
-
-  static NamedNumbers numbers(double loss, const NamedNumbers& metrics, const char* prefix) {
-    NamedNumbers all{{std::string(prefix) + "loss", loss}};
-    for (const auto& [name, value] : metrics) all.emplace_back(prefix + name, value);
-    return all;
-  }
-
-  Trainer& trainer_;
-  const FitOptions& options_;
-  data::Loader loader_;
-  std::optional<data::Loader> validation_;
-  Progress progress_;
-  double first_lr_;
-  int64_t total_step_ = 0;
-  History history_;
-};
-
-// ---------------------------------------------------------------------------------- the trainer
 
 Trainer::Trainer(nn::AnyModule model, TrainerOptions options)
     : model_(std::move(model)),
@@ -194,8 +104,8 @@ Tensor Trainer::forward(const Tensor& input) const {
   return model_(cast ? astype(input, dtype) : input);
 }
 
-Tensor Trainer::loss_of(const data::Batch& batch, Meter& meter, bool training) const {
-  const BatchPlace place{training ? "fit" : "evaluate", batch.epoch, batch.index};
+Tensor Trainer::loss_of(const data::Batch& batch, Meter& meter, const FitOptions* training) const {
+  const BatchPlace place{training != nullptr ? "fit" : "evaluate", batch.epoch, batch.index};
   const Tensor output = forward(batch[0]);
   if (!output.defined()) {
     fail(ErrorKind::value, std::string(place.pass) + ": the model's output is undefined");
@@ -203,25 +113,72 @@ Tensor Trainer::loss_of(const data::Batch& batch, Meter& meter, bool training) c
   const Tensor target =
       loss_.type() == "CrossEntropyLoss" ? batch[1] : fit_target(batch[1], output);
   meter.check(output, target, place);
-  const Tensor loss = loss_(output, target);
+  const std::vector<double> no_weights;
+  const auto& class_weight = training != nullptr ? training->class_weight : no_weights;
+  const Tensor sample_weight = batch.fields.size() > 2 ? batch[2] : Tensor();
+  Tensor loss = sample_weight.defined() || !class_weight.empty()
+                    ? weighted_loss(output, target, sample_weight, class_weight)
+                    : loss_(output, target);
+  if (training != nullptr && (training->l1 > 0 || training->l2 > 0)) {
+    loss = loss + penalty(training->l1, training->l2);
+  }
   meter.add(loss, output, target, place);
   return loss;
 }
 
+Tensor Trainer::weighted_loss(const Tensor& output, const Tensor& target,
+                              const Tensor& sample_weight,
+                              const std::vector<double>& class_weight) const {
+  const std::optional<nn::AnyLoss> each = loss_.unreduced();
+  if (!each) {
+    fail(ErrorKind::unsupported,
+         "fit: weights need the loss of each element, which a loss of your own does not give; "
+         "weigh in the loss itself");
+  }
+  Tensor losses = (*each)(output, target);
+  if (!class_weight.empty()) {
+    const bool binary = loss_.type().starts_with("BCE");
+    const int64_t classes = binary || output.rank() < 2 ? 2 : output.size(1);
+    if (std::ssize(class_weight) != classes) {
+      fail(ErrorKind::value, "fit: `class_weight` must hold a number for each of the " +
+                                 std::to_string(classes) + " classes, it holds " +
+                                 std::to_string(class_weight.size()));
+    }
+    const Tensor weights =
+        astype(from_values<double>({std::ssize(class_weight)}, class_weight), losses.dtype());
+    losses = losses * reshape(take(weights, astype(flatten(target), DType::i64)), losses.shape());
+  }
+  if (sample_weight.defined()) {
+    const int64_t rows = losses.rank() == 0 ? 1 : losses.size(0);
+    if (sample_weight.numel() != rows) {
+      fail(ErrorKind::shape, "fit: each example needs one weight, the batch has " +
+                                 std::to_string(rows) + " examples and weights " +
+                                 to_string(sample_weight.spec()));
+    }
+    Shape shape{rows};
+    while (shape.rank() < losses.rank()) shape.push_back(1);
+    losses = losses * reshape(astype(sample_weight, losses.dtype()), shape);
+  }
+  return mean(losses);
+}
+
+Tensor Trainer::penalty(double l1, double l2) const {
+  Tensor total;
+  const auto include = [&](const Tensor& term) { total = total.defined() ? total + term : term; };
+  for (const State& cell : model_.parameters()) {
+    const Tensor weight = cell.value();
+    if (weight.rank() < 2) continue;
+    if (l1 > 0) include(sum(abs(weight)) * l1);
+    if (l2 > 0) include(sum(square(weight)) * l2);
+  }
+  return total.defined() ? total : zeros({}, dtype_of_model(model_));
+}
+
 History Trainer::fit(const data::AnyDataset& dataset, const FitOptions& options) {
-  if (options.epochs < 1) {
-    fail(ErrorKind::value,
-         "fit: `epochs` must be at least 1, got " + std::to_string(options.epochs));
-  }
-  if (options.validation_split != 0 && options.validation_data) {
-    fail(ErrorKind::value, "fit: give `validation_split` or `validation_data`, not both");
-  }
+  check_options(options);
   check_fields(*dataset, "fit", 2);
   if (options.validation_data) {
     check_fields(**options.validation_data, "fit", 2, "validation dataset");
-  }
-  for (const auto& callback : options.callbacks) {
-    if (callback == nullptr) fail(ErrorKind::value, "fit: a callback is null");
   }
   if (!optimizer_->attached()) optimizer_->attach(model_.parameters());
   const ModeScope mode(model_, true);
@@ -237,17 +194,19 @@ Evaluation Trainer::evaluate(const data::AnyDataset& dataset,
                              const EvaluateOptions& options) const {
   check_fields(*dataset, "evaluate", 2);
   data::Loader loader(dataset, {.batch_size = options.batch_size, .workers = options.workers});
-  return evaluate_with(loader, 0);
+  return *evaluate_with(loader, 0);
 }
 
-Evaluation Trainer::evaluate_with(data::Loader& loader, int64_t epoch) const {
+std::optional<Evaluation> Trainer::evaluate_with(data::Loader& loader, int64_t epoch,
+                                                 const std::function<bool()>& interrupted) const {
   const ModeScope mode(model_, false);
   const no_grad off;
   Meter meter(std::string(loss_.type()), metrics_, true);
   for (const data::Batch& batch : loader) {
     data::Batch numbered = batch;
     numbered.epoch = epoch;
-    loss_of(numbered, meter, false);
+    loss_of(numbered, meter, nullptr);
+    if (interrupted && interrupted()) return {};
   }
   Evaluation found{.loss = meter.loss(),
                    .metrics = meter.metrics(),

@@ -7,6 +7,8 @@
 //   std::cout << trainer.evaluate(test) << '\n';
 #pragma once
 
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,8 +34,21 @@ struct TrainerOptions {
   std::vector<std::string> metrics = {};  ///< names such as "accuracy", "f1"
 };
 
+/// Where and how often a fit saves itself, see taper/train/checkpoint.h.
+struct CheckpointOptions {
+  std::filesystem::path folder;
+  /// A save comes after the first update that ends this long after the last save, and so late that
+  /// saving takes at most 2 % of the time; also at the fit's end and when it is interrupted.
+  double seconds = 10;
+  /// Goes on from the newest whole checkpoint in the folder; starts anew if there is none. What
+  /// follows is equal bit for bit to a fit that was never cut, for the same build, kind of CPU and
+  /// number of threads; `on_warning` hears of a difference and of damaged checkpoints.
+  bool resume = false;
+  std::function<void(const std::string&)> on_warning = {};
+};
+
 struct FitOptions {
-  int64_t epochs = 1;
+  int64_t epochs = 1;  ///< in all: a resumed fit counts those that were done before
   int64_t batch_size = 32;
   bool shuffle = true;
   uint64_t seed = 0;            ///< of the order of the examples
@@ -46,6 +61,23 @@ struct FitOptions {
   /// Gives the factor of the learning rate for each epoch of this fit; afterwards the rate is what
   /// it was before.
   std::shared_ptr<optim::Schedule> schedule = {};
+
+  /// Batches whose gradients are added up for one update, as if they were one batch.
+  int64_t accumulate = 1;
+  double clip_norm = 0;   ///< the largest common norm of the gradients; 0: any
+  double clip_value = 0;  ///< the largest absolute value in a gradient; 0: any
+  /// Penalties added to the loss: l1 * sum |w| + l2 * sum w^2 over all parameters of two or more
+  /// axes (weights, not biases and scales).
+  double l1 = 0;
+  double l2 = 0;
+  /// A factor for the loss of each example by its class; as in Keras the sum over the batch is
+  /// divided by the number of examples. A third field of the examples gives each one's own factor.
+  std::vector<double> class_weight = {};
+
+  std::optional<CheckpointOptions> checkpoint = {};
+  /// Asked after each update; true saves a checkpoint, if there is a place for it, and ends the fit
+  /// at once.
+  std::function<bool()> interrupted = {};
 };
 
 struct EvaluateOptions {
@@ -60,14 +92,19 @@ class TAPER_API Trainer {
   /// `model` is any module that maps a tensor to a tensor. Throws not_found for an unknown metric.
   Trainer(nn::AnyModule model, TrainerOptions options);
 
-  /// Trains on examples {input, target}. Floating inputs are cast to the model's dtype; a target
-  /// [N] fits outputs [N,1]. A second fit goes on where the first one ended, optimizer included.
+  /// Trains on examples {input, target} or {input, target, weight}. Floating inputs are cast to the
+  /// model's dtype; a target [N] fits outputs [N,1]. A second fit goes on where the first one
+  /// ended, optimizer included.
   ///
   /// Each step clears the gradients, runs the model in training mode, computes the loss and its
   /// gradients, and updates the parameters. The losses and metrics of an epoch are means over its
   /// examples as they were seen. With a callback's `stop_training` the epoch ends early.
   ///
-  /// Throws value for options out of range, for labels that are no class of the model (naming
+  /// Returns the history of all epochs, those before a resumed checkpoint included; with
+  /// `interrupted` those that were complete.
+  ///
+  /// Throws value for options out of range, for a checkpoint of another training (naming what
+  /// differs), for labels that are no class of the model (naming
   /// the row), and naming epoch and step for a loss that is not finite: the parameters are then
   /// those before that step. Each module is put back into the mode it was in.
   History fit(const data::AnyDataset& dataset, const FitOptions& options = {});
@@ -89,8 +126,13 @@ class TAPER_API Trainer {
   friend class FitRun;
   Tensor forward(const Tensor& input) const;
   /// Runs the model on a batch, checks the target and gives the loss.
-  Tensor loss_of(const data::Batch& batch, Meter& meter, bool training) const;
-  Evaluation evaluate_with(data::Loader& loader, int64_t epoch) const;
+  Tensor loss_of(const data::Batch& batch, Meter& meter, const FitOptions* training) const;
+  Tensor weighted_loss(const Tensor& output, const Tensor& target, const Tensor& sample_weight,
+                       const std::vector<double>& class_weight) const;
+  Tensor penalty(double l1, double l2) const;
+  /// Nothing if `interrupted` says so after a batch.
+  std::optional<Evaluation> evaluate_with(data::Loader& loader, int64_t epoch,
+                                          const std::function<bool()>& interrupted = {}) const;
 
   nn::AnyModule model_;
   nn::AnyLoss loss_;

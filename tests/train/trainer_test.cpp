@@ -286,8 +286,10 @@ TEST(Trainer, ChecksTheValidationDataBeforeTraining) {
   EXPECT_EQ(error_of(ErrorKind::value, [&] { trainer.fit(points(), options); }),
             "fit: the validation dataset is empty");
   options.validation_data = TensorDataset({zeros({3, 2})});
-  EXPECT_EQ(error_of(ErrorKind::value, [&] { trainer.fit(points(), options); }),
-            "fit: examples must be {input, target}, the validation dataset's have 1 fields");
+  EXPECT_EQ(
+      error_of(ErrorKind::value, [&] { trainer.fit(points(), options); }),
+      "fit: examples must be {input, target} or {input, target, weight}, the validation dataset's "
+      "have 1 field");
   options = quiet(1);
   options.callbacks = {nullptr};
   EXPECT_EQ(error_of(ErrorKind::value, [&] { trainer.fit(points(), options); }),
@@ -332,7 +334,8 @@ TEST(Trainer, RefusesBadOptions) {
             "fit: `drop_last` leaves no batch of 100 from 30 examples");
   const TensorDataset inputs({points().fields()[0].values});
   EXPECT_EQ(error_of(ErrorKind::value, [&] { trainer.fit(inputs, quiet(1)); }),
-            "fit: examples must be {input, target}, the dataset's have 1 fields");
+            "fit: examples must be {input, target} or {input, target, weight}, the dataset's have "
+            "1 field");
   TrainerOptions unknown = classify();
   unknown.metrics = {"speed"};
   error_of(ErrorKind::not_found, [&] { Trainer(model, unknown); });

@@ -1,0 +1,179 @@
+#include <taper/train/fit_run.h>
+
+#include <algorithm>
+
+#include <taper/core/error.h>
+#include <taper/ops/ops.h>
+#include <taper/optim/clipping.h>
+
+namespace taper {
+namespace {
+
+NamedNumbers numbers(double loss, const NamedNumbers& metrics, const std::string& prefix) {
+  NamedNumbers all{{prefix + "loss", loss}};
+  for (const auto& [name, value] : metrics) all.emplace_back(prefix + name, value);
+  return all;
+}
+
+}  // namespace
+
+FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
+               const std::optional<data::AnyDataset>& validation, const FitOptions& options)
+    : trainer_(trainer),
+      options_(options),
+      loader_(train, {.batch_size = options.batch_size,
+                      .shuffle = options.shuffle,
+                      .seed = options.seed,
+                      .drop_last = options.drop_last,
+                      .workers = options.workers}),
+      progress_(options.verbose, options.epochs, loader_.batches()),
+      first_lr_(trainer.optimizer_->lr()),
+      first_loader_epoch_(trainer.epochs_trained_),
+      last_save_(Clock::now()) {
+  if (validation) {
+    validation_.emplace(*validation, data::LoaderOptions{.batch_size = options.batch_size,
+                                                         .workers = options.workers});
+  }
+  if (loader_.batches() == 0) {
+    fail(ErrorKind::value, "fit: `drop_last` leaves no batch of " +
+                               std::to_string(options.batch_size) + " from " +
+                               std::to_string(loader_.examples()) + " examples");
+  }
+}
+
+FitRun::~FitRun() {
+  if (options_.schedule) trainer_.optimizer_->set_lr(first_lr_);
+}
+
+History FitRun::run() {
+  for (const auto& callback : options_.callbacks) callback->stop_training = false;
+  if (options_.checkpoint && options_.checkpoint->resume && !resume()) return std::move(history_);
+  for (const auto& callback : options_.callbacks) callback->on_train_begin(trainer_);
+  while (epoch_ < options_.epochs && !stopped() && !interrupted_) run_epoch();
+  finished_ = !interrupted_;
+  if (finished_) save_or_warn();
+  for (const auto& callback : options_.callbacks) callback->on_train_end(trainer_);
+  return std::move(history_);
+}
+
+bool FitRun::stopped() const {
+  return std::ranges::any_of(options_.callbacks,
+                             [](const auto& callback) { return callback->stop_training; });
+}
+
+double FitRun::epoch_seconds() const {
+  return seconds_before_ + std::chrono::duration<double>(Clock::now() - epoch_start_).count();
+}
+
+void FitRun::run_epoch() {
+  if (in_epoch_) {
+    epoch_start_ = Clock::now();
+    progress_.begin_epoch(epoch_);
+  } else {
+    begin_epoch();
+  }
+  if (run_steps()) end_epoch();
+}
+
+void FitRun::begin_epoch() {
+  epoch_start_ = Clock::now();
+  seconds_before_ = 0;
+  if (options_.schedule) {
+    trainer_.optimizer_->set_lr(first_lr_ * options_.schedule->factor(epoch_));
+  }
+  for (const auto& callback : options_.callbacks) callback->on_epoch_begin(trainer_, epoch_);
+  progress_.begin_epoch(epoch_);
+  loader_.epoch(first_loader_epoch_ + epoch_);
+  meter_.emplace(std::string(trainer_.loss_.type()), trainer_.metrics_, false);
+  logs_ = {.epoch = epoch_,
+           .epochs = options_.epochs,
+           .steps = loader_.batches(),
+           .total_step = total_step_,
+           .values = {}};
+  in_epoch_ = true;
+}
+
+bool FitRun::run_steps() {
+  while (!stopped()) {
+    const std::optional<data::Batch> batch = next_batch();
+    if (!batch) break;
+    run_step(*batch);
+    const bool updated = logs_.step % options_.accumulate == 0 || logs_.step == logs_.steps;
+    if (!updated) continue;
+    if (asked_to_interrupt()) {
+      interrupted_ = true;
+      save();
+      return false;
+    }
+    if (save_is_due()) save_or_warn();
+  }
+  return true;
+}
+
+std::optional<data::Batch> FitRun::next_batch() {
+  if (logs_.step == logs_.steps) return {};  // the loader would begin its next epoch
+  return loader_.next();
+}
+
+/// How many examples the update takes that this batch is a part of.
+int64_t FitRun::examples_of_update(int64_t batch) const {
+  const int64_t first = batch / options_.accumulate * options_.accumulate;
+  const int64_t last = std::min(first + options_.accumulate, logs_.steps);
+  return std::min(last * options_.batch_size, loader_.examples()) - first * options_.batch_size;
+}
+
+void FitRun::run_step(const data::Batch& batch) {
+  if (logs_.step % options_.accumulate == 0) trainer_.optimizer_->zero_grad();
+  data::Batch numbered = batch;
+  numbered.epoch = epoch_;  // messages count the epochs of this fit
+  const Tensor loss = trainer_.loss_of(numbered, *meter_, &options_);
+  const int64_t together = examples_of_update(batch.index);
+  if (together == batch.size) {
+    loss.backward();
+  } else {
+    (loss * (static_cast<double>(batch.size) / static_cast<double>(together))).backward();
+  }
+  ++logs_.step;
+  logs_.total_step = ++total_step_;
+  if (logs_.step % options_.accumulate == 0 || logs_.step == logs_.steps) update();
+  const bool show = progress_.is_due();
+  if (!show && options_.callbacks.empty()) return;
+  logs_.values = numbers(meter_->loss(), meter_->metrics(), "");
+  if (show) progress_.show(logs_.step, meter_->examples(), logs_.values);
+  for (const auto& callback : options_.callbacks) callback->on_batch_end(trainer_, logs_);
+}
+
+void FitRun::update() {
+  const auto& parameters = trainer_.optimizer_->parameters();
+  if (options_.clip_value > 0) optim::clip_grad_value(parameters, options_.clip_value);
+  if (options_.clip_norm > 0) optim::clip_grad_norm(parameters, options_.clip_norm);
+  trainer_.optimizer_->step();
+}
+
+void FitRun::end_epoch() {
+  const double train_seconds = epoch_seconds();
+  logs_.values = numbers(meter_->loss(), meter_->metrics(), "");
+  if (validation_) {
+    const auto found =
+        trainer_.evaluate_with(validation_->epoch(0), epoch_, [&] { return asked_to_interrupt(); });
+    if (!found) {
+      interrupted_ = true;
+      save();
+      return;
+    }
+    for (auto& number : numbers(found->loss, found->metrics, "val_")) {
+      logs_.values.push_back(number);
+    }
+  }
+  const double seconds = epoch_seconds();
+  progress_.end_epoch(meter_->examples(), train_seconds, seconds, logs_.values);
+  logs_.values.emplace_back("epoch_seconds", seconds);
+  history_.append(logs_.values);
+  ++trainer_.epochs_trained_;
+  ++epoch_;
+  in_epoch_ = false;
+  for (const auto& callback : options_.callbacks) callback->on_epoch_end(trainer_, logs_);
+  if (save_is_due()) save_or_warn();
+}
+
+}  // namespace taper

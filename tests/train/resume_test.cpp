@@ -1,0 +1,182 @@
+// A fit that is cut and resumed must end with the bits of one that was never cut.
+
+#include <gtest/gtest.h>
+
+#include <taper/nn/layers.h>
+#include <taper/nn/sequential.h>
+#include <taper/ops/random/generator.h>
+#include <taper/train/run.h>
+#include <taper/train/trainer.h>
+
+#include "../io/file_testing.h"
+
+namespace taper {
+namespace {
+
+using testing::content_of;
+using testing::error_of;
+using testing::TemporaryFolder;
+
+constexpr int64_t examples = 44;
+constexpr int64_t epochs = 3;
+
+data::TensorDataset images() {
+  Generator generator(3);
+  const Tensor x = uniform({examples, 1, 8, 8}, 0, 1, DType::f32, &generator);
+  std::vector<int64_t> labels;
+  for (int64_t i = 0; i < examples; ++i) labels.push_back(i * 7 % 3);
+  return data::TensorDataset({x, from_values<int64_t>({examples}, labels)});
+}
+
+/// With everything that has a memory: dropout, running statistics, momentum.
+nn::Sequential model() {
+  return nn::Sequential{nn::Conv2d(1, 4, 3), nn::BatchNorm2d(4), nn::ReLU(),       nn::MaxPool2d(2),
+                        nn::Flatten(),       nn::Dropout(0.5),   nn::Linear(36, 3)};
+}
+
+struct Result {
+  std::string weights;
+  Value history;
+};
+
+struct Training {
+  FitOptions options = {.epochs = epochs,
+                        .batch_size = 8,
+                        .seed = 5,
+                        .validation_split = 0.1,
+                        .verbose = false,
+                        .schedule = std::make_shared<optim::StepLR>(optim::StepLROptions{1, 0.5})};
+
+  Result run(const TemporaryFolder& folder) const {
+    manual_seed(1);
+    nn::Sequential net = model();
+    Trainer trainer(net, {.loss = nn::CrossEntropyLoss(),
+                          .optimizer = optim::Adam({.lr = 0.01}),
+                          .metrics = {"accuracy"}});
+    const History history = trainer.fit(images(), options);
+    save(net, folder / "model.safetensors");
+    Fields kept;
+    for (const std::string& name : history.names()) {
+      if (name != "epoch_seconds") kept.emplace_back(name, Value(history[name]));
+    }
+    return {content_of(folder / "model.safetensors"), Value(kept)};
+  }
+};
+
+CheckpointOptions in(const TemporaryFolder& folder, double seconds = 0) {
+  return {.folder = folder / "checkpoints", .seconds = seconds, .resume = true};
+}
+
+/// Says yes after this many updates.
+std::function<bool()> after(int64_t updates) {
+  return [updates]() mutable { return --updates <= 0; };
+}
+
+TEST(Resume, GivesTheBitsOfAnUncutFitFromEveryStep) {
+  const TemporaryFolder whole;
+  const Result expected = Training().run(whole);
+  for (int64_t step = 1; step <= 15; ++step) {
+    const TemporaryFolder folder;
+    Training training;
+    training.options.checkpoint = in(folder, 1e9);
+    training.options.interrupted = after(step);
+    training.run(folder);
+    training.options.interrupted = {};
+    const Result resumed = training.run(folder);
+    EXPECT_EQ(resumed.weights, expected.weights) << "cut after step " << step;
+    EXPECT_EQ(resumed.history, expected.history) << "cut after step " << step;
+  }
+}
+
+TEST(Resume, GoesOnAfterEverySingleStep) {
+  const TemporaryFolder whole;
+  const Result expected = Training().run(whole);
+  const TemporaryFolder folder;
+  Training training;
+  training.options.checkpoint = in(folder);
+  Result last;
+  for (int cut = 0; cut < 16; ++cut) {
+    training.options.interrupted = after(1);
+    last = training.run(folder);
+  }
+  training.options.interrupted = {};
+  last = training.run(folder);
+  EXPECT_EQ(last.weights, expected.weights);
+  EXPECT_EQ(last.history, expected.history);
+}
+
+TEST(Resume, StartsAnewWithoutACheckpoint) {
+  const TemporaryFolder folder;
+  Training training;
+  const Result expected = training.run(folder);
+  training.options.checkpoint = in(folder);
+  EXPECT_EQ(training.run(folder).weights, expected.weights);
+}
+
+TEST(Resume, LeavesAFinishedFitAsItIs) {
+  const TemporaryFolder folder;
+  Training training;
+  training.options.checkpoint = in(folder);
+  const Result first = training.run(folder);
+  const Result again = training.run(folder);
+  EXPECT_EQ(again.weights, first.weights);
+  EXPECT_EQ(again.history, first.history);
+}
+
+TEST(Resume, GoesOnWithMoreEpochs) {
+  const TemporaryFolder folder;
+  Training training;
+  training.options.epochs = 5;
+  const Result expected = training.run(folder);
+  training.options.checkpoint = in(folder);
+  training.options.epochs = 2;
+  training.run(folder);
+  training.options.epochs = 5;
+  EXPECT_EQ(training.run(folder).weights, expected.weights);
+}
+
+TEST(Resume, KeepsGroupsOfAccumulatedBatchesWhole) {
+  Training training;
+  training.options.accumulate = 2;
+  const TemporaryFolder whole;
+  const Result expected = training.run(whole);
+  for (int64_t update = 1; update <= 8; ++update) {
+    const TemporaryFolder folder;
+    training.options.checkpoint = in(folder, 1e9);
+    training.options.interrupted = after(update);
+    training.run(folder);
+    training.options.interrupted = {};
+    EXPECT_EQ(training.run(folder).weights, expected.weights) << "cut after update " << update;
+  }
+}
+
+TEST(Resume, RefusesAnotherTrainingByName) {
+  const TemporaryFolder folder;
+  Training training;
+  training.options.checkpoint = in(folder);
+  training.run(folder);
+  training.options.epochs = 4;
+  training.options.batch_size = 4;
+  const std::string text = error_of(ErrorKind::value, [&] { training.run(folder); });
+  EXPECT_NE(text.find("`batch_size` was 8, is 4"), text.npos) << text;
+  EXPECT_NE(text.find("fit: cannot go on from "), text.npos) << text;
+}
+
+TEST(Resume, GoesOnWhenACheckpointCannotBeSaved) {
+  const TemporaryFolder folder;
+  testing::put(folder / "checkpoints", "in the way");
+  Training training;
+  training.options.checkpoint = in(folder);
+  training.options.checkpoint->resume = false;
+  std::vector<std::string> warnings;
+  training.options.checkpoint->on_warning = [&](const std::string& text) {
+    warnings.push_back(text);
+  };
+  const TemporaryFolder whole;
+  EXPECT_EQ(training.run(folder).weights, Training().run(whole).weights);
+  ASSERT_FALSE(warnings.empty());
+  EXPECT_NE(warnings[0].find("no checkpoint was saved: "), std::string::npos) << warnings[0];
+}
+
+}  // namespace
+}  // namespace taper
