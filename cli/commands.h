@@ -14,9 +14,6 @@ struct UsageError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The process was asked to stop.
-struct Interrupted {};
-
 /// Runs a look-up by name; an unknown name is wrong usage.
 template <class Find>
 decltype(auto) find_named(Find&& find) {

@@ -53,7 +53,8 @@ void devices() {
             << "threads           " << count << ": " << reason_for_threads() << '\n'
             << "oneDNN            " << onednn_version() << ", " << cpu_isa() << '\n'
             << "memory            " << gigabytes(system_entry("/proc/meminfo", "MemTotal")) << ", "
-            << gigabytes(system_entry("/proc/meminfo", "MemAvailable")) << " available" << std::endl;
+            << gigabytes(system_entry("/proc/meminfo", "MemAvailable")) << " available"
+            << std::endl;
 }
 
 }  // namespace

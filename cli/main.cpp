@@ -14,6 +14,7 @@
 #include <taper/core/registry.h>
 
 #include "commands.h"
+#include "signals.h"
 
 namespace taper::cli {
 namespace {
@@ -190,8 +191,8 @@ int main(int argc, char** argv) {
     return output_arrived() ? code : report(1, "the standard output cannot be written");
   } catch (const UsageError& error) {
     return report(2, error.what());
-  } catch (const Interrupted&) {
-    return report(130, "interrupted");
+  } catch (const Interrupted& interrupted) {
+    return report(128 + interrupted.signal, "interrupted");
   } catch (const std::bad_alloc&) {
     return report(1, "out of memory");
   } catch (const std::exception& error) {

@@ -1,9 +1,9 @@
-// taper train DATA: trains a model of the library and writes a run folder.
+// taper train DATA: trains a model and writes a run folder, from which it can also go on.
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <csignal>
+#include <cctype>
 #include <iostream>
 #include <memory>
 
@@ -15,6 +15,8 @@
 
 #include "commands.h"
 #include "datasets.h"
+#include "run_folder.h"
+#include "signals.h"
 
 namespace taper::cli {
 namespace {
@@ -27,93 +29,90 @@ struct TrainArguments {
   int64_t epochs = 15;
   int64_t batch_size = 64;
   double lr = 1e-3;
+  std::string optimizer = "Adam";
   int64_t seed = 0;
   std::string data_folder = {};
   std::string out = {};
+  bool resume = false;
+  bool overwrite = false;
+  double checkpoint_seconds = 10;
 };
 
-volatile std::sig_atomic_t stop_asked = 0;
-
-void ask_to_stop(int) { stop_asked = 1; }
-
-/// From here on Ctrl-C ends the command in good order, at the next `stop_if_asked`.
-void catch_signals() {
-  for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
-    // What the caller made this process ignore, as nohup does, stays ignored.
-    if (std::signal(signal, &ask_to_stop) == SIG_IGN) std::signal(signal, SIG_IGN);
-  }
-  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe ends the report, not the training
-}
-
-void stop_if_asked() {
-  if (stop_asked != 0) throw Interrupted();
-}
-
-class StopOnSignal final : public Callback {
+/// What the run is, kept in its checkpoints; another one does not go on from them.
+class RunIdentity final : public Callback {
  public:
-  void on_batch_end(Trainer&, const Logs&) override { stop_if_asked(); }
-};
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(fs::symlink_status(path, ignored));
-}
-
-/// The folder of the run: what was made of it goes away again unless the run is saved.
-class RunFolder {
- public:
-  explicit RunFolder(fs::path path) : path_(std::move(path)) {
-    for (fs::path at = fs::absolute(path_); !is_there(at) && at.has_relative_path();
-         at = at.parent_path()) {
-      made_.push_back(at);
-    }
-    try {
-      is_new_ = prepare_run_folder(path_);
-      if (!is_new_) made_.clear();
-    } catch (...) {
-      remove_made();
-      throw;
-    }
+  explicit RunIdentity(const TrainArguments& arguments) : data_(arguments.data) {}
+  void on_train_begin(Trainer&) override { has_trained_ = true; }
+  CallbackState state() const override { return {.values = {{"data", Value(data_)}}}; }
+  void load_state(const CallbackState& state) override {
+    if (!state.values.empty() && state.values[0].second == Value(data_)) return;
+    fail(ErrorKind::value, "the run was trained on other data than " + data_);
   }
-  ~RunFolder() {
-    if (!kept_) remove_made();
-  }
-  RunFolder(const RunFolder&) = delete;
-  RunFolder& operator=(const RunFolder&) = delete;
-
-  const fs::path& path() const { return path_; }
-  /// False if the folder was there, perhaps since a moment ago.
-  bool is_new() const { return is_new_; }
-  void keep() { kept_ = true; }
+  /// False if the run was complete already.
+  bool has_trained() const { return has_trained_; }
 
  private:
-  /// Folders that are not empty stay.
-  void remove_made() const {
-    std::error_code ignored;
-    for (const fs::path& folder : made_) fs::remove(folder, ignored);
-  }
-
-  fs::path path_;
-  std::vector<fs::path> made_;  // innermost first
-  bool is_new_ = false;
-  bool kept_ = false;
+  std::string data_;
+  bool has_trained_ = false;
 };
 
-/// `a/../b/` is `b`: then nothing is made on the way.
-fs::path plain(const fs::path& path) {
-  const fs::path normal = path.lexically_normal();
-  return normal.has_filename() ? normal : normal.parent_path();
+bool is_model_file(const std::string& model) {
+  return model.ends_with(".json") || model.find('/') != model.npos;
 }
 
-/// The folder that was asked for, else the next free one: another process may take one, too.
+/// The model's name in a folder's name and in reports.
+std::string name_of_model(const TrainArguments& arguments) {
+  if (!is_model_file(arguments.model)) return arguments.model;
+  const fs::path path = arguments.model;
+  return path.stem() == "model" && path.has_parent_path() && !path.parent_path().filename().empty()
+             ? path.parent_path().filename().string()
+             : path.stem().string();
+}
+
+/// The folder that was asked for, else the next free one (another process may take one, too), or
+/// the last that is there to go on with.
 std::unique_ptr<RunFolder> take_folder(const TrainArguments& arguments) {
-  if (!arguments.out.empty()) return std::make_unique<RunFolder>(plain(arguments.out));
-  for (int number = 1;; ++number) {
-    const fs::path path = fmt::format("runs/{}-{}-{}", arguments.data, arguments.model, number);
-    if (is_there(path)) continue;
-    auto folder = std::make_unique<RunFolder>(path);
-    if (folder->is_new()) return folder;
+  const RunFolderUse use = arguments.resume      ? RunFolderUse::resume
+                           : arguments.overwrite ? RunFolderUse::replace
+                                                 : RunFolderUse::fresh;
+  if (!arguments.out.empty()) return std::make_unique<RunFolder>(plain(arguments.out), use);
+  const auto numbered = [&](int64_t number) {
+    return fs::path(fmt::format("runs/{}-{}-{}", arguments.data, name_of_model(arguments), number));
+  };
+  int64_t number = 1;
+  while (is_there(numbered(number))) ++number;
+  if (arguments.resume && number > 1) {
+    return std::make_unique<RunFolder>(numbered(number - 1), use);
   }
+  for (;; ++number) {
+    if (is_there(numbered(number))) continue;
+    try {
+      auto folder = std::make_unique<RunFolder>(numbered(number), use);
+      if (folder->is_new()) return folder;
+    } catch (const Error&) {
+      if (!is_there(numbered(number))) throw;  // else another process was faster
+    }
+  }
+}
+
+std::string lower(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+/// By its registered name, in capitals or not.
+std::shared_ptr<optim::Optimizer> make_optimizer(const TrainArguments& arguments) {
+  std::string name = arguments.optimizer;
+  for (const optim::OptimizerFactory* entry : optim::OptimizerFactory::all()) {
+    if (lower(std::string(entry->name)) == lower(name)) name = entry->name;
+  }
+  return optim::OptimizerFactory::get(name, "optimizer").make({{"lr", Value(arguments.lr)}});
+}
+
+nn::AnyModule make_model(const TrainArguments& arguments) {
+  manual_seed(static_cast<uint64_t>(arguments.seed));
+  if (is_model_file(arguments.model)) return load_architecture(arguments.model);
+  return LibraryModel::get(arguments.model)();
 }
 
 /// The full rate finds a good region, and the falling one settles in it: by measurement better
@@ -128,21 +127,22 @@ std::shared_ptr<optim::Schedule> hold_then_fall(int64_t epochs) {
       std::vector<int64_t>{epochs - falling});
 }
 
-void describe(const TrainArguments& arguments, const data::TrainTest& data, const nn::Module& model,
-              const fs::path& out) {
+void describe(const TrainArguments& arguments, const optim::Optimizer& optimizer,
+              const data::TrainTest& data, const nn::Module& model, const fs::path& out) {
   const int64_t examples = data.train.size();
   const int64_t steps = (examples - 1) / arguments.batch_size + 1;
-  std::cout
-      << fmt::format("data      {}: {} training and {} test examples {}, {} classes\n",
-                     arguments.data, examples, data.test.size(), to_string(data.train.specs()[0]),
-                     data.train.class_names().size())
-      << fmt::format("model     {}: {} parameters\n", arguments.model, model.num_parameters())
-      << fmt::format(
-             "training  {} epochs of {} steps, batch {}, Adam lr {} falling at the end, seed {}, "
-             "{}\n",
-             arguments.epochs, steps, arguments.batch_size, arguments.lr, arguments.seed,
-             threads() == 1 ? "1 thread" : fmt::format("{} threads", threads()))
-      << fmt::format("out       {}\n", out.string()) << std::flush;
+  std::cout << fmt::format("data      {}: {} training and {} test examples {}, {} classes\n",
+                           arguments.data, examples, data.test.size(),
+                           to_string(data.train.specs()[0]), data.train.class_names().size())
+            << fmt::format("model     {}: {} parameters\n", name_of_model(arguments),
+                           model.num_parameters())
+            << fmt::format(
+                   "training  {} epochs of {} steps, batch {}, {} lr {} falling at the end, seed "
+                   "{}, {}\n",
+                   arguments.epochs, steps, arguments.batch_size, optimizer.type(), arguments.lr,
+                   arguments.seed,
+                   threads() == 1 ? "1 thread" : fmt::format("{} threads", threads()))
+            << fmt::format("out       {}\n", out.string()) << std::flush;
 }
 
 RunReport make_report(const TrainArguments& arguments, const nn::Module& model,
@@ -152,50 +152,85 @@ RunReport make_report(const TrainArguments& arguments, const nn::Module& model,
           .macro_f1 = test.confusion ? test.confusion->macro_average().f1 : 0,
           .epoch_seconds = history["epoch_seconds"],
           .peak_memory_mb = peak_memory_mb(),
-          .epochs = arguments.epochs,
+          .epochs = static_cast<int64_t>(history.epochs()),
           .batch_size = arguments.batch_size,
           .lr = arguments.lr,
           .seed = arguments.seed,
-          .model = arguments.model,
+          .model = name_of_model(arguments),
           .data = arguments.data,
           .threads = threads(),
           .parameters = model.num_parameters()};
 }
 
-void train(const TrainArguments& arguments) {
-  const NamedDataset& source = find_named([&]() -> auto& { return find_dataset(arguments.data); });
-  const LibraryModel& entry =
-      find_named([&]() -> auto& { return LibraryModel::get(arguments.model); });
-  catch_signals();
-  const std::unique_ptr<RunFolder> out = take_folder(arguments);
-  const data::TrainTest data = source.load(arguments.data_folder);
-  stop_if_asked();
-  manual_seed(static_cast<uint64_t>(arguments.seed));
-  nn::Sequential model = entry();
-  describe(arguments, data, model, out->path());
+FitOptions fit_options(const TrainArguments& arguments, const fs::path& folder,
+                       std::shared_ptr<Callback> identity) {
+  return {.epochs = arguments.epochs,
+          .batch_size = arguments.batch_size,
+          .seed = static_cast<uint64_t>(arguments.seed),
+          .callbacks = {std::move(identity)},
+          .schedule = hold_then_fall(arguments.epochs),
+          .checkpoint = CheckpointOptions{.folder = folder / "checkpoints",
+                                          .seconds = arguments.checkpoint_seconds,
+                                          .resume = arguments.resume,
+                                          .on_warning =
+                                              [](const std::string& text) {
+                                                std::cerr << "taper: " << printable(text)
+                                                          << std::endl;
+                                              }},
+          .interrupted = [] { return stop_signal() != 0; }};
+}
 
-  Trainer trainer(model, {.loss = nn::CrossEntropyLoss(),
-                          .optimizer = optim::Adam({.lr = arguments.lr}),
-                          .metrics = {"accuracy"}});
-  const History history = trainer.fit(data.train, {.epochs = arguments.epochs,
-                                                   .batch_size = arguments.batch_size,
-                                                   .seed = static_cast<uint64_t>(arguments.seed),
-                                                   .callbacks = {std::make_shared<StopOnSignal>()},
-                                                   .schedule = hold_then_fall(arguments.epochs)});
+void save_results(const TrainArguments& arguments, const NamedDataset& source,
+                  const data::TrainTest& data, const Trainer& trainer, const History& history,
+                  const fs::path& folder) {
   const Evaluation test = trainer.evaluate(data.test);
   stop_if_asked();
-  const ModelInfo info{.name = arguments.model,
+  const nn::AnyModule& model = trainer.model();
+  const ModelInfo info{.name = name_of_model(arguments),
                        .data = arguments.data,
                        .input_shape = data.train.specs()[0].shape.to_vector(),
                        .input_scale = source.input_scale,
                        .class_names = test.class_names};
-  save_run(out->path(), model, info, history, make_report(arguments, model, history, test), test);
-  out->keep();
+  save_run(folder, model, info, history, make_report(arguments, model, history, test), test);
   std::cout << fmt::format("\ntest accuracy {:.4f}  loss {:.4f}\n", test["accuracy"], test.loss)
             << class_table(test)
             << fmt::format("\nwrote {}/{{model.safetensors,model.json,history.json,report.json}}",
-                           out->path().string())
+                           folder.string())
             << std::endl;
+}
+
+/// Says where the run stands and ends the command.
+[[noreturn]] void report_interruption(const fs::path& folder) {
+  std::cout << fmt::format("\nsaved {}; the same command with --resume goes on from there\n",
+                           (folder / "checkpoints").string())
+            << std::flush;
+  throw Interrupted{stop_signal()};
+}
+
+void train(const TrainArguments& arguments) {
+  const NamedDataset& source = find_named([&]() -> auto& { return find_dataset(arguments.data); });
+  if (!is_model_file(arguments.model)) {
+    find_named([&] { LibraryModel::get(arguments.model); });
+  }
+  const auto optimizer = find_named([&] { return make_optimizer(arguments); });
+  catch_signals();
+  nn::AnyModule model = make_model(arguments);
+  const std::unique_ptr<RunFolder> out = take_folder(arguments);
+  const data::TrainTest data = source.load(arguments.data_folder);
+  stop_if_asked();
+  describe(arguments, *optimizer, data, model, out->path());
+
+  Trainer trainer(
+      model, {.loss = nn::CrossEntropyLoss(), .optimizer = optimizer, .metrics = {"accuracy"}});
+  const auto identity = std::make_shared<RunIdentity>(arguments);
+  const History history = trainer.fit(data.train, fit_options(arguments, out->path(), identity));
+  if (stop_signal() != 0) report_interruption(out->path());
+  if (!identity->has_trained() && holds_finished_run(out->path())) {
+    std::cout << fmt::format("{} is finished: {} epochs; more --epochs go on\n",
+                             out->path().string(), history.epochs());
+    return;
+  }
+  save_results(arguments, source, data, trainer, history, out->path());
 }
 
 std::string model_names() {
@@ -206,13 +241,36 @@ std::string model_names() {
   return text;
 }
 
+std::string optimizer_names() {
+  std::string text;
+  for (const optim::OptimizerFactory* optimizer : optim::OptimizerFactory::all()) {
+    text += (text.empty() ? "" : ", ") + std::string(optimizer->name);
+  }
+  return text;
+}
+
+void add_checkpoint_options(CLI::App& command, TrainArguments& arguments) {
+  CLI::Option* resume = command.add_flag(
+      "--resume", arguments.resume,
+      "Go on with the run in the folder; start it if there is nothing to go on from");
+  command.add_flag("--overwrite", arguments.overwrite, "Replace the run that the folder holds")
+      ->excludes(resume);
+  command
+      .add_option("--checkpoint-seconds", arguments.checkpoint_seconds,
+                  "Save the training's state this often")
+      ->check(positive_number())
+      ->capture_default_str();
+}
+
 }  // namespace
 
 void add_train(CLI::App& app) {
   auto arguments = std::make_shared<TrainArguments>();
   CLI::App* command = app.add_subcommand("train", "Train a model and write a run folder");
   command->add_option("DATA", arguments->data, "The dataset: " + dataset_names())->required();
-  command->add_option("--model", arguments->model, "The model: " + model_names())
+  command
+      ->add_option("--model", arguments->model,
+                   "The model: " + model_names() + ", or a JSON file that describes one")
       ->check(some_text())
       ->capture_default_str();
   command->add_option("--epochs", arguments->epochs, "Passes over the training data")
@@ -223,8 +281,11 @@ void add_train(CLI::App& app) {
       ->capture_default_str();
   command
       ->add_option("--lr", arguments->lr,
-                   "The learning rate of Adam; it falls over the last two fifths of the epochs")
+                   "The learning rate; it falls over the last two fifths of the epochs")
       ->check(positive_number())
+      ->capture_default_str();
+  command->add_option("--optimizer", arguments->optimizer, "The optimizer: " + optimizer_names())
+      ->check(some_text())
       ->capture_default_str();
   command->add_option("--seed", arguments->seed, "Of the initial values, the order and dropout")
       ->check(whole_number(0))
@@ -235,6 +296,7 @@ void add_train(CLI::App& app) {
       ->add_option("--out", arguments->out,
                    "The run folder; the next free runs/DATA-MODEL-N if not given")
       ->check(some_text());
+  add_checkpoint_options(*command, *arguments);
   command->callback([arguments] { train(*arguments); });
 }
 

@@ -14,6 +14,16 @@ AnyModule::AnyModule(const AnyModule& other) : Module(other), inner_(other.inner
   }
 }
 
+bool AnyModule::is_described() const {
+  try {
+    config();
+    return true;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::unsupported) throw;
+    return false;
+  }
+}
+
 Value AnyModule::config() const {
   Value config = inner_->config();
   if (config.is_none()) {

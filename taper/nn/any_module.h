@@ -31,6 +31,8 @@ class TAPER_API AnyModule : public Module {
 
   /// The registered name, empty for a module that no registry knows.
   std::string_view type() const { return inner_->type(); }
+  /// True if `config` can describe it: registered modules and what is made of them.
+  bool is_described() const;
   /// {"type": ..., "options": {...}}, from which `module_from_config` makes an equal module with
   /// new values. Throws unsupported for a module that no registry knows.
   Value config() const;

@@ -25,8 +25,8 @@ struct Logs {
 
 /// What a callback must keep so that a resumed training goes on as if it had not been cut.
 struct CallbackState {
-  Fields values;
-  NamedTensors tensors;
+  Fields values = {};
+  NamedTensors tensors = {};
 };
 
 /// Derive from it and override what you need. An exception ends the training and goes to the

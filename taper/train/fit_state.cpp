@@ -86,7 +86,9 @@ void restore_optimizer(const optim::Optimizer& optimizer, const NamedTensors& va
 
 /// What must be the same when a fit goes on.
 Fields FitRun::fixed_options() const {
-  return {{"examples", Value(loader_.examples())},
+  const nn::AnyModule& model = trainer_.model_;
+  return {{"model", model.is_described() ? model.config() : Value()},
+          {"examples", Value(loader_.examples())},
           {"batch_size", Value(options_.batch_size)},
           {"shuffle", Value(options_.shuffle)},
           {"seed", Value(std::to_string(options_.seed))},

@@ -24,6 +24,8 @@ constexpr int64_t format_version = 1;
 constexpr size_t largest_json = size_t{16} << 20;
 constexpr const char* run_files[] = {"model.safetensors", "model.json", "history.json",
                                      "report.json"};
+constexpr const char* run_folders[] = {"checkpoints", "logs", "figures"};
+constexpr const char* run_reports[] = {"report.html"};
 constexpr const char* staging_name = ".taper-new";
 
 /// model.json, in the order of its keys.
@@ -54,7 +56,7 @@ auto about(const fs::path& path, Action&& action) {
 Value model_to_value(const nn::AnyModule& model, const ModelInfo& info) {
   Fields fields = to_fields(ModelFile{format_name, format_version, info.name, info.data,
                                       info.input_shape, info.input_scale, info.class_names});
-  fields.emplace_back("model", model.config());
+  fields.emplace_back("model", model.is_described() ? model.config() : Value());
   return Value(std::move(fields));
 }
 
@@ -112,7 +114,12 @@ std::pair<ModelInfo, Value> read_model_file(const Value& content) {
       known.emplace_back(name, value);
     }
   }
-  if (layers.is_none()) fail(ErrorKind::value, "`model` is missing");
+  if (content.find("model") == nullptr) fail(ErrorKind::value, "`model` is missing");
+  if (layers.is_none()) {
+    fail(ErrorKind::unsupported,
+         "does not describe the layers: the model is a module of its author's own, of which only "
+         "the values are saved; load model.safetensors into that module");
+  }
   ModelFile file = parse_fields<ModelFile>("model.json", known);
   check_model_file(file);
   return {ModelInfo{file.name, file.data, file.input_shape, file.input_scale, file.class_names},
@@ -124,6 +131,7 @@ bool holds_run(const fs::path& folder) {
   std::error_code ignored;
   return fs::exists(folder / "report.json", ignored) ||
          fs::exists(folder / "model.json", ignored) ||
+         fs::is_directory(folder / "checkpoints", ignored) ||
          fs::is_directory(folder / staging_name, ignored);
 }
 
@@ -143,12 +151,17 @@ void check_places(const fs::path& folder) {
 }
 
 /// Throws unless a run may be saved in this folder.
-void check_folder(const fs::path& folder) {
+void check_folder(const fs::path& folder, RunFolderUse use) {
   std::error_code error;
   const bool empty = fs::is_empty(folder, error);
   if (error) fail_folder(folder, error.message());
   if (!empty && !holds_run(folder)) {
-    fail_folder(folder, "the folder is not empty and holds no run that could be replaced");
+    fail_folder(folder, "the folder is not empty and holds no run of Taper");
+  }
+  if (!empty && use == RunFolderUse::fresh) {
+    fail_folder(folder,
+                "it holds a run already; go on with it (--resume) or replace it "
+                "(--overwrite)");
   }
   if (access(folder.c_str(), W_OK | X_OK) != 0) {
     fail_folder(folder, std::error_code(errno, std::generic_category()).message());
@@ -174,14 +187,32 @@ void load(nn::Module module, const fs::path& path) {
   about(path, [&] { module.load_state_dict(file.tensors); });
 }
 
-bool prepare_run_folder(const fs::path& folder) {
+bool prepare_run_folder(const fs::path& folder, RunFolderUse use) {
   std::error_code error;
   const fs::file_status status = fs::status(folder, error);
   if (fs::exists(status) && !fs::is_directory(status)) fail_folder(folder, "a file is in the way");
   const bool made = fs::create_directories(folder, error);
   if (error) fail_folder(folder, error.message());
-  check_folder(folder);  // also a new one: `new/..` is not new
+  check_folder(folder, use);  // also a new one: `new/..` is not new
   return made;
+}
+
+void clear_run_folder(const fs::path& folder) {
+  std::error_code error;
+  const auto clear = [&](const char* name) {
+    fs::remove_all(folder / name, error);
+    if (error) fail_folder(folder, std::string(name) + ": " + error.message());
+  };
+  clear("report.json");  // first: what is left is then no finished run
+  for (const char* name : run_files) clear(name);
+  for (const char* name : run_reports) clear(name);
+  for (const char* name : run_folders) clear(name);
+  clear(staging_name);
+}
+
+bool holds_finished_run(const fs::path& folder) {
+  std::error_code ignored;
+  return fs::is_regular_file(folder / "report.json", ignored);
 }
 
 void save_run(const fs::path& folder, const nn::AnyModule& model, const ModelInfo& info,
@@ -203,6 +234,15 @@ void save_run(const fs::path& folder, const nn::AnyModule& model, const ModelInf
     fs::remove_all(staging, ignored);
     throw;
   }
+}
+
+nn::AnyModule load_architecture(const fs::path& path) {
+  const std::string text = read_file(path, largest_json);
+  return about(path, [&] {
+    const Value content = parse_json(text);
+    const bool whole = content.find("format") != nullptr;
+    return nn::module_from_config(whole ? read_model_file(content).second : content);
+  });
 }
 
 SavedModel load_model(const fs::path& folder) {

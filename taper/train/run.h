@@ -4,6 +4,9 @@
 //   model.json          the layers, the classes' names and what data the model takes
 //   history.json        the numbers of each epoch
 //   report.json         how it was trained and what came of it
+//   checkpoints/        the last two states of the training, from which it can go on
+//   logs/               TensorBoard's event files
+//   report.html         the report for people, its pictures also in figures/
 #pragma once
 
 #include <cstdint>
@@ -56,21 +59,39 @@ struct RunReport {
   int64_t parameters = 0;
 };
 
-/// Makes the folder, with those above it, for a run to be saved in, and checks that files can be
-/// written there. True if this call made it; an empty folder or one that holds a run is taken as it
-/// is. Throws io if something is in the way.
-TAPER_API bool prepare_run_folder(const std::filesystem::path& folder);
+/// What a run folder may be taken for.
+enum class RunFolderUse {
+  fresh,    ///< a new run: it must be empty
+  replace,  ///< a new run in the place of one that is there
+  resume,   ///< to go on with the run that is there, if there is one
+};
 
-/// Writes the four files, each atomically and only when all of them could be written; a run that is
-/// there already is replaced. `test` adds the scores of each class to the report. Throws io, and
+/// Makes the folder, with those above it, for a run to be saved in, and checks that files can be
+/// written there. True if this call made it. Throws io if something is in the way; a run that is
+/// there is in the way of a fresh one.
+TAPER_API bool prepare_run_folder(const std::filesystem::path& folder, RunFolderUse use);
+
+/// Removes what a run leaves in its folder, and nothing else. Throws io.
+TAPER_API void clear_run_folder(const std::filesystem::path& folder);
+
+/// True if the folder holds a run that was saved to the end.
+TAPER_API bool holds_finished_run(const std::filesystem::path& folder);
+
+/// Writes the four files, each atomically and only when all of them could be written; those that
+/// are there already are replaced. Of a module that no registry knows only the values are saved,
+/// and model.json says so. `test` adds the scores of each class to the report. Throws io, and
 /// then leaves the folder as it was.
 TAPER_API void save_run(const std::filesystem::path& folder, const nn::AnyModule& model,
                         const ModelInfo& info, const History& history, const RunReport& report,
                         const Evaluation& test);
 
+/// A new model, with initial values, of the layers that a JSON file describes: a module's
+/// {"type": ..., ...} or the model.json of a run. Throws io, value or not_found naming the file.
+TAPER_API nn::AnyModule load_architecture(const std::filesystem::path& path);
+
 /// Rebuilds the model of a run folder. Everything is checked; errors name the file. Throws io for a
 /// damaged file, value or not_found for a model that cannot be made, shape if the values do not
-/// fit.
+/// fit; unsupported for a model of which only the values were saved.
 TAPER_API SavedModel load_model(const std::filesystem::path& folder);
 
 /// The largest memory that this process ever had, in MB (2^20 bytes).

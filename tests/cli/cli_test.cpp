@@ -143,8 +143,61 @@ TEST_F(Command, RunsRepeatAndTakeTheNextFreeFolder) {
   };
   EXPECT_NE(values("mnist-logistic-1"), "");
   EXPECT_EQ(values("mnist-logistic-1"), values("mnist-logistic-2"));
-  EXPECT_EQ(train("--seed 7 --out runs/mnist-logistic-2").code, 0);  // a run of ours is replaced
-  EXPECT_NE(values("mnist-logistic-1"), values("mnist-logistic-2"));
+}
+
+TEST_F(Command, ReplacesARunOnlyWhenToldTo) {
+  const auto values = [&] { return content_of(folder_ / "run" / "model.safetensors"); };
+  EXPECT_EQ(train("--out run").code, 0);
+  const std::string first = values();
+  const Outcome refused = train("--out run --seed 7");
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_EQ(refused.error,
+            "taper: cannot write to run: it holds a run already; go on with it "
+            "(--resume) or replace it (--overwrite)\n");
+  EXPECT_TRUE(values() == first);
+  put(folder_ / "run" / "notes.txt", "mine");
+  EXPECT_EQ(train("--out run --seed 7 --overwrite").code, 0);
+  EXPECT_FALSE(values() == first);
+  EXPECT_TRUE(fs::exists(folder_ / "run" / "notes.txt"));
+}
+
+TEST_F(Command, GoesOnWithARun) {
+  const auto values = [&](const char* name) {
+    return content_of(folder_ / name / "model.safetensors");
+  };
+  const std::string options = "--batch-size 16 --lr 0.01 --optimizer sgd ";
+  EXPECT_EQ(train(options + "--out whole").code, 0);
+  EXPECT_EQ(train(options + "--out run --resume").code, 0);  // there is nothing to go on from
+  EXPECT_TRUE(values("run") == values("whole"));
+  const Outcome again = train(options + "--out run --resume");
+  EXPECT_EQ(again.code, 0) << again.error;
+  EXPECT_TRUE(has(again.out, "run is finished: 2 epochs; more --epochs go on")) << again.out;
+  const Outcome more = run("train mnist --model logistic --epochs 3 --data-dir mnist --resume " +
+                           options + "--out run");
+  EXPECT_EQ(more.code, 0) << more.error;
+  EXPECT_TRUE(has(more.out, "epoch 3/3")) << more.out;
+  EXPECT_FALSE(has(more.out, "epoch 2/3")) << more.out;
+  expect_failure("train mnist --model mlp --data-dir mnist --out run --resume", 1,
+                 "cannot go on from run/checkpoints: `model` was ");
+  expect_failure("train mnist --model logistic --batch-size 8 --data-dir mnist --out run --resume",
+                 1, "`batch_size` was 16, is 8");
+  expect_failure("train mnist --out run --resume --overwrite", 2, "--resume");
+}
+
+TEST_F(Command, TakesTheLayersFromAFile) {
+  put(folder_ / "layers.json",
+      R"({"type": "Sequential", "layers": [{"type": "Flatten"},
+          {"type": "Linear", "options": {"in_features": 784, "out_features": 10}}]})");
+  const std::string data = "train mnist --epochs 1 --data-dir mnist ";
+  EXPECT_EQ(run(data + "--model layers.json --out one").code, 0);
+  const Outcome again = run(data + "--model one/model.json");
+  EXPECT_EQ(again.code, 0) << again.error;
+  EXPECT_TRUE(fs::exists(folder_ / "runs" / "mnist-one-1" / "report.json")) << again.out;
+  EXPECT_TRUE(content_of(folder_ / "one" / "model.safetensors") ==
+              content_of(folder_ / "runs" / "mnist-one-1" / "model.safetensors"));
+  put(folder_ / "bad.json", R"({"type": "Linaer"})");
+  expect_failure(data + "--model bad.json", 1, "bad.json: unknown module `Linaer`");
+  expect_failure(data + "--model none.json", 1, "none.json: No such file");
 }
 
 TEST_F(Command, RefusesWrongUsage) {
@@ -182,7 +235,7 @@ TEST_F(Command, FailsBeforeTrainingAndLeavesNothing) {
   put(folder_ / "file", "");
   expect_failure(data + "file", 1, "cannot write to file: a file is in the way");
   expect_failure(data + "file/run", 1, "cannot write to file/run: ");
-  expect_failure(data + "mnist", 1, "holds no run that could be replaced");
+  expect_failure(data + "mnist", 1, "holds no run of Taper");
   expect_failure("train mnist --model logistic --data-dir mnist --lr 1e38 --out new", 1,
                  "fit: the loss is ");
   expect_failure(data + "new/..", 1, "cannot write to .: the folder is not empty");
@@ -208,15 +261,25 @@ TEST_F(Command, RefusesAModelThatIsOfOtherData) {
   EXPECT_TRUE(has(refusal("\"9\"", "\"8\""), "`class_names` are not those of mnist"));
 }
 
-TEST_F(Command, StopsWhenAskedToAndLeavesNothing) {
-  const auto before = entries();
-  for (const char* signal : {"TERM", "HUP"}) {
+TEST_F(Command, SavesAndStopsWhenAskedTo) {
+  const std::pair<const char*, int> signals[] = {{"INT", 130}, {"TERM", 143}, {"HUP", 129}};
+  for (const auto& [signal, code] : signals) {
+    const std::string folder = std::string("run-") + signal;
+    const std::string options =
+        " train mnist --model logistic --epochs 100000000 --data-dir mnist --resume --out " +
+        folder;
+    const std::string started = folder + "/checkpoints/checkpoint-1.json";
+    // A shell starts what runs in the background with SIGINT ignored; Python does not.
     const Outcome outcome =
-        run("train mnist --model logistic --epochs 100000000 --data-dir mnist --out a/b "
-            "2> /dev/null & sleep 0.3; kill -" +
-            std::string(signal) + " $!; wait $!");
-    EXPECT_EQ(outcome.code, 130) << signal;
-    EXPECT_EQ(entries(), before) << signal;
+        run("devices > /dev/null; python3 -c 'import os, signal, subprocess, sys; "
+            "run = subprocess.Popen(sys.argv[2].split(), restore_signals=True)\n"
+            "while not os.path.exists(sys.argv[1]) and run.poll() is None: pass\n"
+            "run.send_signal(signal.SIG" +
+            std::string(signal) + ")\nsys.exit(run.wait())' " + started + " '" + TAPER_COMMAND +
+            options + " --checkpoint-seconds 0.001'");
+    EXPECT_EQ(outcome.code, code) << signal << outcome.error;
+    EXPECT_TRUE(has(outcome.out, "with --resume goes on from there")) << outcome.out;
+    EXPECT_FALSE(fs::exists(folder_ / folder / "report.json"));
   }
 }
 

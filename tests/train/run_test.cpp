@@ -42,7 +42,7 @@ Evaluation tiny_test() {
 void save_tiny(const fs::path& folder, const nn::Sequential& model) {
   History history;
   history.append({{"loss", 0.5}, {"epoch_seconds", 1.25}});
-  prepare_run_folder(folder);
+  prepare_run_folder(folder, RunFolderUse::replace);
   save_run(folder, model, info, history,
            {.test_accuracy = 0.5, .epoch_seconds = {1.25}, .epochs = 1, .model = "tiny"},
            tiny_test());
@@ -113,14 +113,17 @@ TEST(Run, ReplacesARunAndNothingElse) {
 
   fs::create_directory(folder / "other");
   put(folder / "other" / "notes", "mine");
-  EXPECT_EQ(error_of(ErrorKind::io, [&] { prepare_run_folder(folder / "other"); }),
-            "cannot write to " + (folder / "other").string() +
-                ": the folder is not empty and holds no run that could be replaced");
+  EXPECT_EQ(
+      error_of(ErrorKind::io, [&] { prepare_run_folder(folder / "other", RunFolderUse::replace); }),
+      "cannot write to " + (folder / "other").string() +
+          ": the folder is not empty and holds no run of Taper");
   put(folder / "file", "");
-  EXPECT_EQ(error_of(ErrorKind::io, [&] { prepare_run_folder(folder / "file"); }),
-            "cannot write to " + (folder / "file").string() + ": a file is in the way");
-  error_of(ErrorKind::io, [&] { prepare_run_folder(folder / "file" / "run"); });
-  error_of(ErrorKind::io, [&] { prepare_run_folder("/proc/taper-run"); });
+  EXPECT_EQ(
+      error_of(ErrorKind::io, [&] { prepare_run_folder(folder / "file", RunFolderUse::replace); }),
+      "cannot write to " + (folder / "file").string() + ": a file is in the way");
+  error_of(ErrorKind::io,
+           [&] { prepare_run_folder(folder / "file" / "run", RunFolderUse::replace); });
+  error_of(ErrorKind::io, [&] { prepare_run_folder("/proc/taper-run", RunFolderUse::replace); });
 }
 
 TEST(Run, RefusesAFolderInThePlaceOfAFile) {
@@ -131,7 +134,9 @@ TEST(Run, RefusesAFolderInThePlaceOfAFile) {
   fs::create_directory(folder / "run" / "history.json");
   const std::string expected =
       "cannot write to " + (folder / "run").string() + ": history.json is a folder";
-  EXPECT_EQ(error_of(ErrorKind::io, [&] { prepare_run_folder(folder / "run"); }), expected);
+  EXPECT_EQ(
+      error_of(ErrorKind::io, [&] { prepare_run_folder(folder / "run", RunFolderUse::replace); }),
+      expected);
   EXPECT_EQ(
       error_of(ErrorKind::io, [&] { save_run(folder / "run", tiny(), info, {}, {}, tiny_test()); }),
       expected);
@@ -150,10 +155,13 @@ TEST(Run, TakesWhatADeadProcessWasSaving) {
 TEST(Run, ChecksAFolderThatOnlySeemsNew) {
   const TemporaryFolder folder;
   put(folder / "notes", "mine");
-  EXPECT_EQ(error_of(ErrorKind::io, [&] { prepare_run_folder(folder / "new" / ".."); }),
+  EXPECT_EQ(error_of(ErrorKind::io,
+                     [&] { prepare_run_folder(folder / "new" / "..", RunFolderUse::replace); }),
             "cannot write to " + (folder / "new" / "..").string() +
-                ": the folder is not empty and holds no run that could be replaced");
-  EXPECT_EQ(error_of(ErrorKind::io, [] { prepare_run_folder(""); }).find("the empty path"), 16u);
+                ": the folder is not empty and holds no run of Taper");
+  EXPECT_EQ(error_of(ErrorKind::io, [] { prepare_run_folder("", RunFolderUse::replace); })
+                .find("the empty path"),
+            16u);
 }
 
 TEST(Run, ClassesWithoutNamesAreNumbered) {
@@ -162,7 +170,7 @@ TEST(Run, ClassesWithoutNamesAreNumbered) {
   EXPECT_NE(class_table(test).find("\n1     "), std::string::npos) << class_table(test);
   EXPECT_NE(to_string(test).find("confusion"), std::string::npos);
   const TemporaryFolder folder;
-  prepare_run_folder(folder / "run");
+  prepare_run_folder(folder / "run", RunFolderUse::replace);
   save_run(folder / "run", tiny(), info, {}, {}, test);
   const Value report = parse_json(content_of(folder / "run" / "report.json"));
   EXPECT_EQ(*(*report.find("classes")->get_if<Value::List>())[1].find("name"), Value("1"));
@@ -235,6 +243,40 @@ TEST(Save, ModulesComeBackFromSafetensors) {
       error_of(ErrorKind::not_found, [&] { load(wrong, folder / "m.safetensors"); });
   EXPECT_TRUE(text.starts_with((folder / "m.safetensors").string() + ": load_state_dict: missing"))
       << text;
+}
+
+/// A module that no registry knows.
+struct Own : nn::Layer<Own> {
+  nn::Linear inner = child("inner", nn::Linear(2, 3));
+  Tensor forward(const Tensor& x) const { return inner(x); }
+};
+
+TEST(Run, KeepsTheValuesOfAModuleOfYourOwn) {
+  const TemporaryFolder folder;
+  const Own own;
+  save_run(folder.path(), own, info, {}, {}, tiny_test());
+  Own other;
+  load(other, folder / "model.safetensors");
+  EXPECT_EQ(other.inner.weight.value().to_vector<float>(),
+            own.inner.weight.value().to_vector<float>());
+  const std::string text = error_of(ErrorKind::unsupported, [&] { load_model(folder.path()); });
+  EXPECT_NE(text.find("model.json: does not describe the layers: the model is a module of its "
+                      "author's own"),
+            text.npos)
+      << text;
+}
+
+TEST(Run, IsInTheWayOfAFreshOne) {
+  const TemporaryFolder folder;
+  save_tiny(folder / "run", tiny());
+  EXPECT_TRUE(holds_finished_run(folder / "run"));
+  EXPECT_EQ(
+      error_of(ErrorKind::io, [&] { prepare_run_folder(folder / "run", RunFolderUse::fresh); }),
+      "cannot write to " + (folder / "run").string() +
+          ": it holds a run already; go on with it (--resume) or replace it (--overwrite)");
+  put(folder / "run" / "notes", "mine");
+  clear_run_folder(folder / "run");
+  EXPECT_EQ(names_in(folder / "run"), std::vector<std::string>{"notes"});
 }
 
 }  // namespace

@@ -1,0 +1,63 @@
+#include "run_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include <taper/core/error.h>
+
+namespace taper::cli {
+
+namespace fs = std::filesystem;
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(path, ignored));
+}
+
+fs::path plain(const fs::path& path) {
+  const fs::path normal = path.lexically_normal();
+  return normal.has_filename() ? normal : normal.parent_path();
+}
+
+RunFolder::RunFolder(fs::path path, RunFolderUse use) : path_(std::move(path)) {
+  for (fs::path at = fs::absolute(path_); !is_there(at) && at.has_relative_path();
+       at = at.parent_path()) {
+    made_.push_back(at);
+  }
+  try {
+    is_new_ = prepare_run_folder(path_, use);
+    if (!is_new_) made_.clear();
+    lock();
+    if (use == RunFolderUse::replace) clear_run_folder(path_);
+  } catch (...) {
+    remove_made();
+    throw;
+  }
+}
+
+RunFolder::~RunFolder() {
+  remove_made();
+  if (lock_ >= 0) close(lock_);
+}
+
+/// The lock goes with the process, however that ends.
+void RunFolder::lock() {
+  lock_ = open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (lock_ < 0 || flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
+  if (errno != EWOULDBLOCK) return;  // a file system without locks
+  close(lock_);
+  lock_ = -1;
+  fail(ErrorKind::io, "another process trains in " + path_.string());
+}
+
+/// Folders that are not empty stay.
+void RunFolder::remove_made() const {
+  std::error_code ignored;
+  for (const fs::path& folder : made_) fs::remove(folder, ignored);
+}
+
+}  // namespace taper::cli
