@@ -53,6 +53,23 @@ structure_test(planted_text)
 structure_test(weak_symbols ${CMAKE_BINARY_DIR})
 structure_test(one_place $<TARGET_FILE:taper_command>)
 
+# Trainings that are killed and whose disk fills. Sanitizers would not let faults be preloaded.
+if(NOT TAPER_SANITIZE)
+  add_executable(survivor tests/survival/survivor.cpp)
+  set_target_properties(survivor PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_link_libraries(survivor PRIVATE taper taper_options)
+  add_library(faults MODULE tests/survival/faults.cpp)
+  set_target_properties(faults PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests
+    CXX_VISIBILITY_PRESET default)
+  target_link_libraries(faults PRIVATE ${CMAKE_DL_LIBS})
+  foreach(kills 10 50)
+    add_test(NAME survival_${kills} COMMAND Python3::Interpreter -B
+      ${CMAKE_SOURCE_DIR}/tests/survival/survival.py $<TARGET_FILE:survivor>
+      $<TARGET_FILE:faults> ${kills})
+  endforeach()
+  set_tests_properties(survival_50 PROPERTIES LABELS long)
+endif()
+
 # What builds of other kinds must do.
 if(TAPER_SANITIZE)
   add_executable(planted tests/structure/planted.cpp)
