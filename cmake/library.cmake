@@ -57,10 +57,28 @@ ${anchor_uses}};
 }  // namespace taper
 " @ONLY)
 
-add_library(taper STATIC $<TARGET_OBJECTS:taper_objects> $<TARGET_OBJECTS:taper_v3>
-  $<TARGET_OBJECTS:taper_v4> ${CMAKE_BINARY_DIR}/anchors.cpp)
+target_sources(taper_objects PRIVATE ${CMAKE_BINARY_DIR}/anchors.cpp)
+
+# The same objects make both libraries: `taper` is static, taper_shared exports its namespace only.
+set(taper_dependencies DNNL::dnnl OpenMP::OpenMP_CXX Threads::Threads ZLIB::ZLIB PNG::PNG JPEG::JPEG
+  OpenSSL::Crypto fmt::fmt)
+add_library(taper STATIC)
+add_library(taper_shared SHARED)
+foreach(library taper taper_shared)
+  target_sources(${library} PRIVATE $<TARGET_OBJECTS:taper_objects> $<TARGET_OBJECTS:taper_v3>
+    $<TARGET_OBJECTS:taper_v4>)
+  set_target_properties(${library} PROPERTIES OUTPUT_NAME taper LINKER_LANGUAGE CXX
+    ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+  target_include_directories(${library} PUBLIC
+    $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}> $<INSTALL_INTERFACE:include>)
+  target_compile_features(${library} PUBLIC cxx_std_20)
+endforeach()
 add_library(taper::taper ALIAS taper)
-set_target_properties(taper PROPERTIES ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
-target_include_directories(taper PUBLIC ${CMAKE_SOURCE_DIR})
-target_link_libraries(taper PUBLIC DNNL::dnnl OpenMP::OpenMP_CXX Threads::Threads ZLIB::ZLIB
-  PNG::PNG JPEG::JPEG OpenSSL::Crypto fmt::fmt)
+target_link_libraries(taper PUBLIC "$<BUILD_INTERFACE:${taper_dependencies}>")
+
+set(exports ${CMAKE_SOURCE_DIR}/cmake/exports.map)
+set_target_properties(taper_shared PROPERTIES VERSION ${PROJECT_VERSION}
+  SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR} LINK_DEPENDS ${exports})
+target_link_options(taper_shared PRIVATE LINKER:--version-script=${exports})
+target_link_libraries(taper_shared PRIVATE ${taper_dependencies} $<BUILD_INTERFACE:taper_options>)

@@ -47,15 +47,15 @@ struct ThreadPool {
   }
 };
 
-extern constinit thread_local ThreadPool thread_pool TAPER_TLS_FAST;
+TAPER_API extern constinit thread_local ThreadPool thread_pool TAPER_TLS_FAST;
 
 /// 1 for 0 to 64 bytes, and so on; does not overflow.
 constexpr size_t size_class_of(size_t bytes) {
   return (bytes - (bytes != 0 ? 1 : 0)) / ThreadPool::step + 1;
 }
 
-void* allocate_slow(size_t size_class, size_t bytes);
-void give_back_slow(void* block, size_t size_class, size_t bytes);
+TAPER_API void* allocate_slow(size_t size_class, size_t bytes);
+TAPER_API void give_back_slow(void* block, size_t size_class, size_t bytes);
 
 }  // namespace detail
 

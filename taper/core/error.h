@@ -10,7 +10,7 @@ namespace taper {
 
 enum class ErrorKind { shape, dtype, value, index, io, not_found, unsupported, internal };
 
-std::string_view kind_name(ErrorKind kind);
+TAPER_API std::string_view kind_name(ErrorKind kind);
 
 /// The one exception type of the library. `what()` is the whole text, such as
 /// `conv2d: weight expects 64 input channels, x has 32 (x f32[8,32,28,28], weight

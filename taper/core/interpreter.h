@@ -43,7 +43,7 @@ inline Arg donate(const Tensor& tensor) { return {tensor, true}; }
 struct Results;
 
 /// Takes the place of eager execution on one thread: capture is one. Null means eager.
-class Interpreter {
+class TAPER_API Interpreter {
  public:
   virtual ~Interpreter() = default;
   /// An op whose rule gave `specs`; returns tensors without data.
@@ -58,6 +58,6 @@ class Interpreter {
   virtual std::string origin(const Tensor& tensor) const = 0;
 };
 
-extern constinit thread_local Interpreter* interpreter TAPER_TLS_FAST;
+TAPER_API extern constinit thread_local Interpreter* interpreter TAPER_TLS_FAST;
 
 }  // namespace taper

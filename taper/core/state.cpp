@@ -17,7 +17,7 @@ constinit thread_local bool cloning TAPER_TLS_FAST = false;
 }  // namespace
 
 template <>
-void release(StateImpl* impl) {
+TAPER_API void release(StateImpl* impl) {
   delete impl;
 }
 

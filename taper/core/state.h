@@ -59,7 +59,7 @@ class TAPER_API State {
 
 /// While it lives, copying a State on this thread makes (once for each cell) a new cell, and
 /// copying a module handle a new module: this is how `clone` copies typed members too.
-class CloneScope {
+class TAPER_API CloneScope {
  public:
   CloneScope();
   ~CloneScope();

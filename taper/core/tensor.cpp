@@ -8,7 +8,7 @@ namespace taper {
 constinit thread_local Interpreter* interpreter = nullptr;
 
 template <>
-void release(Storage* storage) {
+TAPER_API void release(Storage* storage) {
   if (storage->foreign) {
     if (storage->free_foreign != nullptr) storage->free_foreign(storage->context);
     give_back(storage, storage_header_bytes);
@@ -18,7 +18,7 @@ void release(Storage* storage) {
 }
 
 template <>
-void release(TensorImpl* impl) {
+TAPER_API void release(TensorImpl* impl) {
   impl->~TensorImpl();
   give_back(impl, sizeof(TensorImpl));
 }

@@ -152,12 +152,13 @@ inline TensorImpl* new_impl() { return new (allocate(sizeof(TensorImpl))) Tensor
 TAPER_API Tensor empty(const Spec& spec);
 TAPER_API Tensor empty(const Shape& shape, DType dtype = DType::f32);
 /// The same with dense strides of another memory order.
-Tensor empty_strided(const Spec& spec, const Strides& strides);
-Tensor empty_strided(const Spec& spec, const Strides& strides, bool row_major);
+TAPER_API Tensor empty_strided(const Spec& spec, const Strides& strides);
+TAPER_API Tensor empty_strided(const Spec& spec, const Strides& strides, bool row_major);
 /// Another layout over the same buffer; `offset` in elements from the buffer's start.
-Tensor view_of(const Tensor& base, const Spec& spec, const Strides& strides, int64_t offset);
+TAPER_API Tensor view_of(const Tensor& base, const Spec& spec, const Strides& strides,
+                         int64_t offset);
 /// A second handle object with the same data, not on the tape.
-Tensor shallow_copy(const Tensor& tensor);
+TAPER_API Tensor shallow_copy(const Tensor& tensor);
 
 /// A tensor of this shape that holds `values` in row-major order. Throws value if the numbers of
 /// elements differ.

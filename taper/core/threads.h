@@ -21,11 +21,11 @@ TAPER_API void parallel_for(int64_t count, int64_t grain,
                             FunctionRef<void(int64_t begin, int64_t end)> body);
 
 /// Makes the calling thread's OpenMP calls (oneDNN's) use `threads()`; cheap when it is so already.
-void prepare_thread();
+TAPER_API void prepare_thread();
 
 /// While it lives, the calling thread uses no other thread: for threads of which there are many
 /// already, such as a loader's workers. Scopes nest.
-class SerialScope {
+class TAPER_API SerialScope {
  public:
   SerialScope();
   ~SerialScope();

@@ -22,7 +22,7 @@ struct Captured {
 /// Runs `function` on tensors without data like `inputs` and records its op calls, on this thread.
 /// Cells keep their values. Throws what `function` throws, and unsupported where it asks a tensor
 /// for its value.
-Captured capture(const std::vector<Tensor>& inputs,
-                 FunctionRef<std::vector<Tensor>(const std::vector<Tensor>&)> function);
+TAPER_API Captured capture(const std::vector<Tensor>& inputs,
+                           FunctionRef<std::vector<Tensor>(const std::vector<Tensor>&)> function);
 
 }  // namespace taper

@@ -8,7 +8,7 @@ namespace taper {
 
 /// A captured function ready to be replayed node by node, with the kernels that eager calls use. It
 /// keeps no addresses: cells give their buffers at each call and take the results.
-class Plan {
+class TAPER_API Plan {
  public:
   Plan(Captured captured, const std::vector<Tensor>& inputs);
 
@@ -34,7 +34,7 @@ class Plan {
 };
 
 /// The plans of one function, the most recently used first.
-class PlanCache {
+class TAPER_API PlanCache {
  public:
   static constexpr size_t capacity = 8;
   /// The plan for these inputs, captured and verified if there is none yet.

@@ -7,7 +7,7 @@
 namespace taper {
 
 /// The axes of a reduction: none given means all. `sum(x)`, `sum(x, 1)`, `sum(x, {0, 2})`.
-class Axes {
+class TAPER_API Axes {
  public:
   Axes() = default;
   Axes(int64_t axis) : axes_(Shape{axis}) {}                         // NOLINT

@@ -207,11 +207,13 @@ TAPER_API std::vector<const OpBase*> all_ops();
 TAPER_API Results call(const OpBase& op, const void* attrs, std::span<const Arg> args);
 
 /// Executes an op whose output specs are known, without the tape.
-Results execute(const OpBase& op, const void* attrs, std::span<const Arg> args, const Specs& specs);
+TAPER_API Results execute(const OpBase& op, const void* attrs, std::span<const Arg> args,
+                          const Specs& specs);
 
 /// Throws the user's error for what a rule or a kernel of `op` found wrong:
 /// `op: rule (operands with dtypes and shapes) in layer.path`.
-[[noreturn]] void report(const OpBase& op, const Violation& violation, std::span<const Arg> args);
+[[noreturn]] TAPER_API void report(const OpBase& op, const Violation& violation,
+                                   std::span<const Arg> args);
 
 template <class A>
 class Op final : public OpBase {
@@ -298,6 +300,6 @@ class Op final : public OpBase {
 struct NoAttrs {};
 
 /// Throws what `call` reports as the user's mistake, in the form `op: rule (operands) in layer`.
-[[noreturn]] void violate(ErrorKind kind, std::string rule);
+[[noreturn]] TAPER_API void violate(ErrorKind kind, std::string rule);
 
 }  // namespace taper

@@ -71,7 +71,7 @@ void destroy_node(Node* node) {
 
 // A loop, not a recursion: a chain of a million calls must not overflow the stack.
 template <>
-void release(TapeRecord* record) {
+TAPER_API void release(TapeRecord* record) {
   Node* node = static_cast<Node*>(record);
   node->next_released = released;
   released = node;

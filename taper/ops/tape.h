@@ -33,7 +33,7 @@ struct Node final : TapeRecord {
 inline Node* node_of(const Tensor& tensor) { return static_cast<Node*>(tensor.impl()->node.get()); }
 
 /// What a gradient rule sees of the forward call, and the gradients of its outputs.
-class Saved {
+class TAPER_API Saved {
  public:
   Saved(const Node& node, const Tensor* grads, const bool* needed)
       : node_(node), grads_(grads), needed_(needed) {}
@@ -55,7 +55,7 @@ class Saved {
   const bool* needed_;
 };
 
-extern constinit thread_local bool tape_on TAPER_TLS_FAST;
+TAPER_API extern constinit thread_local bool tape_on TAPER_TLS_FAST;
 
 /// Switches the tape on or off on this thread until the end of the scope.
 class TAPER_API TapeMode {
@@ -70,12 +70,13 @@ class TAPER_API TapeMode {
 };
 
 /// A new leaf without a gradient.
-Ptr<TapeRecord> new_leaf();
+TAPER_API Ptr<TapeRecord> new_leaf();
 
 /// Puts the outputs of a call on the tape.
-void record(const OpBase& op, const void* attrs, std::span<const Arg> args, Results& results);
+TAPER_API void record(const OpBase& op, const void* attrs, std::span<const Arg> args,
+                      Results& results);
 
 /// Lets go of what a node saved; its gradient cannot be computed again.
-void free_saved(Node& node);
+TAPER_API void free_saved(Node& node);
 
 }  // namespace taper
