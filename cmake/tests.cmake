@@ -83,7 +83,8 @@ else()
   target_link_libraries(small_op PRIVATE taper taper_options)
   structure_test(other_cpus $<TARGET_FILE:taper_command> $<TARGET_FILE:small_op>)
   structure_test(doc_examples ${CMAKE_BINARY_DIR})
-  set_tests_properties(other_cpus doc_examples PROPERTIES LABELS long)
+  structure_test(package ${CMAKE_BINARY_DIR})
+  set_tests_properties(other_cpus doc_examples package PROPERTIES LABELS long)
 
   # The ops that the documentation adds, built by the test alone.
   set(page ${CMAKE_SOURCE_DIR}/docs/adding_an_op.md)
