@@ -2,7 +2,8 @@
 """Checks what includes what: includes.py [CHECKOUT]
 
 An include goes to the same layer or a lower one, nothing in taper/ includes a program's or a test's
-file, and the headers that <taper/taper.h> reaches include the standard library and Taper only.
+file, and the headers that <taper/taper.h> reaches include the standard library and Taper only and
+export what they declare.
 """
 
 import re
@@ -16,6 +17,10 @@ FOLDERS = ["taper", "cli", "tests", "bench", "examples"]
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^">\n]+)[">]', re.M)
 # A header of the standard library: no folder, no suffix.
 STANDARD = re.compile(r"[a-z_]+\Z")
+# A function or variable declared in a namespace and defined elsewhere; templates are not.
+DECLARED = re.compile(r"(?<!>\n)^(?!using |typedef |static_assert|template|inline )"
+                      r"(?:extern [^;(]*?(\w+)(?: TAPER_TLS_FAST)?;|"
+                      r"[\w\[][\w:<>,&*\[\] \n]*[ &*\n](\w+)\([^;{}]*\)(?: noexcept)?;)", re.M)
 
 
 def rank(parts):
@@ -61,6 +66,7 @@ def check_public(root):
             if found is not None and found not in came_from:
                 came_from[found] = path
                 waiting.append(found)
+                yield from check_exported(root, found)
             if found is None and not STANDARD.match(name):
                 chain, at = [], path
                 while at is not None:
@@ -68,6 +74,18 @@ def check_public(root):
                     at = came_from[at]
                 yield (f"{path.relative_to(root)}:{line}: a public header includes <{name}>"
                        f" (reached by {' < '.join(chain)})")
+
+
+def check_exported(root, path):
+    """What a public header declares can be linked in the shared library."""
+    text = without_comments(path.read_text())
+    for match in DECLARED.finditer(text):
+        name = match[1] or match[2]
+        defined_below = re.search(rf"^inline [^;{{]*\b{name}\(", text, re.M)
+        if "TAPER_API" not in match[0] and not defined_below:
+            line = text.count("\n", 0, match.start()) + 1
+            yield (f"{path.relative_to(root)}:{line}: {name} is declared in a public header"
+                   " without TAPER_API")
 
 
 def main():
