@@ -70,6 +70,14 @@ if(NOT TAPER_SANITIZE)
   set_tests_properties(survival_50 PROPERTIES LABELS long)
 endif()
 
+# The classic programs, on few images here and on all of them in a long test.
+set(classic ${CMAKE_SOURCE_DIR}/tests/examples/classic.py)
+add_test(NAME classic COMMAND Python3::Interpreter -B ${classic} ${CMAKE_BINARY_DIR}
+  ${CMAKE_SOURCE_DIR}/tests/data)
+add_test(NAME classic_full COMMAND Python3::Interpreter -B ${classic} ${CMAKE_BINARY_DIR}
+  ${CMAKE_SOURCE_DIR}/tests/data --full)
+set_tests_properties(classic_full PROPERTIES LABELS long)
+
 # What builds of other kinds must do.
 if(TAPER_SANITIZE)
   add_executable(planted tests/structure/planted.cpp)

@@ -10,8 +10,10 @@
 #include <taper/core/threads.h>
 #include <taper/data/dataset.h>
 #include <taper/data/loader.h>
+#include <taper/data/standardizer.h>
 #include <taper/data/vision.h>
 #include <taper/graph/compile.h>
+#include <taper/io/csv.h>
 #include <taper/io/safetensors.h>
 #include <taper/nn/any_module.h>
 #include <taper/nn/functional.h>
@@ -21,7 +23,9 @@
 #include <taper/ops/index/indexing.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/random/generator.h>
+#include <taper/optim/clipping.h>
 #include <taper/optim/optimizer.h>
 #include <taper/optim/schedule.h>
+#include <taper/train/checkpoint.h>
 #include <taper/train/run.h>
 #include <taper/train/trainer.h>

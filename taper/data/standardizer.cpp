@@ -1,0 +1,28 @@
+#include <taper/data/standardizer.h>
+
+#include <taper/autograd/autograd.h>
+#include <taper/core/error.h>
+#include <taper/ops/ops.h>
+
+namespace taper::data {
+
+Standardizer::Standardizer(const Tensor& examples) {
+  if (examples.rank() == 0 || examples.size(0) == 0) {
+    fail(ErrorKind::shape,
+         "Standardizer: needs at least one example (" + to_string(examples.spec()) + ")");
+  }
+  if (!is_float(examples.dtype())) {
+    fail(ErrorKind::dtype,
+         "Standardizer: the examples must be floating (" + to_string(examples.spec()) + ")");
+  }
+  const no_grad off;
+  mean_ = taper::mean(examples, 0);
+  const Tensor spread = taper::std(examples, 0);
+  deviation_ = where(spread > 0, spread, 1.0);
+}
+
+Tensor Standardizer::operator()(const Tensor& x) const { return (x - mean_) / deviation_; }
+
+Tensor Standardizer::inverse(const Tensor& x) const { return x * deviation_ + mean_; }
+
+}  // namespace taper::data

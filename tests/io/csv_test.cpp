@@ -1,0 +1,49 @@
+#include <taper/io/csv.h>
+
+#include <gtest/gtest.h>
+
+#include <taper/ops/ops.h>
+
+#include "file_testing.h"
+
+namespace taper {
+namespace {
+
+using testing::error_of;
+using testing::put;
+using testing::TemporaryFolder;
+
+TEST(Csv, ReadsNumbersAndNames) {
+  const TemporaryFolder folder;
+  const Table table = read_csv(put(folder / "a.csv", "x,y z\r\n1,-2.5e3\r\n\n0.1,7"));
+  EXPECT_EQ(table.names, (std::vector<std::string>{"x", "y z"}));
+  EXPECT_EQ(table.values.shape(), Shape({2, 2}));
+  EXPECT_EQ(table.values.to_vector<double>(), (std::vector<double>{1, -2500, 0.1, 7}));
+  EXPECT_EQ(table.column("y z").to_vector<double>(), (std::vector<double>{-2500, 7}));
+  EXPECT_EQ(error_of(ErrorKind::not_found, [&] { table.column("z"); }),
+            "there is no column `z`; there are: x y z");
+}
+
+TEST(Csv, NamesLineAndColumnOfAFault) {
+  const TemporaryFolder folder;
+  const auto fault = [&](const char* text) {
+    const auto path = put(folder / "a.csv", text);
+    const std::string error = error_of(ErrorKind::io, [&] { read_csv(path); });
+    return error.substr(error.find("a.csv") + 5);
+  };
+  EXPECT_EQ(fault(""), ": there is no line of names");
+  EXPECT_EQ(fault("a,b\n1,2\n3\n"), ": line 3: there are 1 fields for 2 columns");
+  EXPECT_EQ(fault("a,b\n1,x\n"), ": line 2: column \"b\" must hold a finite number, got \"x\"");
+  EXPECT_EQ(fault("a,b\n,1\n"), ": line 2: column \"a\" must hold a finite number, got \"\"");
+  EXPECT_EQ(fault("a\nnan\n"), ": line 2: column \"a\" must hold a finite number, got \"nan\"");
+  EXPECT_EQ(fault("a\n1e999\n"), ": line 2: column \"a\" must hold a finite number, got \"1e999\"");
+}
+
+TEST(Csv, SurvivesMutations) {
+  const TemporaryFolder folder;
+  testing::read_mutations("x,y\n1,2\n3.5,-4e2\n", folder / "a.csv",
+                          [](const std::filesystem::path& path) { read_csv(path); });
+}
+
+}  // namespace
+}  // namespace taper
