@@ -1,6 +1,8 @@
 #include <taper/optim/optimizer.h>
 
+#include <algorithm>
 #include <cmath>
+#include <unordered_map>
 
 #include <taper/autograd/autograd.h>
 #include <taper/ops/ops.h>
@@ -15,13 +17,54 @@ void Optimizer::require(bool condition, std::string_view owner, const char* rule
 }
 
 Optimizer::Optimizer(double lr)
-    : steps_("step", zeros({}, DType::i64)), lr_("lr", full({}, lr, DType::f64)) {
+    : steps_("step", zeros({}, DType::i64)), lr_("lr", full({}, lr, DType::f64)), first_lr_(lr) {
   require(lr >= 0 && std::isfinite(lr), "optimizer", "`lr` must be finite and at least 0", lr);
 }
 
+Fields merged(Fields defaults, const Fields& given) {
+  for (const auto& [name, value] : given) {
+    const auto same = [&](const auto& field) { return field.first == name; };
+    const auto found = std::find_if(defaults.begin(), defaults.end(), same);
+    if (found != defaults.end()) {
+      found->second = value;
+    } else {
+      defaults.emplace_back(name, value);
+    }
+  }
+  return defaults;
+}
+
+namespace {
+
+/// Throws for what cannot be trained. `seen` has the group of each cell.
+void check_parameters(const std::vector<State>& parameters, size_t group, bool several,
+                      std::unordered_map<const StateImpl*, size_t>& seen) {
+  const std::string where = several ? "optimizer: group " + std::to_string(group) : "optimizer";
+  if (parameters.empty()) {
+    fail(ErrorKind::value,
+         several ? where + " has no parameters" : "optimizer: there are no parameters to train");
+  }
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const State& cell = parameters[i];
+    if (!cell || !cell.value().defined()) {
+      fail(ErrorKind::value, where + ": parameter " + std::to_string(i) + " is null");
+    }
+    const auto [before, fresh] = seen.emplace(cell.impl(), group);
+    if (fresh) continue;
+    const std::string name = "`" + cell.name() + "` (parameter " + std::to_string(i) + ")";
+    fail(ErrorKind::value,
+         where + ": " + name +
+             (before->second == group ? std::string(" is given twice")
+                                      : " is in group " + std::to_string(before->second) + " too"));
+  }
+}
+
+}  // namespace
+
 void Optimizer::attach(std::vector<State> parameters) {
   if (attached()) fail(ErrorKind::value, "optimizer: it has parameters already");
-  if (parameters.empty()) fail(ErrorKind::value, "optimizer: there are no parameters to train");
+  std::unordered_map<const StateImpl*, size_t> seen;
+  check_parameters(parameters, 0, false, seen);
   parameters_ = std::move(parameters);
   for (const State& parameter : parameters_) {
     std::vector<State> slots;
@@ -29,6 +72,20 @@ void Optimizer::attach(std::vector<State> parameters) {
       slots.emplace_back(name, zeros_like(parameter.value()));
     }
     slots_.push_back(std::move(slots));
+  }
+}
+
+void Optimizer::attach_groups(std::vector<ParameterGroup> groups, const Fields& defaults) {
+  if (groups.empty()) fail(ErrorKind::value, "optimizer: there are no parameters to train");
+  std::unordered_map<const StateImpl*, size_t> seen;
+  for (size_t i = 0; i < groups.size(); ++i) check_parameters(groups[i].parameters, i, true, seen);
+  attach(std::move(groups[0].parameters));
+  for (size_t i = 1; i < groups.size(); ++i) {
+    const Fields options = merged(defaults, groups[i].options);
+    const auto other = OptimizerFactory::get(type(), "optimizer").make(options);
+    other->attach(std::move(groups[i].parameters));
+    parameters_.insert(parameters_.end(), other->parameters_.begin(), other->parameters_.end());
+    others_.push_back(other);
   }
 }
 
@@ -50,8 +107,16 @@ void Optimizer::step(const std::vector<Tensor>& grads) {
   const Tensor steps = steps_.value() + 1;
   steps_.set(steps);
   begin_step(lr_.value(), astype(steps, DType::f64));
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    if (grads[i].defined()) update(parameters_[i], grads[i], slots_[i]);
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (grads[i].defined() && parameters_[i].requires_grad()) {
+      update(parameters_[i], grads[i], slots_[i]);
+    }
+  }
+  auto grad = grads.begin() + static_cast<std::ptrdiff_t>(slots_.size());
+  for (const auto& other : others_) {
+    const auto end = grad + static_cast<std::ptrdiff_t>(other->parameters_.size());
+    other->step(std::vector<Tensor>(grad, end));
+    grad = end;
   }
 }
 
@@ -59,11 +124,35 @@ void Optimizer::zero_grad() {
   for (const State& parameter : parameters_) parameter.zero_grad();
 }
 
-double Optimizer::lr() const { return lr_.value().item(); }
+Optimizer& Optimizer::group(size_t index) {
+  if (index >= groups()) {
+    fail(ErrorKind::index, "optimizer: group " + std::to_string(index) + " was asked for, there " +
+                               (groups() == 1 ? "is 1" : "are " + std::to_string(groups())));
+  }
+  return index == 0 ? *this : *others_[index - 1];
+}
 
-void Optimizer::set_lr(double lr) {
+double Optimizer::lr(size_t index) const { return group(index).lr_.value().item(); }
+double Optimizer::first_lr(size_t index) const { return group(index).first_lr_; }
+
+void Optimizer::set_rate(double lr) {
   require(lr >= 0 && std::isfinite(lr), type(), "`lr` must be finite and at least 0", lr);
   lr_.set(full({}, lr, DType::f64));
+}
+
+void Optimizer::set_lr(double lr, size_t index) {
+  group(index).set_rate(lr);
+  group(index).first_lr_ = lr;
+}
+
+void Optimizer::set_lr(double lr) {
+  for (size_t i = 0; i < groups(); ++i) set_lr(lr, i);
+}
+
+void Optimizer::scale_lr(double factor) {
+  require(factor >= 0 && std::isfinite(factor), type(),
+          "the factor of the rate must be finite and at least 0", factor);
+  for (size_t i = 0; i < groups(); ++i) group(i).set_rate(first_lr(i) * factor);
 }
 
 std::vector<std::pair<std::string, State>> Optimizer::state() const {
@@ -72,6 +161,10 @@ std::vector<std::pair<std::string, State>> Optimizer::state() const {
     for (const State& slot : slots_[i]) {
       all.emplace_back(std::to_string(i) + "." + slot.name(), slot);
     }
+  }
+  for (size_t i = 0; i < others_.size(); ++i) {
+    const std::string prefix = "group" + std::to_string(i + 1) + ".";
+    for (const auto& [name, cell] : others_[i]->state()) all.emplace_back(prefix + name, cell);
   }
   return all;
 }

@@ -11,30 +11,51 @@
 
 namespace taper::optim {
 
+/// `defaults` with the fields of `given` in their place, or behind them.
+TAPER_API Fields merged(Fields defaults, const Fields& given);
+
+/// Parameters with options of their own, such as `{.parameters = p, .options = {{"lr", 1e-4}}}`;
+/// the others are those of the optimizer.
+struct ParameterGroup {
+  std::vector<State> parameters;
+  Fields options = {};
+};
+
 /// Updates parameters from their gradients. Everything that changes (step count, learning rate,
 /// moments) is a cell, so a whole training step can be captured.
 class TAPER_API Optimizer {
  public:
   virtual ~Optimizer() = default;
 
-  /// Takes the parameters to update; slots start at zero. Throws value if it has some already.
+  /// Takes the parameters to update; slots start at zero. Throws value if it has some already, if
+  /// there are none, or if one is null or given twice.
   void attach(std::vector<State> parameters);
   bool attached() const { return !parameters_.empty(); }
 
-  /// Updates every parameter that has a gradient in its `.grad`.
+  /// Updates every parameter that has a gradient in its `.grad`. One that needs no gradient is
+  /// frozen: it is neither updated nor decayed, and its slots stay.
   void step();
   /// Updates with these gradients, one for each parameter; undefined ones leave theirs as it is.
   void step(const std::vector<Tensor>& grads);
   void zero_grad();
 
-  double lr() const;
+  size_t groups() const { return 1 + others_.size(); }
+  double lr(size_t group = 0) const;
+  /// Sets the rate of every group, or of one; it is the first rate for `scale_lr`.
   void set_lr(double lr);
+  void set_lr(double lr, size_t group);
+  /// The rate of a group before any `scale_lr`: that of its options or of the last `set_lr`.
+  double first_lr(size_t group = 0) const;
+  /// Gives each group its own first rate times `factor`: what a schedule does.
+  void scale_lr(double factor);
 
+  /// Of all groups, in their order.
   const std::vector<State>& parameters() const { return parameters_; }
-  /// Step count, learning rate and the slots of each parameter, named, for checkpoints.
+  /// Step count, learning rate and the slots of each parameter, named, for checkpoints: `step`,
+  /// `lr`, `0.exp_avg`, ... of group 0, `group1.step`, `group1.lr`, `group1.0.exp_avg`, ...
   std::vector<std::pair<std::string, State>> state() const;
 
-  /// The registered name and the options it was made with.
+  /// The registered name and the options it was made with; those of group 0 if there are several.
   virtual std::string_view type() const = 0;
   virtual Fields options() const = 0;
   /// An optimizer of the same kind and options without parameters.
@@ -53,11 +74,29 @@ class TAPER_API Optimizer {
 
   static void require(bool condition, std::string_view owner, const char* rule, double got);
 
+  /// Takes groups whose first one has this optimizer's options already; `defaults` are the options
+  /// of the others. Throws value as `attach` does, naming the group.
+  void attach_groups(std::vector<ParameterGroup> groups, const Fields& defaults);
+
  private:
+  Optimizer& group(size_t index);
+  const Optimizer& group(size_t index) const { return const_cast<Optimizer*>(this)->group(index); }
+  void set_rate(double lr);
+
   State steps_;
   State lr_;
-  std::vector<State> parameters_;
-  std::vector<std::vector<State>> slots_;
+  double first_lr_;
+  std::vector<State> parameters_;                   // of all groups
+  std::vector<std::vector<State>> slots_;           // of group 0
+  std::vector<std::shared_ptr<Optimizer>> others_;  // one for each further group
+};
+
+/// `defaults` with what the first group says in their place. Throws value for a wrong name.
+template <class Options>
+Options first_group_options(std::string_view owner, const std::vector<ParameterGroup>& groups,
+                            const Options& defaults) {
+  if (groups.empty()) return defaults;
+  return parse_fields<Options>(owner, merged(to_fields(defaults), groups[0].options));
 };
 
 struct SGDOptions {
@@ -77,6 +116,14 @@ class TAPER_API SGD final : public Optimizer {
   explicit SGD(Cells parameters, SGDOptions options = {}) : SGD(options) {
     attach(std::move(parameters));
   }
+  template <std::same_as<std::vector<ParameterGroup>> Groups>
+  explicit SGD(Groups groups, SGDOptions options = {})
+      : SGD(first_group_options(type_name, groups, options)) {
+    attach_groups(std::move(groups), to_fields(options));
+  }
+  // Without a default, so that one braced list can mean nothing but the options.
+  SGD(std::initializer_list<ParameterGroup> groups, SGDOptions options)
+      : SGD(std::vector<ParameterGroup>(groups), options) {}
   std::string_view type() const override { return type_name; }
   Fields options() const override;
   std::shared_ptr<Optimizer> fresh() const override;
@@ -106,6 +153,14 @@ class TAPER_API Adam final : public Optimizer {
   explicit Adam(Cells parameters, AdamOptions options = {}) : Adam(options) {
     attach(std::move(parameters));
   }
+  template <std::same_as<std::vector<ParameterGroup>> Groups>
+  explicit Adam(Groups groups, AdamOptions options = {})
+      : Adam(first_group_options(type_name, groups, options)) {
+    attach_groups(std::move(groups), to_fields(options));
+  }
+  // Without a default, so that one braced list can mean nothing but the options.
+  Adam(std::initializer_list<ParameterGroup> groups, AdamOptions options)
+      : Adam(std::vector<ParameterGroup>(groups), options) {}
   std::string_view type() const override { return type_name; }
   Fields options() const override;
   std::shared_ptr<Optimizer> fresh() const override;
