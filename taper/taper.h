@@ -2,7 +2,12 @@
 
 // The public API.
 
+#include <taper/autograd/anomaly.h>
 #include <taper/autograd/autograd.h>
+#include <taper/autograd/checkpoint.h>
+#include <taper/autograd/function.h>
+#include <taper/autograd/gradcheck.h>
+#include <taper/autograd/hooks.h>
 #include <taper/core/dtype.h>
 #include <taper/core/error.h>
 #include <taper/core/state.h>

@@ -1,7 +1,10 @@
 #include <memory>
 #include <string>
 
+#include <taper/autograd/anomaly_check.h>
 #include <taper/autograd/autograd.h>
+#include <taper/autograd/gradients_until.h>
+#include <taper/ops/node_extra.h>
 #include <taper/ops/ops.h>
 
 namespace taper {
@@ -59,13 +62,19 @@ Node* edge_node(const Edge& edge) { return static_cast<Node*>(edge.node.get()); 
 /// One backward pass: every node once, after all that depend on it.
 class Backward {
  public:
-  explicit Backward(const Tensor& loss) { collect(node_of(loss)); }
+  explicit Backward(const Tensor& loss) { collect(node_of(loss), {}); }
+  /// From several results; what lies behind the targets `until` is left alone.
+  Backward(std::span<const Tensor> results, std::span<const Tensor> until) {
+    for (const Tensor& result : results) {
+      if (result.requires_grad()) collect(node_of(result), until);
+    }
+  }
 
   /// Marks what leads to a leaf.
   void want_leaves() {
     for (uint32_t number : finished_) {
       Visit& visit = visits_[number];
-      visit.wanted = visit.node->op == nullptr;
+      visit.wanted = visit.node->is_leaf();
       inherit(visit);
     }
   }
@@ -82,12 +91,18 @@ class Backward {
     for (uint32_t number : finished_) inherit(visits_[number]);
   }
 
-  void run(const Tensor& loss, const Tensor& grad_loss, bool keep_graph,
-           std::span<const Tensor> targets) {
+  void start(const Tensor& loss, const Tensor& grad_loss) {
     accumulate(visits_[numbers_[node_of(loss)]].grads[loss.impl()->output], grad_loss);
+  }
+
+  void run(bool keep_graph, std::span<const Tensor> targets, bool stop_at_targets = false) {
+    const AnomalyAside aside;
     for (auto number = finished_.rbegin(); number != finished_.rend(); ++number) {
       Visit& visit = visits_[*number];
-      if (visit.node->op == nullptr || !visit.wanted || !has_gradient(visit)) continue;
+      if (!visit.wanted || !has_gradient(visit)) continue;
+      if (stop_at_targets && is_target(*visit.node, targets)) continue;
+      if (visit.node->extra != nullptr) call_hooks(visit);
+      if (visit.node->is_leaf()) continue;
       differentiate(visit, targets);
       if (!keep_graph) free_saved(*visit.node);
     }
@@ -101,24 +116,25 @@ class Backward {
   template <class Do>
   void for_leaves(Do&& what) {
     for (Visit& visit : visits_) {
-      if (visit.node->op == nullptr && visit.grads[0].defined()) what(*visit.node, visit.grads[0]);
+      if (visit.node->is_leaf() && visit.grads[0].defined()) what(*visit.node, visit.grads[0]);
     }
   }
 
  private:
   /// Depth first without recursion: `finished_` lists each node after all that it depends on.
-  void collect(Node* root) {
+  void collect(Node* root, std::span<const Tensor> until) {
     struct Step {
       uint32_t number;
       size_t edge;
     };
     bool fresh = false;
     std::vector<Step> stack{{numbers_.number(root, fresh), 0}};
+    if (!fresh) return;
     visits_.emplace_back(root);
     while (!stack.empty()) {
       Step& step = stack.back();
       Node* node = visits_[step.number].node;
-      if (step.edge == node->inputs) {
+      if (step.edge == node->inputs || (!until.empty() && is_target(*node, until))) {
         finished_.push_back(step.number);
         stack.pop_back();
         continue;
@@ -154,19 +170,76 @@ class Backward {
     }
   }
 
+  static std::string name_of(const Node& node) {
+    return node.op != nullptr ? std::string(node.op->name) : node.extra->function->name();
+  }
+
+  static std::string input_name(const Node& node, size_t i) {
+    return node.op != nullptr ? operand_name(*node.op, i) : "input " + std::to_string(i);
+  }
+
   [[noreturn]] static void fail_at(const Node& node, ErrorKind kind, const std::string& why) {
     std::string operands;
     for (size_t i = 0; i < node.inputs; ++i) {
-      operands += (i > 0 ? ", " : "") + to_string(node.input_specs[i]);
+      if (node.input_specs[i] == Spec()) continue;
+      operands += (operands.empty() ? "" : ", ") + input_name(node, i) + " " +
+                  to_string(node.input_specs[i]);
     }
+    const std::string layer = node.extra != nullptr ? node.extra->layer : "";
     throw Error(kind,
-                "backward of " + std::string(node.op->name) + ": " + why + " (" + operands + ")",
-                std::string(node.op->name));
+                "backward of " + name_of(node) + ": " + why + " (" + operands + ")" +
+                    (layer.empty() ? "" : " in " + layer),
+                name_of(node), layer);
+  }
+
+  static void call_hooks(Visit& visit) {
+    const std::vector<TensorHook> hooks = visit.node->extra->hooks;  // one may remove itself
+    for (const TensorHook& hook : hooks) {
+      Tensor& grad = visit.grads[hook.output];
+      if (!grad.defined()) continue;
+      const Tensor replaced = hook.call(grad);
+      if (!replaced.defined()) continue;
+      if (replaced.spec() != grad.spec()) {
+        fail(ErrorKind::shape,
+             "register_hook: the hook must give a gradient like the one it got"
+             " (gradient " +
+                 to_string(grad.spec()) + ", hook " + to_string(replaced.spec()) + ")");
+      }
+      grad = replaced;
+    }
+  }
+
+  /// In the anomaly mode: throws for the first gradient that is not finite.
+  static void check_gradients(const Visit& visit, const Grads& grads, const bool* wanted) {
+    for (size_t i = 0; i < grads.size(); ++i) {
+      if (!wanted[i] || !grads[i].defined()) continue;
+      const std::string found = find_not_finite(grads[i]);
+      if (found.empty()) continue;
+      std::string why = "the gradient of " + input_name(*visit.node, i) + " has " + found;
+      for (const Tensor& arrived : visit.grads) {
+        const std::string before = arrived.defined() ? find_not_finite(arrived) : "";
+        if (before.empty()) continue;
+        why +=
+            ", the gradient of the output has " + before.substr(0, before.find(' ')) + " already";
+        break;
+      }
+      fail_at(*visit.node, ErrorKind::value, why);
+    }
+  }
+
+  static Grads gradients_of_inputs(Visit& visit, const bool* wanted) {
+    Node& node = *visit.node;
+    if (node.op != nullptr) return node.op->vjp(Saved(node, visit.grads, wanted), node.attrs);
+    try {
+      return node.extra->function->backward(node, visit.grads, wanted);
+    } catch (const Violation& violation) {
+      fail_at(node, violation.kind, violation.rule);
+    }
   }
 
   void differentiate(Visit& visit, std::span<const Tensor> targets) {
     Node& node = *visit.node;
-    if (node.op->why_not_differentiable != nullptr) {
+    if (node.op != nullptr && node.op->why_not_differentiable != nullptr) {
       fail_at(node, ErrorKind::unsupported, node.op->why_not_differentiable);
     }
     if (node.freed) {
@@ -185,7 +258,9 @@ class Backward {
       any |= wanted[i];
     }
     if (!any) return;  // a target in the middle that leads to no other
-    Grads grads = node.op->vjp(Saved(node, visit.grads, wanted), node.attrs);
+    Grads grads = gradients_of_inputs(visit, wanted);
+    if (anomaly_mode_on()) [[unlikely]]
+      check_gradients(visit, grads, wanted);
     if (!is_target(node, targets)) {
       for (Tensor& grad : visit.grads) grad = Tensor();
     }
@@ -241,7 +316,8 @@ std::vector<Tensor> gradients(const Tensor& loss, std::span<const Tensor> tensor
   const TapeMode mode(create_graph);
   Backward pass(loss);
   pass.want(tensors);
-  pass.run(loss, start, create_graph || keep_graph, tensors);
+  pass.start(loss, start);
+  pass.run(create_graph || keep_graph, tensors);
   std::vector<Tensor> results;
   for (const Tensor& tensor : tensors) results.push_back(pass.gradient(tensor));
   return results;
@@ -260,12 +336,26 @@ std::vector<Tensor> gradients(const Tensor& loss, const std::vector<State>& cell
   return gradients(loss, std::span<const Tensor>(values), create_graph);
 }
 
+std::vector<Tensor> gradients_until(std::span<const Tensor> results, std::span<const Tensor> grads,
+                                    std::span<const Tensor> targets) {
+  Backward pass(results, targets);
+  pass.want(targets);
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (results[i].requires_grad() && grads[i].defined()) pass.start(results[i], grads[i]);
+  }
+  pass.run(tape_on, targets, true);
+  std::vector<Tensor> found;
+  for (const Tensor& target : targets) found.push_back(pass.gradient(target));
+  return found;
+}
+
 void Tensor::backward(bool keep_graph) const {
   const Tensor start = start_gradient(*this, {});
   const TapeMode mode(false);
   Backward pass(*this);
   pass.want_leaves();
-  pass.run(*this, start, keep_graph, {});
+  pass.start(*this, start);
+  pass.run(keep_graph, {});
   pass.for_leaves([](Node& leaf, const Tensor& grad) {
     const State cell(leaf.grad);
     Tensor sum = cell.take();

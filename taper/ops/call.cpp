@@ -1,6 +1,7 @@
 #include <utility>
 
 #include <taper/backend/cpu/copy.h>
+#include <taper/ops/node_extra.h>
 #include <taper/ops/op.h>
 #include <taper/ops/tape.h>
 
@@ -22,9 +23,6 @@ bool OpBase::is_optional(size_t input) const {
 
 std::vector<const OpBase*> all_ops() { return Registry<OpBase>::all(); }
 
-namespace {
-
-/// The operand's name in a message: the last declared one serves all the rest.
 std::string operand_name(const OpBase& op, size_t index) {
   if (op.inputs.empty()) return "input";
   std::string name(op.inputs[std::min(index, op.inputs.size() - 1)]);
@@ -33,8 +31,6 @@ std::string operand_name(const OpBase& op, size_t index) {
   name.pop_back();
   return name + "[" + std::to_string(index - (op.inputs.size() - 1)) + "]";
 }
-
-}  // namespace
 
 void report(const OpBase& op, const Violation& violation, std::span<const Arg> args) {
   std::string text = std::string(op.name) + ": " + violation.rule;

@@ -1,10 +1,14 @@
 #include <taper/ops/tape.h>
 
+#include <memory>
 #include <new>
+
+#include <taper/ops/node_extra.h>
 
 namespace taper {
 
 constinit thread_local bool tape_on = true;
+constinit thread_local bool keep_layer_paths = false;
 
 namespace {
 
@@ -61,7 +65,10 @@ void destroy_node(Node* node) {
     destroy(node->edges, node->inputs);
     if (node->saved_inputs != nullptr || node->saved_outputs != nullptr) free_saved(*node);
     if (node->op->attrs_size > 0) node->op->destroy_attrs(node->attrs);
+  } else if (!node->is_leaf()) {
+    destroy(node->edges, node->inputs);
   }
+  delete node->extra;
   const size_t bytes = node->bytes;
   node->~Node();
   give_back(node, bytes);
@@ -119,20 +126,62 @@ void record(const OpBase& op, const void* attrs, std::span<const Arg> args, Resu
     output.impl()->node = last ? std::move(owner) : owner;  // NOLINT(bugprone-use-after-move)
     output.impl()->output = i;
   }
+  if (keep_layer_paths) [[unlikely]]
+    extra_of(*node).layer = layer_path();
+}
+
+NodeExtra& extra_of(Node& node) {
+  if (node.extra == nullptr) node.extra = new NodeExtra;
+  return *node.extra;
+}
+
+void record_function(std::unique_ptr<FunctionGradient> function, std::vector<Edge> edges,
+                     const std::vector<Spec>& input_specs, std::span<Tensor> outputs) {
+  TAPER_CHECK(edges.size() == input_specs.size() && edges.size() <= UINT16_MAX);
+  TAPER_CHECK(outputs.size() <= max_outputs);
+  const size_t bytes =
+      sizeof(Node) + (sizeof(Edge) + sizeof(Spec)) * edges.size() + sizeof(Spec) * outputs.size();
+  auto* place = static_cast<std::byte*>(allocate(bytes));
+  Node* node = new (place) Node;
+  const Ptr<TapeRecord> owner(node);
+  place += sizeof(Node);
+  node->bytes = static_cast<uint32_t>(bytes);
+  node->outputs = static_cast<uint8_t>(outputs.size());
+  node->edges = room_for<Edge>(place, edges.size());
+  node->input_specs = room_for<Spec>(place, edges.size());
+  node->output_specs = room_for<Spec>(place, outputs.size());
+  for (size_t i = 0; i < edges.size(); ++i) {
+    new (node->edges + i) Edge(std::move(edges[i]));
+    new (node->input_specs + i) Spec(input_specs[i]);
+  }
+  node->inputs = static_cast<uint16_t>(edges.size());
+  NodeExtra& extra = extra_of(*node);
+  extra.function = std::move(function);
+  if (keep_layer_paths) extra.layer = layer_path();
+  for (uint8_t i = 0; i < node->outputs; ++i) {
+    new (node->output_specs + i) Spec(outputs[i].spec());
+    if (is_float(outputs[i].dtype())) outputs[i] = attach_output(outputs[i], *node, i);
+  }
+}
+
+Tensor attach_output(const Tensor& output, Node& node, uint8_t index) {
+  Tensor attached = shallow_copy(output);
+  node.refs.fetch_add(1, std::memory_order_relaxed);
+  attached.impl()->node = Ptr<TapeRecord>(&node);
+  attached.impl()->output = index;
+  return attached;
 }
 
 Tensor Saved::out(size_t i) const {
   const Tensor& twin = node_.saved_outputs[i];
   if (!tape_on || !is_float(twin.dtype())) return twin;
-  Tensor attached = shallow_copy(twin);
-  Node& node = const_cast<Node&>(node_);
-  node.refs.fetch_add(1, std::memory_order_relaxed);
-  attached.impl()->node = Ptr<TapeRecord>(&node);
-  attached.impl()->output = static_cast<uint8_t>(i);
-  return attached;
+  return attach_output(twin, const_cast<Node&>(node_), static_cast<uint8_t>(i));
 }
 
 void free_saved(Node& node) {
+  if (node.op == nullptr && node.extra != nullptr && node.extra->function != nullptr) {
+    node.extra->function->free();
+  }
   if (node.saved_inputs != nullptr) destroy(node.saved_inputs, node.inputs);
   if (node.saved_outputs != nullptr) destroy(node.saved_outputs, node.outputs);
   node.saved_inputs = nullptr;
@@ -142,7 +191,7 @@ void free_saved(Node& node) {
 
 Tensor& Tensor::set_requires_grad(bool needed) {
   if (!needed) {
-    if (requires_grad() && node_of(*this)->op != nullptr) *this = detach();
+    if (requires_grad() && !node_of(*this)->is_leaf()) *this = detach();
     impl_->node = Ptr<TapeRecord>();
     return *this;
   }

@@ -13,10 +13,13 @@ struct Edge {
   uint8_t output = 0;
 };
 
-/// One recorded call, or (without an op) a leaf. Its arrays lie behind it in the same block.
+struct NodeExtra;
+
+/// One recorded call, or (without an op) a leaf or a call of a user's function, whose gradient
+/// stands in `extra`. Its arrays lie behind it in the same block.
 struct Node final : TapeRecord {
-  const OpBase* op = nullptr;  // null: a leaf
-  Ptr<StateImpl> grad;         // of a leaf: the cell that backward() adds to
+  const OpBase* op = nullptr;
+  Ptr<StateImpl> grad;  // of a leaf: the cell that backward() adds to
   Node* next_released = nullptr;
   uint32_t bytes = 0;
   uint16_t inputs = 0;
@@ -28,6 +31,9 @@ struct Node final : TapeRecord {
   Spec* input_specs = nullptr;
   Spec* output_specs = nullptr;
   void* attrs = nullptr;
+  NodeExtra* extra = nullptr;  // what few nodes have: hooks, a layer path, a user's function
+
+  bool is_leaf() const { return static_cast<bool>(grad); }
 };
 
 inline Node* node_of(const Tensor& tensor) { return static_cast<Node*>(tensor.impl()->node.get()); }
@@ -56,6 +62,9 @@ class TAPER_API Saved {
 };
 
 TAPER_API extern constinit thread_local bool tape_on TAPER_TLS_FAST;
+
+/// Whether `record` keeps the path of the running layers, for messages of the backward pass.
+extern constinit thread_local bool keep_layer_paths TAPER_TLS_FAST;
 
 /// Switches the tape on or off on this thread until the end of the scope.
 class TAPER_API TapeMode {

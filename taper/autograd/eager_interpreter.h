@@ -1,0 +1,57 @@
+#pragma once
+
+#include <utility>
+
+#include <taper/core/interpreter.h>
+#include <taper/ops/op.h>
+#include <taper/ops/tape.h>
+
+namespace taper {
+
+/// Sees every call and cell of this thread while it lives, and lets them go on as before.
+class EagerInterpreter : public Interpreter {
+ public:
+  EagerInterpreter() : outer_(std::exchange(interpreter, this)) {}
+  ~EagerInterpreter() override { interpreter = outer_; }
+  EagerInterpreter(const EagerInterpreter&) = delete;
+  EagerInterpreter& operator=(const EagerInterpreter&) = delete;
+
+  /// Calls within the op itself are not seen.
+  Results call(const OpBase& op, const void* attrs, std::span<const Arg> args,
+               const Specs& specs) override {
+    const Aside aside(*this);
+    return outer_ != nullptr ? outer_->call(op, attrs, args, specs)
+                             : execute(op, attrs, args, specs);
+  }
+  Tensor read(const State& cell) override {
+    const Aside aside(*this);
+    return cell.value();
+  }
+  void write(const State& cell, const Tensor& value) override {
+    const Aside aside(*this);
+    cell.set(value);
+  }
+  void depend_on(const std::shared_ptr<const bool>& flag) override {
+    if (outer_ != nullptr) outer_->depend_on(flag);
+  }
+  std::string origin(const Tensor& tensor) const override {
+    return outer_ != nullptr ? outer_->origin(tensor) : "a captured tensor";
+  }
+
+ private:
+  /// The outer interpretation takes over until the end of the scope.
+  class Aside {
+   public:
+    explicit Aside(EagerInterpreter& self) : self_(self) { interpreter = self.outer_; }
+    ~Aside() { interpreter = &self_; }
+    Aside(const Aside&) = delete;
+    Aside& operator=(const Aside&) = delete;
+
+   private:
+    EagerInterpreter& self_;
+  };
+
+  Interpreter* outer_;
+};
+
+}  // namespace taper

@@ -1,0 +1,25 @@
+#include <taper/autograd/hooks.h>
+
+#include <taper/ops/node_extra.h>
+
+namespace taper {
+
+HookHandle register_hook(const Tensor& tensor, std::function<Tensor(const Tensor&)> hook) {
+  if (!tensor.requires_grad()) {
+    fail(ErrorKind::value,
+         "register_hook: the tensor is not on the tape; set_requires_grad() "
+         "makes it a leaf (" +
+             to_string(tensor.spec()) + ")");
+  }
+  if (!hook) fail(ErrorKind::value, "register_hook: the hook is empty");
+  std::vector<TensorHook>& hooks = extra_of(*node_of(tensor)).hooks;
+  const uint64_t id = hooks.empty() ? 0 : hooks.back().id + 1;
+  hooks.push_back({id, tensor.impl()->output, std::move(hook)});
+  // The handle keeps the node, so that its place stays valid.
+  return HookHandle([record = tensor.impl()->node, id] {
+    std::erase_if(static_cast<Node*>(record.get())->extra->hooks,
+                  [id](const TensorHook& each) { return each.id == id; });
+  });
+}
+
+}  // namespace taper

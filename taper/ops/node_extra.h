@@ -1,0 +1,51 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <taper/ops/tape.h>
+
+namespace taper {
+
+/// The gradient of a function that is no op: a user's own, or a recomputation.
+class FunctionGradient {
+ public:
+  virtual ~FunctionGradient() = default;
+  virtual std::string name() const = 0;
+  /// Gradients of the node's inputs, in their order; undefined where `wanted` is false. Throws
+  /// Violation for what the user's function does wrong.
+  virtual Grads backward(Node& node, const Tensor* grads, const bool* wanted) = 0;
+  /// Lets go of what it keeps for the backward pass.
+  virtual void free() = 0;
+};
+
+struct TensorHook {
+  uint64_t id = 0;
+  uint8_t output = 0;
+  std::function<Tensor(const Tensor&)> call;
+};
+
+/// What only few nodes have.
+struct NodeExtra {
+  std::string layer;
+  std::vector<TensorHook> hooks;
+  std::unique_ptr<FunctionGradient> function;
+};
+
+/// The node's extra part, made on first use.
+NodeExtra& extra_of(Node& node);
+
+/// Puts the floating outputs of a function on the tape. `edges` lead to its inputs, whose specs are
+/// given.
+void record_function(std::unique_ptr<FunctionGradient> function, std::vector<Edge> edges,
+                     const std::vector<Spec>& input_specs, std::span<Tensor> outputs);
+
+/// A tensor like `output` that is output `index` of the node.
+Tensor attach_output(const Tensor& output, Node& node, uint8_t index);
+
+/// The operand's name in a message: the last declared one serves all the rest.
+std::string operand_name(const OpBase& op, size_t index);
+
+}  // namespace taper

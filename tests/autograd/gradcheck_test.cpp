@@ -1,0 +1,97 @@
+#include <gtest/gtest.h>
+
+#include <taper/taper.h>
+
+#include "tests/core/error_testing.h"
+
+namespace taper {
+namespace {
+
+using testing::thrown_text;
+
+/// x^2 whose gradient is wrong for the element `wrong`, if there is such a one.
+TensorFunction square(int64_t wrong) {
+  return custom_function(
+      {.name = "square",
+       .forward = [](const std::vector<Tensor>& in) { return in[0] * in[0]; },
+       .backward =
+           [wrong](const Tensor& grad, const std::vector<Tensor>& in, const Tensor&) {
+             const Tensor index = astype(arange(in[0].numel()), DType::f64);
+             return std::vector<Tensor>{
+                 grad * in[0] *
+                 where(equal(index, static_cast<double>(wrong)), 3.0, full({}, 2.0, DType::f64))};
+           }});
+}
+
+TEST(Gradcheck, AcceptsRightGradients) {
+  const Tensor x = tensor({0.5, -1.0, 2.0});
+  EXPECT_TRUE(gradcheck(square(-1), {x}));
+  EXPECT_TRUE(gradcheck(square(-1), {x}, {.fast_mode = true}));
+  EXPECT_TRUE(gradgradcheck(square(-1), {x}));
+  EXPECT_TRUE(gradcheck([](const std::vector<Tensor>& in) { return in[0] * exp(in[1]); },
+                        {x, tensor({0.25})}));
+}
+
+TEST(Gradcheck, NamesTheElementAndBothNumbers) {
+  const Tensor x = tensor({0.5, -1.0, 2.0});
+  const std::string text = thrown_text(ErrorKind::value, [&] { gradcheck(square(2), {x}); });
+  EXPECT_EQ(text.substr(0, 58), "gradcheck: the gradient of output[2] by input 0 at [2] is ");
+  EXPECT_NE(text.find("is 6.0, differences give 4"), std::string::npos) << text;
+  EXPECT_NE(text.find("(input 0 f64[3])"), std::string::npos) << text;
+  EXPECT_FALSE(gradcheck(square(2), {x}, {.raise_exception = false}));
+  EXPECT_FALSE(gradcheck(square(2), {x}, {.raise_exception = false, .fast_mode = true}));
+}
+
+TEST(Gradcheck, NeedsDoubleInputs) {
+  EXPECT_EQ(thrown_text(ErrorKind::dtype, [] { gradcheck(square(-1), {tensor({1.f})}); }),
+            "gradcheck: input 0 must be float64, since differences need the digits; convert with "
+            "astype (input 0 f32[1])");
+  EXPECT_NE(thrown_text(ErrorKind::value, [] { gradcheck(square(-1), {tensor({1})}); })
+                .find("no floating input"),
+            std::string::npos);
+}
+
+TEST(Gradcheck, ChecksInputsAndParametersOfALayer) {
+  nn::Linear layer({.in_features = 3, .out_features = 2});
+  const std::vector<float> before = layer.parameters()[0].value().to_vector<float>();
+  EXPECT_TRUE(
+      gradcheck_module(layer, from_values<double>({2, 3}, std::vector<double>{1, 2, 3, 4, 5, 6})));
+  EXPECT_EQ(layer.parameters()[0].value().to_vector<float>(), before);
+  EXPECT_EQ(layer.parameters()[0].value().dtype(), DType::f32);
+  EXPECT_TRUE(layer.parameters()[0].value().requires_grad());
+}
+
+TEST(Gradcheck, LeavesTheBuffersOfALayerAsTheyWere) {
+  nn::BatchNorm1d layer({.num_features = 2});
+  const auto buffers = [&] {
+    std::vector<std::vector<double>> all;
+    for (const auto& [name, cell] : layer.named_buffers()) {
+      all.push_back(cell.value().to_vector<double>());
+    }
+    return all;
+  };
+  const auto before = buffers();
+  EXPECT_TRUE(gradcheck_module(
+      layer, from_values<double>({3, 2}, std::vector<double>{1, -2, 0.5, 4, 2, 3})));
+  EXPECT_EQ(buffers(), before);
+}
+
+TEST(CustomFunction, SaysWhatIsWrong) {
+  const auto with = [](std::vector<Tensor> grads) {
+    return custom_function({.name = "twice",
+                            .forward = [](const std::vector<Tensor>& in) { return in[0] * 2; },
+                            .backward = [grads](const Tensor&, const std::vector<Tensor>&,
+                                                const Tensor&) { return grads; }});
+  };
+  Tensor x = tensor({1.f, 2.f}).set_requires_grad();
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { sum(with({})({x})).backward(); }),
+            "backward of twice: backward gave 0 gradients for 1 inputs (input 0 f32[2])");
+  EXPECT_EQ(thrown_text(ErrorKind::shape, [&] { sum(with({ones({3})})({x})).backward(); }),
+            "backward of twice: the gradient of input 0 is f32[3], the input f32[2] (input 0 "
+            "f32[2])");
+  EXPECT_NE(thrown_text(ErrorKind::value, [] { custom_function({}); }).find("needs forward"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace taper
