@@ -161,6 +161,63 @@ void Module::set_requires_grad(bool needed) {
   for (const State& cell : parameters()) cell.set_requires_grad(needed);
 }
 
+namespace {
+
+template <class Hook>
+HookHandle add_hook(const std::shared_ptr<ModuleState>& state,
+                    std::vector<std::pair<uint64_t, Hook>> ModuleHooks::* list, Hook hook) {
+  if (!hook) fail(ErrorKind::value, "module `" + state->name + "`: the hook is empty");
+  if (!state->hooks) state->hooks = std::make_unique<ModuleHooks>();
+  const uint64_t id = state->hooks->next_id++;
+  ((*state->hooks).*list).emplace_back(id, std::move(hook));
+  return HookHandle([weak = std::weak_ptr(state), list, id] {
+    const auto module = weak.lock();
+    if (!module) return;
+    std::erase_if((*module->hooks).*list, [id](const auto& each) { return each.first == id; });
+  });
+}
+
+}  // namespace
+
+HookHandle Module::register_forward_pre_hook(ForwardPreHook hook) {
+  return add_hook(state_, &ModuleHooks::before, std::move(hook));
+}
+
+HookHandle Module::register_forward_hook(ForwardHook hook) {
+  return add_hook(state_, &ModuleHooks::after, std::move(hook));
+}
+
+namespace detail {
+
+void call_hooks_before(const Module& module, std::vector<Tensor>& inputs) {
+  const auto hooks = module.state()->hooks->before;  // one may remove itself
+  for (const auto& [id, hook] : hooks) {
+    const size_t count = inputs.size();
+    hook(module, inputs);
+    if (inputs.size() == count) continue;
+    fail(ErrorKind::value, "register_forward_pre_hook: the hook made " +
+                               std::to_string(inputs.size()) + " inputs of " +
+                               std::to_string(count));
+  }
+}
+
+Tensor call_hooks_after(const Module& module, const std::vector<Tensor>& inputs, Tensor output) {
+  const auto hooks = module.state()->hooks->after;
+  for (const auto& [id, hook] : hooks) {
+    if (Tensor replaced = hook(module, inputs, output); replaced.defined()) {
+      output = std::move(replaced);
+    }
+  }
+  return output;
+}
+
+void fail_hook_result(const Module& module) {
+  fail(ErrorKind::unsupported, "register_forward_hook: `" + module.name() +
+                                   "` gives no single tensor; put the hook on a module within");
+}
+
+}  // namespace detail
+
 void Module::claim_name(const std::string& name) {
   if (state_->names.insert(name).second) return;
   fail(ErrorKind::value, "module: two of its cells and children are named `" + name + "`");

@@ -1,17 +1,33 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include <taper/autograd/hooks.h>
 #include <taper/core/state.h>
 #include <taper/core/value.h>
 
 namespace taper::nn {
 
 class Module;
+
+/// Sees the tensors that a module is called with before `forward`, and may change them.
+using ForwardPreHook = std::function<void(const Module& module, std::vector<Tensor>& inputs)>;
+/// Sees inputs and output after `forward`, and may give another output (undefined: none).
+using ForwardHook = std::function<Tensor(const Module& module, const std::vector<Tensor>& inputs,
+                                         const Tensor& output)>;
+
+/// The hooks of one module, in order of their registration.
+struct ModuleHooks {
+  uint64_t next_id = 0;
+  std::vector<std::pair<uint64_t, ForwardPreHook>> before;
+  std::vector<std::pair<uint64_t, ForwardHook>> after;
+};
 
 /// What the copies of a module handle share.
 struct ModuleState {
@@ -23,6 +39,7 @@ struct ModuleState {
   std::vector<State> buffers;
   std::vector<std::pair<std::string, std::shared_ptr<ModuleState>>> children;
   std::unordered_set<std::string> names;  // of all three
+  std::unique_ptr<ModuleHooks> hooks;     // null: none
 };
 
 using NamedStates = std::vector<std::pair<std::string, State>>;
@@ -61,6 +78,12 @@ class TAPER_API Module {
   /// Whether gradients are computed for the parameters.
   void set_requires_grad(bool needed);
 
+  /// Calls `hook` before each call of this module. A clone has no hooks; a compiled function keeps
+  /// the hooks of its capture.
+  HookHandle register_forward_pre_hook(ForwardPreHook hook);
+  /// Calls `hook` after each call of this module, whose result must be a tensor.
+  HookHandle register_forward_hook(ForwardHook hook);
+
   const std::string& name() const { return state_->name; }
   const std::shared_ptr<ModuleState>& state() const { return state_; }
 
@@ -88,20 +111,71 @@ class TAPER_API Module {
   std::shared_ptr<ModuleState> state_;
 };
 
+namespace detail {
+
+/// Throws value if a hook changed the number of inputs.
+TAPER_API void call_hooks_before(const Module& module, std::vector<Tensor>& inputs);
+TAPER_API Tensor call_hooks_after(const Module& module, const std::vector<Tensor>& inputs,
+                                  Tensor output);
+[[noreturn]] TAPER_API void fail_hook_result(const Module& module);
+
+/// A tensor operand is copied, so that a hook can replace it; any other is passed on.
+template <class Arg>
+using HookedArg = std::conditional_t<std::same_as<std::remove_cvref_t<Arg>, Tensor>, Tensor, Arg&&>;
+
+template <class M, class... Args>
+auto call_with_hooks(M& module, Args&&... args) {
+  std::tuple<HookedArg<Args>...> held(std::forward<Args>(args)...);
+  const auto for_tensors = [&](auto&& visit) {
+    const auto one = [&](auto& arg) {
+      if constexpr (std::same_as<std::remove_cvref_t<decltype(arg)>, Tensor>) visit(arg);
+    };
+    std::apply([&](auto&... each) { (one(each), ...); }, held);
+  };
+  std::vector<Tensor> inputs;
+  for_tensors([&](const Tensor& arg) { inputs.push_back(arg); });
+  call_hooks_before(module, inputs);
+  size_t next = 0;
+  for_tensors([&](auto& arg) {
+    if constexpr (!std::is_const_v<std::remove_reference_t<decltype(arg)>>) arg = inputs[next];
+    ++next;
+  });
+  const auto forward = [&](auto&... each) -> decltype(auto) {
+    return module.forward(static_cast<Args&&>(each)...);
+  };
+  using Result = decltype(module.forward(std::forward<Args>(args)...));
+  if constexpr (std::is_void_v<Result>) {
+    std::apply(forward, held);
+  } else if constexpr (std::same_as<std::remove_cvref_t<Result>, Tensor>) {
+    return call_hooks_after(module, inputs, std::apply(forward, held));
+  } else {
+    if (!module.state()->hooks->after.empty()) fail_hook_result(module);
+    return std::apply(forward, held);
+  }
+}
+
+}  // namespace detail
+
 /// The base of every module: `struct Net : Layer<Net>` with a `forward` of any operands and result.
 /// Calling the module names it in errors and runs `forward`.
 template <class Derived>
 class Layer : public Module {
  public:
   template <class... Args>
-  decltype(auto) operator()(Args&&... args) {
+  auto operator()(Args&&... args) {
     const LayerScope scope(name());
-    return static_cast<Derived&>(*this).forward(std::forward<Args>(args)...);
+    Derived& self = static_cast<Derived&>(*this);
+    if (state()->hooks != nullptr) [[unlikely]]
+      return detail::call_with_hooks(self, std::forward<Args>(args)...);
+    return self.forward(std::forward<Args>(args)...);
   }
   template <class... Args>
-  decltype(auto) operator()(Args&&... args) const {
+  auto operator()(Args&&... args) const {
     const LayerScope scope(name());
-    return static_cast<const Derived&>(*this).forward(std::forward<Args>(args)...);
+    const Derived& self = static_cast<const Derived&>(*this);
+    if (state()->hooks != nullptr) [[unlikely]]
+      return detail::call_with_hooks(self, std::forward<Args>(args)...);
+    return self.forward(std::forward<Args>(args)...);
   }
 };
 

@@ -1,0 +1,67 @@
+#include <gtest/gtest.h>
+
+#include <taper/taper.h>
+
+#include "tests/core/error_testing.h"
+
+namespace taper::nn {
+namespace {
+
+struct Scale : Layer<Scale> {
+  Tensor forward(const Tensor& x, double by) { return x * by; }
+};
+struct Pair : Layer<Pair> {
+  std::pair<Tensor, Tensor> forward(const Tensor& x) { return {x, x}; }
+};
+
+TEST(ModuleHooks, SeeAndReplaceInputsAndOutput) {
+  Scale scale;
+  HookHandle before = scale.register_forward_pre_hook(
+      [](const Module&, std::vector<Tensor>& inputs) { inputs[0] = inputs[0] + 1; });
+  std::vector<float> seen;
+  HookHandle after = scale.register_forward_hook(
+      [&](const Module& module, const std::vector<Tensor>& inputs, const Tensor& output) {
+        EXPECT_EQ(module.name(), "model");
+        EXPECT_EQ(inputs.size(), 1u);
+        seen.push_back(output.item<float>());
+        return -output;
+      });
+  EXPECT_EQ(scale(tensor({2.f}), 10.0).item(), -30);
+  EXPECT_EQ(seen, (std::vector<float>{30}));
+  before.remove();
+  EXPECT_EQ(scale(tensor({2.f}), 10.0).item(), -20);
+  after.remove();
+  EXPECT_EQ(scale(tensor({2.f}), 10.0).item(), 20);
+}
+
+TEST(ModuleHooks, ReadFeatureMapsWithinAModel) {
+  Linear first({.in_features = 3, .out_features = 4});
+  Sequential model(first, ReLU(), Linear(4, 2));
+  Tensor features;
+  HookHandle handle = first.register_forward_hook(
+      [&](const Module&, const std::vector<Tensor>&, const Tensor& output) {
+        features = output;
+        return Tensor();
+      });
+  const Tensor y = model(ones({5, 3}));
+  EXPECT_EQ(features.shape(), (Shape{5, 4}));
+  EXPECT_EQ(y.shape(), (Shape{5, 2}));
+  features = Tensor();
+  Sequential copy = clone(model);
+  copy(ones({5, 3}));
+  EXPECT_FALSE(features.defined());
+}
+
+TEST(ModuleHooks, NeedASingleTensorAsResult) {
+  Pair pair;
+  HookHandle handle = pair.register_forward_hook(
+      [](const Module&, const std::vector<Tensor>&, const Tensor& output) { return output; });
+  EXPECT_EQ(testing::thrown_text(ErrorKind::unsupported, [&] { pair(tensor({1.f})); }),
+            "register_forward_hook: `model` gives no single tensor; put the hook on a module "
+            "within in model");
+  handle.remove();
+  EXPECT_EQ(pair(tensor({1.f})).first.item(), 1);
+}
+
+}  // namespace
+}  // namespace taper::nn
