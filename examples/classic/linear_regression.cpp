@@ -65,9 +65,26 @@ void predict_diabetes(const std::string& file) {
   std::cout << "diabetes          test MSE " << loss.item() << '\n';
 }
 
+/// The same with the inputs as they were measured: the steps grow until numbers overflow, and the
+/// anomaly mode names the place.
+void forget_to_scale(const std::string& file) {
+  const tp::Tensor all = tp::astype(tp::read_csv(file).values, tp::DType::f32);
+  tp::manual_seed(0);
+  tp::Trainer trainer(tp::nn::Linear(10, 1),
+                      {.loss = tp::nn::MSELoss(), .optimizer = tp::optim::SGD({.lr = 0.01})});
+  try {
+    trainer.fit(tp::data::TensorDataset({tp::slice(all, 1, 0, 10), tp::slice(all, 1, 10, 11)}),
+                {.epochs = 10, .batch_size = 32, .verbose = false, .detect_anomaly = true});
+  } catch (const tp::Error& error) {
+    std::cout << "unscaled          " << error.what() << '\n';
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   fit_a_line();
-  if (argc > 1) predict_diabetes(argv[1]);
+  if (argc < 2) return 0;
+  predict_diabetes(argv[1]);
+  forget_to_scale(argv[1]);
 }

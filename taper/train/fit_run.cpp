@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <taper/autograd/anomaly.h>
 #include <taper/core/error.h>
 #include <taper/ops/ops.h>
 #include <taper/optim/clipping.h>
@@ -27,7 +28,6 @@ FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
                       .drop_last = options.drop_last,
                       .workers = options.workers}),
       progress_(options.verbose, options.epochs, loader_.batches()),
-      first_lr_(trainer.optimizer_->lr()),
       first_loader_epoch_(trainer.epochs_trained_),
       last_save_(Clock::now()) {
   if (validation) {
@@ -42,7 +42,7 @@ FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
 }
 
 FitRun::~FitRun() {
-  if (options_.schedule) trainer_.optimizer_->set_lr(first_lr_);
+  if (options_.schedule) trainer_.optimizer_->scale_lr(1);
 }
 
 History FitRun::run() {
@@ -78,9 +78,7 @@ void FitRun::run_epoch() {
 void FitRun::begin_epoch() {
   epoch_start_ = Clock::now();
   seconds_before_ = 0;
-  if (options_.schedule) {
-    trainer_.optimizer_->set_lr(first_lr_ * options_.schedule->factor(epoch_));
-  }
+  if (options_.schedule) trainer_.optimizer_->scale_lr(options_.schedule->factor(epoch_));
   for (const auto& callback : options_.callbacks) callback->on_epoch_begin(trainer_, epoch_);
   progress_.begin_epoch(epoch_);
   loader_.epoch(first_loader_epoch_ + epoch_);
@@ -123,6 +121,19 @@ int64_t FitRun::examples_of_update(int64_t batch) const {
 }
 
 void FitRun::run_step(const data::Batch& batch) {
+  if (options_.detect_anomaly) {
+    learn_with_checks(batch);
+  } else {
+    learn(batch);
+  }
+  const bool show = progress_.is_due();
+  if (!show && options_.callbacks.empty()) return;
+  logs_.values = numbers(meter_->loss(), meter_->metrics(), "");
+  if (show) progress_.show(logs_.step, meter_->examples(), logs_.values);
+  for (const auto& callback : options_.callbacks) callback->on_batch_end(trainer_, logs_);
+}
+
+void FitRun::learn(const data::Batch& batch) {
   if (logs_.step % options_.accumulate == 0) trainer_.optimizer_->zero_grad();
   data::Batch numbered = batch;
   numbered.epoch = epoch_;  // messages count the epochs of this fit
@@ -136,11 +147,18 @@ void FitRun::run_step(const data::Batch& batch) {
   ++logs_.step;
   logs_.total_step = ++total_step_;
   if (logs_.step % options_.accumulate == 0 || logs_.step == logs_.steps) update();
-  const bool show = progress_.is_due();
-  if (!show && options_.callbacks.empty()) return;
-  logs_.values = numbers(meter_->loss(), meter_->metrics(), "");
-  if (show) progress_.show(logs_.step, meter_->examples(), logs_.values);
-  for (const auto& callback : options_.callbacks) callback->on_batch_end(trainer_, logs_);
+}
+
+void FitRun::learn_with_checks(const data::Batch& batch) {
+  const std::string place =
+      " at epoch " + std::to_string(epoch_ + 1) + ", step " + std::to_string(logs_.step + 1);
+  try {
+    const taper::detect_anomaly on;
+    learn(batch);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::value || error.op().empty()) throw;
+    throw Error(error.kind(), error.what() + place, error.op(), error.layer());
+  }
 }
 
 void FitRun::update() {

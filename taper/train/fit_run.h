@@ -32,6 +32,8 @@ class FitRun {
   /// False if the fit was interrupted.
   bool run_steps();
   void run_step(const data::Batch& batch);
+  void learn(const data::Batch& batch);
+  void learn_with_checks(const data::Batch& batch);
   void update();
   void end_epoch();
   std::optional<data::Batch> next_batch();
@@ -59,7 +61,6 @@ class FitRun {
   History history_;
   std::optional<Meter> meter_;  // of the epoch that runs
   Logs logs_;
-  double first_lr_;
   int64_t epoch_ = 0;
   int64_t first_loader_epoch_;  // the orders go on where an earlier fit ended
   int64_t total_step_ = 0;

@@ -23,8 +23,8 @@ struct Position {
   int64_t first_loader_epoch = 0;
   int64_t epochs = 0;  // that were asked for
   bool finished = false;
-  double seconds = 0;  // spent on the epoch
-  double first_lr = 0;
+  double seconds = 0;                 // spent on the epoch
+  std::vector<double> first_lr = {};  // of each group, before the schedule's factor
 };
 
 constexpr const char* random_name = "random";
@@ -64,6 +64,20 @@ void assign(const State& cell, const std::string& name, const Tensor& value) {
                                to_string(value.spec()) + " in the checkpoint");
   }
   cell.set(value);
+}
+
+std::vector<double> first_rates(const optim::Optimizer& optimizer) {
+  std::vector<double> rates;
+  for (size_t i = 0; i < optimizer.groups(); ++i) rates.push_back(optimizer.first_lr(i));
+  return rates;
+}
+
+void restore_first_rates(optim::Optimizer& optimizer, const std::vector<double>& rates) {
+  if (rates.size() != optimizer.groups()) {
+    fail(ErrorKind::value, "the optimizer has " + std::to_string(optimizer.groups()) +
+                               " groups, the checkpoint " + std::to_string(rates.size()));
+  }
+  for (size_t i = 0; i < rates.size(); ++i) optimizer.set_lr(rates[i], i);
 }
 
 void restore_optimizer(const optim::Optimizer& optimizer, const NamedTensors& values) {
@@ -130,7 +144,7 @@ Checkpoint FitRun::snapshot() const {
                                      .epochs = options_.epochs,
                                      .finished = finished_,
                                      .seconds = in_epoch_ ? epoch_seconds() : 0,
-                                     .first_lr = first_lr_});
+                                     .first_lr = first_rates(*trainer_.optimizer_)});
   made.progress.emplace_back("options", Value(fixed_options()));
   made.progress.emplace_back("meter", Value(in_epoch_ ? meter_->state() : Fields()));
   made.progress.emplace_back("callbacks", Value(std::move(callbacks)));
@@ -177,6 +191,7 @@ void FitRun::restore(const Checkpoint& checkpoint) {
   const auto position = parse_fields<Position>("progress", known);
   check_fixed(find(checkpoint.progress, "options"));
   trainer_.model_.load_state_dict(part(checkpoint.tensors, model_prefix));
+  restore_first_rates(*trainer_.optimizer_, position.first_lr);
   restore_optimizer(*trainer_.optimizer_, part(checkpoint.tensors, optimizer_prefix));
   for (const auto& [name, tensor] : checkpoint.tensors) {
     if (name == random_name) assign(default_generator().state(), name, tensor);
@@ -189,7 +204,6 @@ void FitRun::restore(const Checkpoint& checkpoint) {
   first_loader_epoch_ = position.first_loader_epoch;
   trainer_.epochs_trained_ = first_loader_epoch_ + epoch_;
   seconds_before_ = position.seconds;
-  first_lr_ = position.first_lr;
   // An early stop ends the training for good unless more epochs than then are asked for.
   finished_ = position.finished;
   if (finished_ && options_.epochs <= position.epochs) epoch_ = options_.epochs;

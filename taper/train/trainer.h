@@ -73,6 +73,9 @@ struct FitOptions {
   /// A factor for the loss of each example by its class; as in Keras the sum over the batch is
   /// divided by the number of examples. A third field of the examples gives each one's own factor.
   std::vector<double> class_weight = {};
+  /// Checks every op for NaN and infinity (see taper/autograd/anomaly.h) and throws value naming
+  /// op, layer, epoch and step of the first one. Slow: for finding a fault.
+  bool detect_anomaly = false;
 
   std::optional<CheckpointOptions> checkpoint = {};
   /// Asked after each update; true saves a checkpoint, if there is a place for it, and ends the fit

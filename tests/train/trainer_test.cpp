@@ -8,6 +8,7 @@
 
 #include <taper/nn/layers.h>
 #include <taper/nn/sequential.h>
+#include <taper/ops/index/indexing.h>
 #include <taper/ops/random/generator.h>
 #include <taper/train/progress.h>
 
@@ -396,6 +397,34 @@ TEST(Trainer, WritesALineForEachEpochOutsideATerminal) {
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 3) << text;
   EXPECT_TRUE(text.starts_with("epoch 1/3  ")) << text;
   EXPECT_EQ(text.find('\r'), text.npos) << text;
+}
+
+TEST(Trainer, AnomalyModeNamesOpLayerEpochAndStep) {
+  struct Net : nn::Layer<Net> {
+    nn::Linear head = child("head", nn::Linear(2, 3));
+    Tensor forward(const Tensor& x) const { return head(x); }
+  };
+  Tensor x = ones({16, 2});
+  x[{12, 1}] = std::numeric_limits<float>::max();
+  Net net;
+  net.head.weight.set(full({3, 2}, 4));
+  Trainer trainer(net, classify());
+  FitOptions options = quiet(1);
+  options.shuffle = false;
+  options.detect_anomaly = true;
+  try {
+    trainer.fit(TensorDataset({x, zeros({16}, DType::i64)}), options);
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.op(), "linear");
+    EXPECT_EQ(error.layer(), "model.head");
+    EXPECT_NE(std::string(error.what()).find("linear: output has inf at [4,0] (x f32[8,2], "),
+              std::string::npos)
+        << error.what();
+    EXPECT_NE(std::string(error.what()).find(" in model.head at epoch 1, step 2"),
+              std::string::npos)
+        << error.what();
+  }
 }
 
 }  // namespace
