@@ -19,6 +19,7 @@
 #include <taper/data/vision.h>
 #include <taper/graph/compile.h>
 #include <taper/io/csv.h>
+#include <taper/io/images.h>
 #include <taper/io/safetensors.h>
 #include <taper/nn/any_module.h>
 #include <taper/nn/functional.h>
