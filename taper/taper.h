@@ -21,6 +21,7 @@
 #include <taper/io/csv.h>
 #include <taper/io/images.h>
 #include <taper/io/safetensors.h>
+#include <taper/io/tensorboard.h>
 #include <taper/nn/any_module.h>
 #include <taper/nn/functional.h>
 #include <taper/nn/layers.h>
