@@ -2,8 +2,10 @@
 
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include <taper/core/error.h>
+#include <taper/core/parse_fields.h>
 
 namespace taper {
 
@@ -17,10 +19,21 @@ void CSVLogger::check() const {
 
 void CSVLogger::on_train_begin(Trainer&) {
   const std::filesystem::path path = options_.path.value();
-  std::error_code none;
-  header_written_ = options_.append && std::filesystem::file_size(path, none) > 0 && !none;
-  file_ = std::ofstream(path, options_.append ? std::ios::app : std::ios::trunc);
+  const bool resumed = std::exchange(resumed_, false);
+  const bool keep = options_.append || resumed;
+  std::error_code error;
+  auto size = static_cast<int64_t>(std::filesystem::file_size(path, error));
+  if (error) size = 0;
+  if (resumed && size > memory_.bytes) {
+    size = memory_.bytes;
+    std::filesystem::resize_file(path, static_cast<uintmax_t>(size), error);
+    if (error) file_.setstate(std::ios::failbit);
+    check();
+  }
+  header_written_ = keep && size > 0;
+  file_ = std::ofstream(path, keep ? std::ios::app : std::ios::trunc);
   check();
+  memory_.bytes = keep ? size : 0;
 }
 
 void CSVLogger::on_epoch_end(Trainer&, const Logs& logs) {
@@ -34,9 +47,37 @@ void CSVLogger::on_epoch_end(Trainer&, const Logs& logs) {
   for (const auto& [name, value] : logs.values) file_ << ',' << print_real(value);
   file_ << std::endl;
   check();
+  memory_.bytes = static_cast<int64_t>(file_.tellp());
 }
 
 void CSVLogger::on_train_end(Trainer&) { file_.close(); }
+
+CallbackState CSVLogger::state() const { return {.values = to_fields(memory_), .tensors = {}}; }
+
+void CSVLogger::load_state(const CallbackState& state) {
+  memory_ = parse_fields<Memory>(type_name, state.values);
+  resumed_ = true;
+}
+
+void LambdaCallback::on_train_begin(Trainer& trainer) {
+  if (options_.on_train_begin) options_.on_train_begin(trainer);
+}
+
+void LambdaCallback::on_train_end(Trainer& trainer) {
+  if (options_.on_train_end) options_.on_train_end(trainer);
+}
+
+void LambdaCallback::on_epoch_begin(Trainer& trainer, int64_t epoch) {
+  if (options_.on_epoch_begin) options_.on_epoch_begin(trainer, epoch);
+}
+
+void LambdaCallback::on_epoch_end(Trainer& trainer, const Logs& logs) {
+  if (options_.on_epoch_end) options_.on_epoch_end(trainer, logs);
+}
+
+void LambdaCallback::on_batch_end(Trainer& trainer, const Logs& logs) {
+  if (options_.on_batch_end) options_.on_batch_end(trainer, logs);
+}
 
 namespace {
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <fstream>
+#include <functional>
 #include <string>
 
 #include <taper/core/factory.h>
@@ -56,7 +57,8 @@ struct CSVLoggerOptions {
   Required<std::string> path;
   bool append = false;
 };
-/// Writes a table with a row for each epoch: `epoch` and all numbers of the history.
+/// Writes a table with a row for each epoch: `epoch` and all numbers of the history. A resumed
+/// training cuts the rows that were written after its checkpoint and goes on.
 class TAPER_API CSVLogger final : public Callback {
  public:
   static constexpr std::string_view type_name = "CSVLogger";
@@ -65,13 +67,42 @@ class TAPER_API CSVLogger final : public Callback {
   void on_train_begin(Trainer& trainer) override;
   void on_epoch_end(Trainer& trainer, const Logs& logs) override;
   void on_train_end(Trainer& trainer) override;
+  CallbackState state() const override;
+  void load_state(const CallbackState& state) override;
 
  private:
+  struct Memory {
+    int64_t bytes = 0;
+  };
   void check() const;
 
   CSVLoggerOptions options_;
   std::ofstream file_;
   bool header_written_ = false;
+  Memory memory_;  // how far the file is written
+  bool resumed_ = false;
+};
+
+/// What is called when; what is empty is not called.
+struct LambdaCallbackOptions {
+  std::function<void(Trainer&)> on_train_begin = {};
+  std::function<void(Trainer&)> on_train_end = {};
+  std::function<void(Trainer&, int64_t epoch)> on_epoch_begin = {};
+  std::function<void(Trainer&, const Logs&)> on_epoch_end = {};
+  std::function<void(Trainer&, const Logs&)> on_batch_end = {};
+};
+/// A callback of functions. To stop the training from one, derive from Callback instead.
+class TAPER_API LambdaCallback final : public Callback {
+ public:
+  explicit LambdaCallback(LambdaCallbackOptions options) : options_(std::move(options)) {}
+  void on_train_begin(Trainer& trainer) override;
+  void on_train_end(Trainer& trainer) override;
+  void on_epoch_begin(Trainer& trainer, int64_t epoch) override;
+  void on_epoch_end(Trainer& trainer, const Logs& logs) override;
+  void on_batch_end(Trainer& trainer, const Logs& logs) override;
+
+ private:
+  LambdaCallbackOptions options_;
 };
 
 }  // namespace taper

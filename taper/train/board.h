@@ -1,0 +1,70 @@
+// The callback that shows a training in TensorBoard.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <taper/io/tensorboard.h>
+#include <taper/nn/any_module.h>
+#include <taper/train/callbacks.h>
+
+namespace taper {
+
+struct TensorBoardOptions {
+  Required<std::string> log_dir;
+  int64_t histograms = 0;  ///< every so many epochs the values of all parameters; 0: never
+  int64_t images = 0;      ///< the same for the filters that can be seen; 0: never
+  bool graph = true;       ///< the layers of the model
+};
+/// Writes what `tensorboard --logdir LOG_DIR` shows, after each epoch, with the epoch as the step:
+///
+/// - `epoch_loss`, `epoch_accuracy` ... in the runs `train` and `validation`, so that both curves
+///   are in one chart, and `epoch_learning_rate`, `epoch_seconds` in `train`;
+/// - histograms of the parameters by their paths, such as `conv1/weight`;
+/// - pictures of convolution weights [N,1,H,W] or [N,3,H,W], each filter from its least number
+///   (black) to its largest (white);
+/// - the graph of the model's tree of modules, in order of definition; paths beside that order,
+///   such as a residual connection, are not in it.
+///
+/// A resumed training writes new files that hide what was written after its checkpoint.
+class TAPER_API TensorBoard final : public Callback {
+ public:
+  static constexpr std::string_view type_name = "TensorBoard";
+  /// Seconds since 1970.
+  using Clock = std::function<double()>;
+  /// Throws value for options out of range. Without `clock` it is the system's.
+  explicit TensorBoard(TensorBoardOptions options, Clock clock = {});
+  /// Throws io if the files cannot be written, and so do the others.
+  void on_train_begin(Trainer& trainer) override;
+  void on_epoch_end(Trainer& trainer, const Logs& logs) override;
+  void on_train_end(Trainer& trainer) override;
+  CallbackState state() const override;
+  void load_state(const CallbackState& state) override;
+
+ private:
+  struct Memory {
+    int64_t epochs = 0;  // that are written
+  };
+
+  std::unique_ptr<EventWriter> open(const char* run, bool hide_later) const;
+  void write_numbers(const Trainer& trainer, const Logs& logs, double now);
+  void write_parameters(const Trainer& trainer, int64_t epoch, double now);
+
+  TensorBoardOptions options_;
+  Clock clock_;
+  Memory memory_;
+  std::unique_ptr<EventWriter> train_;
+  std::unique_ptr<EventWriter> validation_;
+  bool resumed_ = false;
+  bool hide_later_ = false;  // in files of this training
+  int64_t first_epoch_ = 0;  // of this process
+};
+
+/// The modules within a model as boxes for TensorBoard: an input, each layer with its parameters in
+/// order of definition, and an output.
+TAPER_API std::vector<EventGraphNode> graph_of(const nn::AnyModule& model);
+
+}  // namespace taper

@@ -1,0 +1,61 @@
+#include <taper/train/monitor.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include <taper/core/error.h>
+#include <taper/train/metrics.h>
+
+namespace taper {
+namespace {
+
+constexpr std::string_view validation_prefix = "val_";
+
+bool larger_is_better(std::string_view name) {
+  if (name.starts_with(validation_prefix)) name.remove_prefix(validation_prefix.size());
+  if (name.find("loss") != name.npos || name.find("error") != name.npos) return false;
+  return std::ranges::any_of(Metric::all(),
+                             [&](const Metric* known) { return known->name == name; });
+}
+
+}  // namespace
+
+void require_option(bool good, std::string_view owner, const char* rule, double got) {
+  if (good) return;
+  fail(ErrorKind::value, std::string(owner) + ": " + rule + fmt::format(", got {}", got));
+}
+
+Monitor::Monitor(std::string_view owner, std::string name, MonitorMode mode, double min_delta)
+    : owner_(owner),
+      name_(std::move(name)),
+      larger_is_better_(mode == MonitorMode::max ||
+                        (mode == MonitorMode::automatic && larger_is_better(name_))),
+      min_delta_(std::abs(min_delta)) {
+  require_option(std::isfinite(min_delta), owner, "`min_delta` must be finite", min_delta);
+}
+
+double Monitor::read(const Logs& logs) const {
+  std::string known;
+  bool has_validation = false;
+  for (const auto& [name, value] : logs.values) {
+    if (name == name_) return value;
+    has_validation |= name.starts_with(validation_prefix);
+    known += (known.empty() ? "" : ", ") + name;
+  }
+  std::string text =
+      std::string(owner_) + ": no number `" + name_ + "` to monitor; there are: " + known;
+  if (name_.starts_with(validation_prefix) && !has_validation) {
+    text += "; `val_` numbers need `validation_data` or `validation_split`";
+  }
+  fail(ErrorKind::not_found, text);
+}
+
+bool Monitor::improves(double value, const std::optional<double>& than) const {
+  if (!std::isfinite(value)) return false;
+  if (!than) return true;
+  return larger_is_better_ ? value - min_delta_ > *than : value + min_delta_ < *than;
+}
+
+}  // namespace taper

@@ -1,0 +1,43 @@
+// What callbacks share that watch one number of the epochs.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <taper/train/callbacks.h>
+
+namespace taper {
+
+/// Whether a smaller or a larger number is better. `automatic` takes the larger for registered
+/// metrics, unless `loss` or `error` is in their name, and else the smaller.
+enum class MonitorMode { automatic, min, max };
+
+template <>
+struct EnumNames<MonitorMode> {
+  static constexpr std::array<std::string_view, 3> names{"auto", "min", "max"};
+};
+
+class TAPER_API Monitor {
+ public:
+  /// `owner` is the callback's name for messages. Throws value for a `min_delta` that is not
+  /// finite.
+  Monitor(std::string_view owner, std::string name, MonitorMode mode, double min_delta = 0);
+
+  /// The number at the end of an epoch. Throws not_found naming what there is.
+  double read(const Logs& logs) const;
+  /// Whether `value` is better by more than `min_delta`, as Keras compares. Nothing is worse than
+  /// no number; what is not finite never improves.
+  bool improves(double value, const std::optional<double>& than) const;
+
+ private:
+  std::string_view owner_;
+  std::string name_;
+  bool larger_is_better_;
+  double min_delta_;
+};
+
+/// Throws value: "EarlyStopping: `patience` must be at least 0, got -1".
+TAPER_API void require_option(bool good, std::string_view owner, const char* rule, double got);
+
+}  // namespace taper

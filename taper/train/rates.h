@@ -1,0 +1,62 @@
+// Callbacks that set the learning rate. A `schedule` of the fit sets it at the begin of each epoch,
+// before they do.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include <taper/train/monitor.h>
+
+namespace taper {
+
+struct ReduceLROnPlateauOptions {
+  std::string monitor = "val_loss";
+  double factor = 0.1;
+  int64_t patience = 10;
+  MonitorMode mode = MonitorMode::automatic;
+  double min_delta = 1e-4;
+  int64_t cooldown = 0;  ///< epochs after a reduction in which none is counted
+  double min_lr = 0;
+};
+/// Multiplies the learning rate by `factor` after `patience` epochs without improvement, as Keras
+/// defines it.
+class TAPER_API ReduceLROnPlateau final : public Callback {
+ public:
+  static constexpr std::string_view type_name = "ReduceLROnPlateau";
+  /// Throws value for options out of range.
+  explicit ReduceLROnPlateau(ReduceLROnPlateauOptions options = {});
+  void on_train_begin(Trainer& trainer) override;
+  /// Throws not_found if there is no such number.
+  void on_epoch_end(Trainer& trainer, const Logs& logs) override;
+  CallbackState state() const override;
+  void load_state(const CallbackState& state) override;
+
+ private:
+  struct Memory {
+    std::optional<double> best = {};
+    int64_t wait = 0;
+    int64_t cooldown = 0;
+  };
+
+  ReduceLROnPlateauOptions options_;
+  Monitor monitor_;
+  Memory memory_;
+  bool resumed_ = false;
+};
+
+/// Sets the learning rate at the begin of each epoch to what a function makes of the epoch (from 0)
+/// and the present rate.
+class TAPER_API LearningRateScheduler final : public Callback {
+ public:
+  using Function = std::function<double(int64_t epoch, double lr)>;
+  /// Throws value for no function.
+  explicit LearningRateScheduler(Function function);
+  void on_epoch_begin(Trainer& trainer, int64_t epoch) override;
+
+ private:
+  Function function_;
+};
+
+}  // namespace taper

@@ -1,0 +1,162 @@
+#include <taper/train/stopping.h>
+
+#include <chrono>
+#include <cmath>
+#include <utility>
+
+#include <taper/core/parse_fields.h>
+#include <taper/train/run.h>
+#include <taper/train/trainer.h>
+
+namespace taper {
+namespace {
+
+NamedTensors weights_of(const Trainer& trainer) {
+  NamedTensors weights;
+  for (const auto& [name, value] : trainer.model().state_dict()) {
+    weights.emplace_back(name, value.detach());
+  }
+  return weights;
+}
+
+void restore(const Trainer& trainer, const NamedTensors& weights) {
+  nn::AnyModule model = trainer.model();
+  model.load_state_dict(weights);
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------
+// EarlyStopping
+
+EarlyStopping::EarlyStopping(EarlyStoppingOptions options)
+    : options_(std::move(options)),
+      monitor_(type_name, options_.monitor, options_.mode, options_.min_delta) {
+  require_option(options_.patience >= 0, type_name, "`patience` must be at least 0",
+                 static_cast<double>(options_.patience));
+  require_option(options_.start_from_epoch >= 0, type_name, "`start_from_epoch` must be at least 0",
+                 static_cast<double>(options_.start_from_epoch));
+}
+
+void EarlyStopping::on_train_begin(Trainer&) {
+  if (!std::exchange(resumed_, false)) {
+    memory_ = {};
+    best_weights_.clear();
+  }
+  memory_.stopped = memory_.stopped && memory_.wait >= options_.patience;
+  stop_training = memory_.stopped;
+}
+
+void EarlyStopping::on_epoch_end(Trainer& trainer, const Logs& logs) {
+  const double value = monitor_.read(logs);
+  if (logs.epoch < options_.start_from_epoch) return;
+  const bool improved = monitor_.improves(value, memory_.best);
+  if (options_.restore_best_weights && (improved || best_weights_.empty())) {
+    best_weights_ = weights_of(trainer);
+    memory_.best_epoch = logs.epoch;
+  }
+  ++memory_.wait;
+  if (improved) {
+    memory_.best = value;
+    memory_.best_epoch = logs.epoch;
+    if (!options_.baseline || monitor_.improves(value, options_.baseline)) memory_.wait = 0;
+  } else if (memory_.wait >= options_.patience && logs.epoch > 0) {
+    memory_.stopped = true;
+    stop_training = true;
+  }
+}
+
+void EarlyStopping::on_train_end(Trainer& trainer) {
+  if (!best_weights_.empty()) restore(trainer, best_weights_);
+}
+
+CallbackState EarlyStopping::state() const {
+  return {.values = to_fields(memory_), .tensors = best_weights_};
+}
+
+void EarlyStopping::load_state(const CallbackState& state) {
+  memory_ = parse_fields<Memory>(type_name, state.values);
+  best_weights_ = state.tensors;
+  resumed_ = true;
+}
+
+// ---------------------------------------------------------------------------------------------
+// BestWeights
+
+BestWeights::BestWeights(BestWeightsOptions options)
+    : options_(std::move(options)), monitor_(type_name, options_.monitor, options_.mode) {}
+
+void BestWeights::on_train_begin(Trainer&) {
+  if (std::exchange(resumed_, false)) return;
+  memory_ = {};
+  weights_.clear();
+}
+
+void BestWeights::on_epoch_end(Trainer& trainer, const Logs& logs) {
+  const double value = monitor_.read(logs);
+  if (!monitor_.improves(value, memory_.best)) return;
+  memory_ = {.best = value, .best_epoch = logs.epoch};
+  weights_ = weights_of(trainer);
+  if (!options_.path.empty()) save(trainer.model(), options_.path);
+}
+
+void BestWeights::on_train_end(Trainer& trainer) {
+  if (options_.restore && !weights_.empty()) restore(trainer, weights_);
+}
+
+CallbackState BestWeights::state() const {
+  return {.values = to_fields(memory_), .tensors = weights_};
+}
+
+void BestWeights::load_state(const CallbackState& state) {
+  memory_ = parse_fields<Memory>(type_name, state.values);
+  weights_ = state.tensors;
+  resumed_ = true;
+}
+
+// ---------------------------------------------------------------------------------------------
+// TimeLimit
+
+TimeLimit::TimeLimit(TimeLimitOptions options, Clock clock)
+    : options_(std::move(options)), clock_(std::move(clock)) {
+  check_required(type_name, options_);
+  require_option(options_.seconds > 0, type_name, "`seconds` must be above 0", options_.seconds);
+  if (clock_) return;
+  clock_ = [] {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    return std::chrono::duration<double>(now).count();
+  };
+}
+
+double TimeLimit::spent() const { return before_.seconds + (start_ ? clock_() - *start_ : 0); }
+
+void TimeLimit::on_train_begin(Trainer&) {
+  if (!std::exchange(resumed_, false)) before_ = {};
+  start_ = clock_();
+}
+
+void TimeLimit::on_batch_end(Trainer&, const Logs&) {
+  if (spent() >= options_.seconds) stop_training = true;
+}
+
+CallbackState TimeLimit::state() const {
+  return {.values = to_fields(Memory{spent()}), .tensors = {}};
+}
+
+void TimeLimit::load_state(const CallbackState& state) {
+  before_ = parse_fields<Memory>(type_name, state.values);
+  start_.reset();
+  resumed_ = true;
+}
+
+namespace {
+
+const FactoryFor<Callback, EarlyStopping, EarlyStoppingOptions> early_stopping_entry{
+    EarlyStopping::type_name, "Ends the training when a number stops to improve."};
+const FactoryFor<Callback, BestWeights, BestWeightsOptions> best_weights_entry{
+    BestWeights::type_name, "Keeps the weights of the best epoch."};
+const FactoryFor<Callback, TimeLimit, TimeLimitOptions> time_limit_entry{
+    TimeLimit::type_name, "Ends the training after a time."};
+
+}  // namespace
+}  // namespace taper
