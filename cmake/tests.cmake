@@ -77,6 +77,13 @@ add_test(NAME classic COMMAND Python3::Interpreter -B ${classic} ${CMAKE_BINARY_
 add_test(NAME classic_full COMMAND Python3::Interpreter -B ${classic} ${CMAKE_BINARY_DIR}
   ${CMAKE_SOURCE_DIR}/tests/data --full)
 set_tests_properties(classic_full PROPERTIES LABELS long)
+# What TensorBoard reads of what is written for it; the Python of .venv has TensorBoard.
+add_executable(tensorboard_logs tests/structure/tensorboard_logs.cpp)
+set_target_properties(tensorboard_logs PROPERTIES
+  RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+target_link_libraries(tensorboard_logs PRIVATE taper taper_options)
+add_test(NAME tensorboard_reader COMMAND ${CMAKE_SOURCE_DIR}/.venv/bin/python -B
+  ${structure}/tensorboard_reader.py $<TARGET_FILE:tensorboard_logs>)
 
 # What builds of other kinds must do.
 if(TAPER_SANITIZE)
