@@ -33,8 +33,8 @@
 #include <taper/optim/clipping.h>
 #include <taper/optim/optimizer.h>
 #include <taper/optim/schedule.h>
-#include <taper/train/checkpoint.h>
 #include <taper/train/board.h>
+#include <taper/train/checkpoint.h>
 #include <taper/train/rates.h>
 #include <taper/train/run.h>
 #include <taper/train/stopping.h>
