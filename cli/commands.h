@@ -29,6 +29,8 @@ decltype(auto) find_named(Find&& find) {
 CLI::Validator whole_number(int64_t least);
 /// A finite number above zero.
 CLI::Validator positive_number();
+/// A number from 0 to below 1.
+CLI::Validator part_of_one();
 /// A text that is not empty and does not begin like an option, which would be a forgotten value.
 CLI::Validator some_text();
 

@@ -161,6 +161,16 @@ CLI::Validator positive_number() {
       "");
 }
 
+CLI::Validator part_of_one() {
+  return CLI::Validator(
+      [](std::string& text) {
+        double number = 0;
+        if (parse(text, number) == std::errc() && number >= 0 && number < 1) return std::string();
+        return "must be a number from 0 to below 1, got `" + text + "`";
+      },
+      "");
+}
+
 CLI::Validator some_text() {
   return CLI::Validator(
       [](std::string& text) {

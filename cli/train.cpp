@@ -9,6 +9,7 @@
 
 #include <taper/core/threads.h>
 #include <taper/ops/random/generator.h>
+#include <taper/train/board.h>
 #include <taper/train/models.h>
 #include <taper/train/run.h>
 #include <taper/train/trainer.h>
@@ -36,19 +37,20 @@ struct TrainArguments {
   bool resume = false;
   bool overwrite = false;
   double checkpoint_seconds = 10;
+  double validation_split = 0;
 };
 
 /// What the run is, kept in its checkpoints; another one does not go on from them.
 class RunIdentity final : public Callback {
  public:
   explicit RunIdentity(const TrainArguments& arguments) : data_(arguments.data) {}
-  void on_train_begin(Trainer&) override { has_trained_ = true; }
+  void on_batch_end(Trainer&, const Logs&) override { has_trained_ = true; }
   CallbackState state() const override { return {.values = {{"data", Value(data_)}}}; }
   void load_state(const CallbackState& state) override {
     if (!state.values.empty() && state.values[0].second == Value(data_)) return;
     fail(ErrorKind::value, "the run was trained on other data than " + data_);
   }
-  /// False if the run was complete already.
+  /// False if the run was complete already: there was no step to do.
   bool has_trained() const { return has_trained_; }
 
  private:
@@ -167,7 +169,10 @@ FitOptions fit_options(const TrainArguments& arguments, const fs::path& folder,
   return {.epochs = arguments.epochs,
           .batch_size = arguments.batch_size,
           .seed = static_cast<uint64_t>(arguments.seed),
-          .callbacks = {std::move(identity)},
+          .validation_split = arguments.validation_split,
+          .callbacks = {std::move(identity),
+                        std::make_shared<TensorBoard>(TensorBoardOptions{
+                            .log_dir = (folder / "logs").string(), .histograms = 1, .images = 1})},
           .schedule = hold_then_fall(arguments.epochs),
           .checkpoint = CheckpointOptions{.folder = folder / "checkpoints",
                                           .seconds = arguments.checkpoint_seconds,
@@ -296,6 +301,11 @@ void add_train(CLI::App& app) {
       ->add_option("--out", arguments->out,
                    "The run folder; the next free runs/DATA-MODEL-N if not given")
       ->check(some_text());
+  command
+      ->add_option("--validation-split", arguments->validation_split,
+                   "The part of the training data, the last of it, to validate on each epoch")
+      ->check(part_of_one())
+      ->capture_default_str();
   add_checkpoint_options(*command, *arguments);
   command->callback([arguments] { train(*arguments); });
 }

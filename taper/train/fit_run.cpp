@@ -47,11 +47,11 @@ FitRun::~FitRun() {
 
 History FitRun::run() {
   for (const auto& callback : options_.callbacks) callback->stop_training = false;
-  if (options_.checkpoint && options_.checkpoint->resume && !resume()) return std::move(history_);
+  const bool complete = options_.checkpoint && options_.checkpoint->resume && !resume();
   for (const auto& callback : options_.callbacks) callback->on_train_begin(trainer_);
   while (epoch_ < options_.epochs && !stopped() && !interrupted_) run_epoch();
   finished_ = !interrupted_;
-  if (finished_) save_or_warn();
+  if (finished_ && !complete) save_or_warn();
   for (const auto& callback : options_.callbacks) callback->on_train_end(trainer_);
   return std::move(history_);
 }

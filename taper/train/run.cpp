@@ -126,15 +126,6 @@ std::pair<ModelInfo, Value> read_model_file(const Value& content) {
           std::move(layers)};
 }
 
-/// Also one that was being saved when the process died.
-bool holds_run(const fs::path& folder) {
-  std::error_code ignored;
-  return fs::exists(folder / "report.json", ignored) ||
-         fs::exists(folder / "model.json", ignored) ||
-         fs::is_directory(folder / "checkpoints", ignored) ||
-         fs::is_directory(folder / staging_name, ignored);
-}
-
 [[noreturn]] void fail_folder(const fs::path& folder, const std::string& why) {
   const std::string name = folder.empty() ? "the empty path" : folder.string();
   fail(ErrorKind::io, "cannot write to " + name + ": " + why);
@@ -185,6 +176,14 @@ void save(const nn::Module& module, const fs::path& path) {
 void load(nn::Module module, const fs::path& path) {
   const SafeTensors file = load_safetensors(path);
   about(path, [&] { module.load_state_dict(file.tensors); });
+}
+
+bool holds_run(const fs::path& folder) {
+  std::error_code ignored;
+  return fs::exists(folder / "report.json", ignored) ||
+         fs::exists(folder / "model.json", ignored) ||
+         fs::is_directory(folder / "checkpoints", ignored) ||
+         fs::is_directory(folder / staging_name, ignored);
 }
 
 bool prepare_run_folder(const fs::path& folder, RunFolderUse use) {

@@ -74,6 +74,10 @@ TAPER_API bool prepare_run_folder(const std::filesystem::path& folder, RunFolder
 /// Removes what a run leaves in its folder, and nothing else. Throws io.
 TAPER_API void clear_run_folder(const std::filesystem::path& folder);
 
+/// True if the folder holds a run: a finished one or one that can go on, also one that was being
+/// saved when the process died.
+TAPER_API bool holds_run(const std::filesystem::path& folder);
+
 /// True if the folder holds a run that was saved to the end.
 TAPER_API bool holds_finished_run(const std::filesystem::path& folder);
 

@@ -6,6 +6,7 @@
 #include <taper/nn/sequential.h>
 #include <taper/ops/random/generator.h>
 #include <taper/train/run.h>
+#include <taper/train/stopping.h>
 #include <taper/train/trainer.h>
 
 #include "../io/file_testing.h"
@@ -121,6 +122,23 @@ TEST(Resume, LeavesAFinishedFitAsItIs) {
   const Result again = training.run(folder);
   EXPECT_EQ(again.weights, first.weights);
   EXPECT_EQ(again.history, first.history);
+}
+
+TEST(Resume, LetsCallbacksEndAFinishedFit) {
+  const TemporaryFolder folder;
+  Training training;
+  training.options.checkpoint = in(folder);
+  // Epoch 1 is the best by this measure, so its weights are put back at the end.
+  const auto best = [] {
+    return std::make_shared<BestWeights>(
+        BestWeightsOptions{.monitor = "loss", .mode = MonitorMode::max});
+  };
+  training.options.callbacks = {best()};
+  const Result first = training.run(folder);
+  training.options.callbacks = {best()};
+  EXPECT_EQ(training.run(folder).weights, first.weights);
+  const TemporaryFolder plain;
+  EXPECT_NE(Training().run(plain).weights, first.weights);
 }
 
 TEST(Resume, GoesOnWithMoreEpochs) {
