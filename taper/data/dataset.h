@@ -151,6 +151,8 @@ class TAPER_API Subset : public Dataset {
   std::vector<std::string> class_names() const override { return dataset_->class_names(); }
 
   const std::vector<int64_t>& indices() const { return indices_; }
+  /// What the indices count in.
+  const AnyDataset& dataset() const { return dataset_; }
 
  private:
   AnyDataset dataset_;

@@ -4,6 +4,7 @@
 
 #include <taper/autograd/autograd.h>
 #include <taper/nn/any_module.h>
+#include <taper/nn/hints.h>
 
 namespace taper::nn {
 namespace {
@@ -48,7 +49,8 @@ Linear::Linear(LinearOptions options) : options_(std::move(options)) {
 }
 
 Tensor Linear::forward(const Tensor& x) const {
-  return linear(x, weight.value(), value_or_none(bias));
+  return explained([&] { return linear(x, weight.value(), value_or_none(bias)); },
+                   [&] { return hint_for_linear(x, weight.value(), bool(bias)); });
 }
 
 Conv2d::Conv2d(Conv2dOptions options) : options_(std::move(options)) {
@@ -74,8 +76,12 @@ Conv2d::Conv2d(Conv2dOptions options) : options_(std::move(options)) {
 }
 
 Tensor Conv2d::forward(const Tensor& x) const {
-  return conv2d(x, weight.value(), value_or_none(bias), options_.stride, options_.padding,
-                options_.dilation, options_.groups);
+  return explained(
+      [&] {
+        return conv2d(x, weight.value(), value_or_none(bias), options_.stride, options_.padding,
+                      options_.dilation, options_.groups);
+      },
+      [&] { return hint_for_conv2d(x, weight.value(), options_.in_channels); });
 }
 
 MaxPool2d::MaxPool2d(MaxPool2dOptions options) : options_(std::move(options)) {
@@ -84,7 +90,9 @@ MaxPool2d::MaxPool2d(MaxPool2dOptions options) : options_(std::move(options)) {
 }
 
 Tensor MaxPool2d::forward(const Tensor& x) const {
-  return max_pool2d(x, options_.kernel_size, options_.stride, options_.padding);
+  return explained(
+      [&] { return max_pool2d(x, options_.kernel_size, options_.stride, options_.padding); },
+      [&] { return hint_for_pool2d(x); });
 }
 
 AvgPool2d::AvgPool2d(AvgPool2dOptions options) : options_(std::move(options)) {
@@ -93,8 +101,12 @@ AvgPool2d::AvgPool2d(AvgPool2dOptions options) : options_(std::move(options)) {
 }
 
 Tensor AvgPool2d::forward(const Tensor& x) const {
-  return avg_pool2d(x, options_.kernel_size, options_.stride, options_.padding,
-                    options_.count_include_pad);
+  return explained(
+      [&] {
+        return avg_pool2d(x, options_.kernel_size, options_.stride, options_.padding,
+                          options_.count_include_pad);
+      },
+      [&] { return hint_for_pool2d(x); });
 }
 
 template <class Derived>
@@ -118,15 +130,30 @@ BatchNorm<Derived>::BatchNorm(BatchNormOptions options, int least_rank, int most
   }
 }
 
+namespace {
+
+[[noreturn]] void fail_batch_norm(const std::string& rule, const Tensor& x,
+                                  const std::string& hint) {
+  const std::string layer = layer_path();
+  const Error error(ErrorKind::shape,
+                    "batch_norm: " + rule + " (x " + to_string(x.spec()) + ")" +
+                        (layer.empty() ? "" : " in " + layer),
+                    "batch_norm", layer);
+  throw with_hint(error, hint);
+}
+
+}  // namespace
+
 template <class Derived>
 Tensor BatchNorm<Derived>::forward(const Tensor& x) const {
   const int64_t features = options_.num_features;
   if (x.rank() < least_rank_ || x.rank() > most_rank_ || x.shape()[1] != features) {
-    fail(ErrorKind::shape,
-         "batch_norm: " + std::string(Derived::type_name) + " expects " + std::to_string(features) +
-             " channels in axis 1 of " +
-             (least_rank_ < most_rank_ ? std::to_string(least_rank_) + " or " : "") +
-             std::to_string(most_rank_) + " axes (x " + to_string(x.spec()) + ")");
+    const std::string rule =
+        std::string(Derived::type_name) + " expects " + std::to_string(features) +
+        " channels in axis 1 of " +
+        (least_rank_ < most_rank_ ? std::to_string(least_rank_) + " or " : "") +
+        std::to_string(most_rank_) + " axes";
+    fail_batch_norm(rule, x, hint_for_batch_norm(Derived::type_name, x, features));
   }
   if (!this->training() && running_mean) {
     return batch_norm(x, running_mean.value(), running_var.value(), value_or_none(weight),
@@ -134,8 +161,8 @@ Tensor BatchNorm<Derived>::forward(const Tensor& x) const {
   }
   const int64_t count = x.numel() / features;
   if (count < 2 && this->training()) {
-    fail(ErrorKind::shape, "batch_norm: training needs more than one value for each channel (x " +
-                               to_string(x.spec()) + ")");
+    fail_batch_norm("training needs more than one value for each channel", x,
+                    "give it batches of more than one example");
   }
   Shape axes{0};
   for (int axis = 2; axis < x.rank(); ++axis) axes.push_back(axis);

@@ -1,18 +1,25 @@
 #include <taper/nn/losses.h>
 
+#include <taper/nn/hints.h>
+
 namespace taper::nn {
 
 Tensor CrossEntropyLoss::forward(const Tensor& input, const Tensor& target) const {
-  return cross_entropy(input, target, options_.reduction);
+  return explained([&] { return cross_entropy(input, target, options_.reduction); },
+                   [&] { return hint_for_classes(input, target); });
 }
 Tensor BCELoss::forward(const Tensor& input, const Tensor& target) const {
-  return binary_cross_entropy(input, target, options_.reduction);
+  return explained([&] { return binary_cross_entropy(input, target, options_.reduction); },
+                   [&] { return hint_for_elements(input, target); });
 }
 Tensor BCEWithLogitsLoss::forward(const Tensor& input, const Tensor& target) const {
-  return binary_cross_entropy_with_logits(input, target, options_.reduction);
+  return explained(
+      [&] { return binary_cross_entropy_with_logits(input, target, options_.reduction); },
+      [&] { return hint_for_elements(input, target); });
 }
 Tensor MSELoss::forward(const Tensor& input, const Tensor& target) const {
-  return mse_loss(input, target, options_.reduction);
+  return explained([&] { return mse_loss(input, target, options_.reduction); },
+                   [&] { return hint_for_elements(input, target); });
 }
 
 namespace {

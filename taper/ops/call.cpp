@@ -1,3 +1,4 @@
+#include <cctype>
 #include <utility>
 
 #include <taper/backend/cpu/copy.h>
@@ -32,11 +33,40 @@ std::string operand_name(const OpBase& op, size_t index) {
   return name + "[" + std::to_string(index - (op.inputs.size() - 1)) + "]";
 }
 
+namespace {
+
+/// True if the rule speaks of the operand, by its name as a word of its own.
+bool mentions(const std::string& rule, const std::string& name) {
+  const auto in_word = [&](size_t i) {
+    return i < rule.size() && (std::isalnum(static_cast<unsigned char>(rule[i])) || rule[i] == '_');
+  };
+  for (size_t at = rule.find(name); at != rule.npos; at = rule.find(name, at + 1)) {
+    if ((at == 0 || !in_word(at - 1)) && !in_word(at + name.size())) return true;
+  }
+  return false;
+}
+
+/// True for operands that a message would only be longer for: optional ones, where the rule speaks
+/// of others.
+std::vector<bool> beside_the_point(const OpBase& op, const std::string& rule, size_t count) {
+  std::vector<bool> left_out(count);
+  bool speaks_of_some = false;
+  for (size_t i = 0; i < count && !op.inputs.empty(); ++i) {
+    const bool mentioned = mentions(rule, operand_name(op, i));
+    speaks_of_some |= mentioned;
+    left_out[i] = op.is_optional(i) && !mentioned;
+  }
+  return speaks_of_some ? left_out : std::vector<bool>(count);
+}
+
+}  // namespace
+
 void report(const OpBase& op, const Violation& violation, std::span<const Arg> args) {
   std::string text = std::string(op.name) + ": " + violation.rule;
   std::string operands;
+  const std::vector<bool> left_out = beside_the_point(op, violation.rule, args.size());
   for (size_t i = 0; i < args.size(); ++i) {
-    if (!args[i].tensor->defined()) continue;
+    if (left_out[i] || !args[i].tensor->defined()) continue;
     operands += (operands.empty() ? "" : ", ") + operand_name(op, i) + " " +
                 to_string(args[i].tensor->spec());
   }

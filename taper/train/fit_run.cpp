@@ -6,6 +6,7 @@
 #include <taper/core/error.h>
 #include <taper/ops/ops.h>
 #include <taper/optim/clipping.h>
+#include <taper/train/preflight.h>
 
 namespace taper {
 namespace {
@@ -39,6 +40,9 @@ FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
                                std::to_string(options.batch_size) + " from " +
                                std::to_string(loader_.examples()) + " examples");
   }
+  check_before_training(trainer.model_, trainer.loss_, *trainer.optimizer_, *train,
+                        validation ? &**validation : nullptr,
+                        {options.batch_size, options.drop_last});
 }
 
 FitRun::~FitRun() {

@@ -5,30 +5,13 @@
 #include <taper/autograd/autograd.h>
 #include <taper/core/error.h>
 #include <taper/ops/ops.h>
+#include <taper/train/batch_rules.h>
 #include <taper/train/fit_run.h>
 #include <taper/train/meter.h>
 #include <taper/train/mode_scope.h>
 
 namespace taper {
 namespace {
-
-/// The dtype of the model's first floating parameter, f32 if there is none.
-DType dtype_of_model(const nn::Module& model) {
-  for (const State& cell : model.parameters()) {
-    if (is_float(cell.value().dtype())) return cell.value().dtype();
-  }
-  return DType::f32;
-}
-
-/// Targets [N] for outputs [N,1], or the other way round, in the shape of the outputs.
-Tensor fit_target(const Tensor& target, const Tensor& output) {
-  Shape longer = target.shape();
-  longer.push_back(1);
-  Shape shorter = output.shape();
-  shorter.push_back(1);
-  const bool differ_by_one_axis = longer == output.shape() || shorter == target.shape();
-  return differ_by_one_axis ? reshape(target, output.shape()) : target;
-}
 
 /// `pass` and `what` name the dataset in the message.
 void check_fields(const data::Dataset& dataset, const char* pass, size_t least,
@@ -98,11 +81,7 @@ Trainer::Trainer(nn::AnyModule model, TrainerOptions options)
   }
 }
 
-Tensor Trainer::forward(const Tensor& input) const {
-  const DType dtype = dtype_of_model(model_);
-  const bool cast = is_float(input.dtype()) && input.dtype() != dtype;
-  return model_(cast ? astype(input, dtype) : input);
-}
+Tensor Trainer::forward(const Tensor& input) const { return model_(fit_input(input, model_)); }
 
 Tensor Trainer::loss_of(const data::Batch& batch, Meter& meter, const FitOptions* training) const {
   const BatchPlace place{training != nullptr ? "fit" : "evaluate", batch.epoch, batch.index};

@@ -100,8 +100,8 @@ TEST(Module, ErrorsNameTheLayersPath) {
   };
   Model model;
   EXPECT_EQ(error_text([&] { model(ones({64, 16, 4, 4})); }),
-            "linear: weight expects 400 features, x has 256 (x f32[64,256], weight f32[120,400], "
-            "bias f32[120]) in model.body.1");
+            "linear: weight expects 400 features, x has 256 (x f32[64,256], weight f32[120,400]) "
+            "in model.body.1; Linear(256, 120) would fit");
   EXPECT_EQ(error_text([&] { relu(tensor({1, 2})); }).find("relu: takes floating tensors"), 0u);
 }
 
@@ -165,9 +165,11 @@ TEST(Layers, RefuseBadOptions) {
               bn(ones({2, 4, 5, 5}));
             }).find("BatchNorm2d expects 3 channels"),
             std::string::npos);
-  EXPECT_EQ(error_text([] { AvgPool2d(1 << 29)(ones({1, 1, 1 << 10, 1 << 10})); }),
-            "avg_pool2d: the window covers 536870912 places, the padded x has 1024 (x "
-            "f32[1,1,1024,1024]) in model");
+  EXPECT_EQ(
+      error_text([] { AvgPool2d(1 << 29)(ones({1, 1, 1 << 10, 1 << 10})); }),
+      "avg_pool2d: the window covers 536870912 places, the padded x has 1024 (x "
+      "f32[1,1,1024,1024]) in model; the image is smaller than the window: pool less before it, "
+      "or take a smaller window");
 }
 
 TEST(Layers, NameWhatNeedsTooMuchMemory) {

@@ -228,7 +228,8 @@ TEST(Trainer, NamesTheRowOfABadLabel) {
   FitOptions options = quiet(1);
   options.shuffle = false;
   EXPECT_EQ(error_of(ErrorKind::value, [&] { trainer.fit(bad, options); }),
-            "fit: label 12 at row 3 of batch 2 is out of range for 3 classes");
+            "fit: label 12 of example 19 of the dataset is out of range for 3 classes; the model "
+            "needs 13 outputs");
   EXPECT_EQ(error_of(ErrorKind::value, [&] { trainer.evaluate(bad); }),
             "evaluate: label 12 at row 19 of batch 0 is out of range for 3 classes");
 }

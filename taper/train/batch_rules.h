@@ -1,0 +1,33 @@
+// Private: how a batch is brought to the model and its loss.
+#pragma once
+
+#include <taper/nn/module.h>
+#include <taper/ops/ops.h>
+
+namespace taper {
+
+/// The dtype of the model's first floating parameter, f32 if there is none.
+inline DType dtype_of_model(const nn::Module& model) {
+  for (const State& cell : model.parameters()) {
+    if (is_float(cell.value().dtype())) return cell.value().dtype();
+  }
+  return DType::f32;
+}
+
+/// Floating inputs in the model's dtype.
+inline Tensor fit_input(const Tensor& input, const nn::Module& model) {
+  const DType dtype = dtype_of_model(model);
+  return is_float(input.dtype()) && input.dtype() != dtype ? astype(input, dtype) : input;
+}
+
+/// Targets [N] for outputs [N,1], or the other way round, in the shape of the outputs.
+inline Tensor fit_target(const Tensor& target, const Tensor& output) {
+  Shape longer = target.shape();
+  longer.push_back(1);
+  Shape shorter = output.shape();
+  shorter.push_back(1);
+  const bool differ_by_one_axis = longer == output.shape() || shorter == target.shape();
+  return differ_by_one_axis ? reshape(target, output.shape()) : target;
+}
+
+}  // namespace taper

@@ -1,0 +1,32 @@
+// What can be known to be wrong before the first step of a training.
+#pragma once
+
+#include <taper/data/dataset.h>
+#include <taper/nn/any_module.h>
+#include <taper/nn/losses.h>
+#include <taper/optim/optimizer.h>
+
+namespace taper {
+
+struct PreflightOptions {
+  int64_t batch_size = 32;
+  bool drop_last = false;
+};
+
+/// Runs model and loss on tensors without data of the first batch's shapes, of the last batch's
+/// where that is smaller, and of the validation data's. Looks for NaN in the examples and for
+/// labels that are no class of the model: in all examples of a TensorDataset and its Subsets (the
+/// first 2^24 elements), else in the first batch. Warns of unscaled pixels, of a loss of logits
+/// behind a softmax or sigmoid, and of classes without an example.
+///
+/// Nothing is changed: cells, generators and modes keep their values. The model's `forward` is
+/// called, though; one that asks a tensor for its value is left to the first step.
+///
+/// Throws what model and loss throw, and value naming the field and example. `validation` may be
+/// null.
+TAPER_API void check_before_training(const nn::AnyModule& model, const nn::AnyLoss& loss,
+                                     const optim::Optimizer& optimizer, const data::Dataset& train,
+                                     const data::Dataset* validation,
+                                     const PreflightOptions& options);
+
+}  // namespace taper

@@ -1,0 +1,98 @@
+#include <taper/train/preflight.h>
+
+#include <gtest/gtest.h>
+
+#include <taper/core/warning.h>
+#include <taper/nn/layers.h>
+#include <taper/nn/sequential.h>
+#include <taper/ops/random/generator.h>
+
+#include "../io/file_testing.h"
+
+namespace taper {
+namespace {
+
+using data::TensorDataset;
+using nn::Sequential;
+
+/// What is warned of.
+std::vector<std::string> warnings_of(const nn::AnyModule& model, const nn::AnyLoss& loss,
+                                     const TensorDataset& dataset) {
+  std::vector<std::string> heard;
+  const WarningHandler before =
+      set_warning_handler([&](const std::string& text) { heard.push_back(text); });
+  const optim::SGD optimizer(model.parameters());
+  check_before_training(model, loss, optimizer, dataset, nullptr, {});
+  set_warning_handler(before);
+  return heard;
+}
+
+TensorDataset pixels(double scale, const std::vector<int64_t>& labels) {
+  std::vector<float> values;
+  for (int i = 0; i < 64; ++i) values.push_back(static_cast<float>(i * 4 * scale));
+  return TensorDataset({from_values<float>({4, 1, 4, 4}, values),
+                        from_values<int64_t>({std::ssize(labels)}, labels)});
+}
+
+using Texts = std::vector<std::string>;
+
+TEST(Preflight, WarnsOfUnscaledPixels) {
+  const Sequential model{nn::Flatten(), nn::Linear(16, 2)};
+  EXPECT_EQ(warnings_of(model, nn::CrossEntropyLoss(), pixels(1, {0, 1, 0, 1})),
+            (Texts{"fit: the inputs are whole numbers up to 252, as if pixels were not scaled; "
+                   "multiply them by 1 / 255"}));
+  EXPECT_EQ(warnings_of(model, nn::CrossEntropyLoss(), pixels(1 / 255., {0, 1, 0, 1})), Texts());
+  const Sequential normalised{nn::BatchNorm2d(1), nn::Flatten(), nn::Linear(16, 2)};
+  EXPECT_EQ(warnings_of(normalised, nn::CrossEntropyLoss(), pixels(1, {0, 1, 0, 1})), Texts());
+}
+
+TEST(Preflight, WarnsOfProbabilitiesWhereLogitsAreMeant) {
+  const Sequential model{nn::Flatten(), nn::Linear(16, 2), nn::Softmax()};
+  EXPECT_EQ(warnings_of(model, nn::CrossEntropyLoss(), pixels(0.01, {0, 1, 0, 1})),
+            (Texts{"fit: CrossEntropyLoss expects logits, the model ends in softmax (in model.2): "
+                   "leave it out"}));
+}
+
+TEST(Preflight, WarnsOfClassesWithoutAnExample) {
+  const Sequential model{nn::Flatten(), nn::Linear(16, 4)};
+  EXPECT_EQ(warnings_of(model, nn::CrossEntropyLoss(), pixels(0.01, {0, 2, 0, 2})),
+            (Texts{"fit: the model has 4 classes, no training example is of class 1, 3"}));
+}
+
+TEST(Preflight, LeavesNoTrace) {
+  const Sequential model{nn::BatchNorm2d(1), nn::Flatten(), nn::Dropout(0.5), nn::Linear(16, 2)};
+  const auto values = [&] {
+    std::vector<std::vector<double>> all;
+    for (const auto& [name, value] : model.state_dict()) all.push_back(value.to_vector<double>());
+    all.push_back(default_generator().state().value().to_vector<double>());
+    return all;
+  };
+  const auto before = values();
+  EXPECT_EQ(warnings_of(model, nn::CrossEntropyLoss(), pixels(0.01, {0, 1, 0, 1})), Texts());
+  EXPECT_EQ(values(), before);
+  EXPECT_TRUE(model.training());
+}
+
+struct LooksAtValues : nn::Layer<LooksAtValues> {
+  nn::Linear inner = child("inner", nn::Linear(16, 2));
+  Tensor forward(const Tensor& x) const { return inner(flatten(x, 1, -1)) * sum(x).item(); }
+};
+
+TEST(Preflight, LeavesModelsThatLookAtValuesToTheFirstStep) {
+  EXPECT_EQ(warnings_of(LooksAtValues(), nn::CrossEntropyLoss(), pixels(0.01, {0, 1, 0, 1})),
+            Texts());
+}
+
+TEST(Preflight, RefusesAnOptimizerOfAnotherModel) {
+  const Sequential model{nn::Flatten(), nn::Linear(16, 2)};
+  const optim::SGD optimizer(nn::Linear(16, 2).parameters());
+  EXPECT_EQ(testing::error_of(ErrorKind::value,
+                              [&] {
+                                check_before_training(model, nn::CrossEntropyLoss(), optimizer,
+                                                      pixels(1, {0, 1, 0, 1}), nullptr, {});
+                              }),
+            "fit: the optimizer holds none of the model's parameters; attach it to this model's");
+}
+
+}  // namespace
+}  // namespace taper
