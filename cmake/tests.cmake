@@ -70,7 +70,7 @@ if(NOT TAPER_SANITIZE)
   set_tests_properties(survival_50 PROPERTIES LABELS long)
 endif()
 
-# The classic programs, on few images here and on all of them in a long test.
+# The classic programs; small_convnet on few images here and on all of them in a long test.
 set(classic ${CMAKE_SOURCE_DIR}/tests/examples/classic.py)
 add_test(NAME classic COMMAND Python3::Interpreter -B ${classic} ${CMAKE_BINARY_DIR}
   ${CMAKE_SOURCE_DIR}/tests/data)

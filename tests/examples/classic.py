@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs the classic programs and checks what they print: classic.py BUILD DATA [--full]
 
-Without --full the programs that train on images see few of them, once, and only what does not
-depend on that is checked.
+Without --full small_convnet, which trains for minutes, sees few images, and its accuracy is not
+checked; custom_loop then compares a short training.
 """
 
 import re
@@ -76,18 +76,18 @@ def small_binary():
     within("small_binary", numbers(text, "mean accuracy")[0], 0.93, 1, "mean accuracy")
 
 
-def on_images(name, parameters, least):
-    text = run(name) if full else run(name, 1, 640)
+def on_images(name, parameters, least, slow=False):
+    short = slow and not full
+    text = run(name, 1, 640) if short else run(name)
     check(numbers(text, "parameters") == [parameters], name, f"{parameters} parameters")
-    if full:
+    if not short:
         within(name, numbers(text, "test accuracy")[0], least, 1, "test accuracy")
     return text
 
 
 def autoencoder():
-    text = run("autoencoder") if full else run("autoencoder", 1, 640)
-    if full:
-        within("autoencoder", numbers(text, "error per pixel")[0], 0, 0.0126, "error per pixel")
+    text = run("autoencoder")
+    within("autoencoder", numbers(text, "error per pixel")[0], 0.0119, 0.0126, "error per pixel")
 
 
 def lenet5():
@@ -106,7 +106,7 @@ xor()
 logistic_regression()
 small_binary()
 on_images("mlp_digits", 101770, 0.855)
-on_images("small_convnet", 250326, 0.84)
+on_images("small_convnet", 250326, 0.84, slow=True)
 lenet5()
 autoencoder()
 custom_loop()
