@@ -65,7 +65,7 @@ if(NOT TAPER_SANITIZE)
   foreach(kills 10 50)
     add_test(NAME survival_${kills} COMMAND Python3::Interpreter -B
       ${CMAKE_SOURCE_DIR}/tests/survival/survival.py $<TARGET_FILE:survivor>
-      $<TARGET_FILE:faults> ${kills})
+      $<TARGET_FILE:taper_command> $<TARGET_FILE:faults> ${kills})
   endforeach()
   set_tests_properties(survival_50 PROPERTIES LABELS long)
 endif()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Kills a training, fills its disk and breaks its files: survival.py SURVIVOR FAULTS KILLS
+"""Kills trainings and fills their disk: survival.py SURVIVOR TAPER FAULTS KILLS
 
 Whatever happens, the run that goes on must end with the bytes of one that was never cut.
 """
@@ -8,12 +8,13 @@ import os
 import random
 import re
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-survivor, faults, kills = sys.argv[1], sys.argv[2], int(sys.argv[3])
+survivor, command, faults, kills = *sys.argv[1:4], int(sys.argv[4])
 STEPS = 24
 passed = 0
 
@@ -96,6 +97,50 @@ def fail_at_calls(parent, expected, calls, writes):
         finish(folder, expected, f"disk full from write {write}")
 
 
+def idx(sizes, data):
+    return struct.pack(f">4B{len(sizes)}I", 0, 0, 8, len(sizes), *sizes) + data
+
+
+def put_images(folder):
+    """Tiny files in the format of MNIST."""
+    for part, size in (("train", 60), ("t10k", 20)):
+        pixels = b"".join(bytes([20 * (i % 10)]) * 784 for i in range(size))
+        labels = bytes(i % 10 for i in range(size))
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx([size, 28, 28], pixels))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx([size], labels))
+
+
+def train(folder, data, fault=None):
+    """The command; without a PATH, so that it draws no pictures."""
+    environment = {"TAPER_THREADS": "1", "PATH": ""}
+    if fault:
+        environment.update(LD_PRELOAD=faults, TAPER_FAULT=fault)
+    return subprocess.run([command, "train", "mnist", "--model", "logistic", "--epochs", "2",
+                           "--checkpoint-seconds", "1000", "--data-dir", data, "--out", folder,
+                           "--resume"], env=environment, capture_output=True, text=True)
+
+
+def kill_the_command(parent):
+    """At every write, fsync and rename of a whole run of the command, its last files included."""
+    data = new_folder(parent)
+    put_images(data)
+    whole = new_folder(parent) / "run"
+    first = train(whole, data, "count")
+    check(first.returncode == 0, first.stderr)
+    calls = int(re.search(r"(\d+) calls", first.stdout)[1])
+    for call in range(1, calls + 1):
+        folder = new_folder(parent) / "run"
+        killed = train(folder, data, f"kill:{call}")
+        check(killed.returncode == -signal.SIGKILL, f"command at call {call}: {killed.stderr}")
+        last = train(folder, data)
+        check(last.returncode == 0, f"command killed at call {call}: {last.stderr}")
+        for name in ("model.safetensors", "model.json"):
+            check((folder / name).read_bytes() == (whole / name).read_bytes(),
+                  f"command killed at call {call}: {name}")
+        check(sorted(path.name for path in folder.iterdir()) ==
+              sorted(path.name for path in whole.iterdir()), f"command killed at {call}: files")
+
+
 with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as parent:
     whole = new_folder(parent)
     first = run(whole)
@@ -105,4 +150,5 @@ with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") els
     kill_at_steps(parent, model)
     kill_at_calls(parent, model, all_calls)
     fail_at_calls(parent, model, all_calls, all_writes)
+    kill_the_command(parent)
 print(f"{passed} checks passed; a run makes {all_calls} calls, {all_writes} of them writes")
