@@ -34,6 +34,9 @@ struct NodeExtra {
   std::unique_ptr<FunctionGradient> function;
 };
 
+/// Whether `record` keeps the path of the running layers, for messages of the backward pass.
+extern constinit thread_local bool keep_layer_paths TAPER_TLS_FAST;
+
 /// The node's extra part, made on first use.
 NodeExtra& extra_of(Node& node);
 

@@ -63,9 +63,6 @@ class TAPER_API Saved {
 
 TAPER_API extern constinit thread_local bool tape_on TAPER_TLS_FAST;
 
-/// Whether `record` keeps the path of the running layers, for messages of the backward pass.
-TAPER_API extern constinit thread_local bool keep_layer_paths TAPER_TLS_FAST;
-
 /// Switches the tape on or off on this thread until the end of the scope.
 class TAPER_API TapeMode {
  public:
