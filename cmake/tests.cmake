@@ -47,6 +47,16 @@ function(structure_test name)
   add_test(NAME ${name} COMMAND Python3::Interpreter -B ${structure}/${name}.py ${ARGN})
 endfunction()
 
+# The examples of docs/extending.md: they run, end so, and the page shows what is in their files.
+foreach(example "op:gradient \\[-0.238406, 0.31123, 2.85772\\]" "layer:26 parameters, output 4 x 1"
+    "training:stopped early: yes, error rate below 0.05: yes")
+  string(REGEX MATCH "^([a-z]+):(.*)$" parts "${example}")
+  add_test(NAME example_custom_${CMAKE_MATCH_1} COMMAND example_custom_${CMAKE_MATCH_1})
+  set_tests_properties(example_custom_${CMAKE_MATCH_1} PROPERTIES
+    PASS_REGULAR_EXPRESSION "${CMAKE_MATCH_2}" ENVIRONMENT TAPER_THREADS=1)
+endforeach()
+
+structure_test(shown_examples)
 structure_test(includes)
 structure_test(style)
 structure_test(planted_text)
