@@ -39,6 +39,8 @@ std::string printable(const std::string& text);
 
 void add_train(CLI::App& app);
 void add_evaluate(CLI::App& app);
+void add_predict(CLI::App& app);
+void add_summary(CLI::App& app);
 void add_ops(CLI::App& app);
 void add_devices(CLI::App& app);
 void add_bench(CLI::App& app);

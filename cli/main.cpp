@@ -105,6 +105,8 @@ int run(const std::vector<std::string>& arguments) {
   app.require_subcommand(1);
   add_train(app);
   add_evaluate(app);
+  add_predict(app);
+  add_summary(app);
   add_ops(app);
   add_devices(app);
   add_bench(app);

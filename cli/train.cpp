@@ -11,6 +11,7 @@
 #include <taper/ops/random/generator.h>
 #include <taper/train/board.h>
 #include <taper/train/models.h>
+#include <taper/train/report.h>
 #include <taper/train/run.h>
 #include <taper/train/trainer.h>
 
@@ -185,6 +186,17 @@ FitOptions fit_options(const TrainArguments& arguments, const fs::path& folder,
           .interrupted = [] { return stop_signal() != 0; }};
 }
 
+/// The training is saved by now: a report that fails must not make it a failure.
+void tell_people(const fs::path& folder, const ReportInput& input) {
+  try {
+    const std::string remark = write_report(folder, input);
+    if (!remark.empty()) std::cerr << "taper: " << printable(remark) << std::endl;
+    std::cout << "report " << (folder / "report.html").string() << std::endl;
+  } catch (const Error& error) {
+    std::cerr << "taper: no report was written: " << printable(error.what()) << std::endl;
+  }
+}
+
 void save_results(const TrainArguments& arguments, const NamedDataset& source,
                   const data::TrainTest& data, const Trainer& trainer, const History& history,
                   const fs::path& folder) {
@@ -196,12 +208,19 @@ void save_results(const TrainArguments& arguments, const NamedDataset& source,
                        .input_shape = data.train.specs()[0].shape.to_vector(),
                        .input_scale = source.input_scale,
                        .class_names = test.class_names};
-  save_run(folder, model, info, history, make_report(arguments, model, history, test), test);
+  const RunReport report = make_report(arguments, model, history, test);
+  save_run(folder, model, info, history, report, test);
   std::cout << fmt::format("\ntest accuracy {:.4f}  loss {:.4f}\n", test["accuracy"], test.loss)
             << class_table(test)
             << fmt::format("\nwrote {}/{{model.safetensors,model.json,history.json,report.json}}",
                            folder.string())
             << std::endl;
+  tell_people(folder, {.model = model,
+                       .info = info,
+                       .history = history,
+                       .run = report,
+                       .test = test,
+                       .data = data.test});
 }
 
 /// Says where the run stands and ends the command.

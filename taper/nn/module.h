@@ -50,6 +50,8 @@ using StateDict = std::vector<std::pair<std::string, Tensor>>;
 class TAPER_API Module {
  public:
   Module() : state_(std::make_shared<ModuleState>()) {}
+  /// A handle on a module within another one, as `state()->children` lists them.
+  explicit Module(std::shared_ptr<ModuleState> state) : state_(std::move(state)) {}
   Module(const Module& other);
   Module(Module&&) noexcept = default;
   Module& operator=(const Module&) = default;

@@ -9,6 +9,8 @@
 #include <string>
 
 #include <taper/core/value.h>
+#include <taper/io/images.h>
+#include <taper/ops/ops.h>
 
 #include "../io/file_testing.h"
 
@@ -198,6 +200,33 @@ TEST_F(Command, TakesTheLayersFromAFile) {
   put(folder_ / "bad.json", R"({"type": "Linaer"})");
   expect_failure(data + "--model bad.json", 1, "bad.json: unknown module `Linaer`");
   expect_failure(data + "--model none.json", 1, "none.json: No such file");
+}
+
+TEST_F(Command, PredictsPicturesAndShowsLayers) {
+  ASSERT_EQ(train("--out run").code, 0);
+  put(folder_ / "grey.png", encode_png(astype(full({40, 30}, 60), DType::u8)));
+  put(folder_ / "colour.png", encode_png(astype(full({3, 28, 28}, 200), DType::u8)));
+  const Outcome two = run("predict run grey.png colour.png --top 2");
+  EXPECT_EQ(two.code, 0) << two.error;
+  EXPECT_TRUE(two.out.starts_with("grey.png  ")) << two.out;
+  EXPECT_TRUE(has(two.out, "\ncolour.png  ")) << two.out;
+  EXPECT_EQ(std::count(two.out.begin(), two.out.end(), '.'), 6) << two.out;
+  const Outcome json = run("predict run grey.png --invert --json");
+  const Value list = parse_json(json.out);
+  EXPECT_EQ(list.get_if<Value::List>()->at(0).find("classes")->size(), 3u);
+  const Outcome bad = run("predict run run/model.json grey.png");
+  EXPECT_EQ(bad.code, 1);
+  EXPECT_TRUE(has(bad.error, "run/model.json: neither a PNG nor a JPEG file")) << bad.error;
+  EXPECT_TRUE(has(bad.error, "1 of 2 pictures cannot be used")) << bad.error;
+  EXPECT_TRUE(has(bad.out, "grey.png  ")) << bad.out;
+  const Outcome layers = run("summary run");
+  EXPECT_EQ(layers.code, 0) << layers.error;
+  EXPECT_TRUE(has(layers.out, "7850 parameters")) << layers.out;
+  EXPECT_EQ(run("summary run/model.json --input 1,28,28").out, layers.out);
+  expect_failure("summary run/model.json", 2, "--input: a file does not say");
+  expect_failure("summary run --input 1,x", 2, "must be sizes such as 1,28,28");
+  expect_failure("predict run", 2, "PICTURE is required");
+  EXPECT_TRUE(fs::exists(folder_ / "run" / "report.html"));
 }
 
 TEST_F(Command, RefusesWrongUsage) {

@@ -1,0 +1,71 @@
+// taper summary DIR: the layers of a run's model, or of a JSON file that describes one.
+
+#include <iostream>
+#include <memory>
+
+#include <taper/ops/ops.h>
+#include <taper/train/run.h>
+#include <taper/train/summary.h>
+
+#include "commands.h"
+
+namespace taper::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// "1,28,28"
+Shape parse_shape(const std::string& text) {
+  Shape shape;
+  size_t begin = 0;
+  while (begin <= text.size()) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    const std::string part = text.substr(begin, end - begin);
+    const bool digits =
+        !part.empty() && part.size() < 10 && part.find_first_not_of("0123456789") == part.npos;
+    if (!digits || shape.rank() + 1 == Shape::max_rank) {
+      throw UsageError("--input: must be sizes such as 1,28,28, got `" + text + "`");
+    }
+    shape.push_back(std::stoll(part));
+    begin = end + 1;
+  }
+  return shape;
+}
+
+void summary(const std::string& path, const std::string& input) {
+  Shape shape;
+  if (!input.empty()) shape = parse_shape(input);
+  nn::AnyModule model = [&] {
+    if (!fs::is_directory(path)) {
+      if (input.empty()) throw UsageError("--input: a file does not say what its model takes");
+      return load_architecture(path);
+    }
+    SavedModel saved = load_model(path);
+    if (input.empty()) shape = Shape(saved.info.input_shape);
+    return saved.model;
+  }();
+  Shape batch{1};
+  for (int axis = 0; axis < shape.rank(); ++axis) batch.push_back(shape[axis]);
+  std::cout << to_string(summarize(model, zeros(batch))) << std::flush;
+}
+
+}  // namespace
+
+void add_summary(CLI::App& app) {
+  struct Arguments {
+    std::string path;
+    std::string input;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand("summary", "Show the layers of a model");
+  command->add_option("DIR", arguments->path, "The run folder, or a JSON file with the layers")
+      ->required()
+      ->check(some_text());
+  command
+      ->add_option("--input", arguments->input,
+                   "The sizes of one example, such as 1,28,28; a run knows them")
+      ->check(some_text());
+  command->callback([arguments] { summary(arguments->path, arguments->input); });
+}
+
+}  // namespace taper::cli

@@ -1,0 +1,55 @@
+// Private to the report: what it shows of a classifier on its test data.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include <taper/train/report.h>
+
+namespace taper {
+
+/// One example that was taken for another class.
+struct Mistake {
+  int64_t example = 0;
+  int64_t truth = 0;
+  int64_t predicted = 0;
+  double probability = 0;  ///< of the predicted class
+};
+
+/// The examples whose probability lies in one tenth of [0, 1].
+struct CalibrationBin {
+  int64_t examples = 0;
+  double confidence = 0;  ///< mean probability of the predicted class
+  double accuracy = 0;
+};
+
+struct ClassifierFacts {
+  std::vector<Mistake> mistakes;  ///< the most certain ones first
+  std::vector<CalibrationBin> bins;
+  /// Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks" (2017), eq. 3: the
+  /// mean distance of accuracy and confidence over the bins, weighted by their examples.
+  double expected_calibration_error = 0;
+};
+
+/// Nothing unless the outputs are scores [N,C] and the targets class numbers [N].
+std::optional<ClassifierFacts> classifier_facts(const ReportInput& input, size_t most_mistakes);
+
+/// True if inputs are [C,H,W] with one or three channels.
+bool are_images(const ModelInfo& info);
+
+/// An input [C,H,W] of numbers as they were stored (before their scale) as u8.
+Tensor to_picture(const Tensor& input, const ModelInfo& info);
+
+/// Tiles u8 [H,W] side by side, at most `columns` in a row, enlarged `zoom` times, with lines of
+/// white between them. Tiles are [N,H,W], floating, each stretched from its least to its greatest
+/// value.
+Tensor mosaic(const Tensor& tiles, int64_t columns, int64_t zoom);
+
+/// The weights of the first layer as tiles [N,H,W], if they are over images; undefined if not.
+Tensor first_filters(const ReportInput& input, int64_t most);
+
+/// What the first module that gives [1,K,H,W] makes of an example, as tiles [K,H,W]; undefined if
+/// there is none.
+Tensor feature_maps(const ReportInput& input, const Tensor& example, int64_t most);
+
+}  // namespace taper

@@ -1,0 +1,168 @@
+#include <taper/train/report.h>
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <cmath>
+
+#include <taper/nn/layers.h>
+#include <taper/nn/sequential.h>
+#include <taper/ops/ops.h>
+#include <taper/ops/random/generator.h>
+#include <taper/train/report_data.h>
+#include <taper/train/summary.h>
+#include <taper/train/trainer.h>
+
+#include "../io/file_testing.h"
+
+namespace taper {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::content_of;
+using testing::TemporaryFolder;
+
+data::TensorDataset images() {
+  Generator generator(3);
+  const Tensor pixels = astype(uniform({12, 1, 8, 8}, 0, 256, DType::f32, &generator), DType::u8);
+  std::vector<int64_t> labels;
+  for (int64_t i = 0; i < 12; ++i) labels.push_back(i % 3);
+  return data::TensorDataset({{pixels, {.scale = 1 / 255.f}}, from_values<int64_t>({12}, labels)},
+                             {.class_names = {"<b>cat", "dog & co", "it's"}});
+}
+
+/// A short training and what a report tells of it.
+ReportInput trained() {
+  manual_seed(1);
+  nn::Sequential net{nn::Conv2d(1, 4, 3), nn::ReLU(), nn::Flatten(), nn::Linear(144, 3)};
+  Trainer trainer(
+      net, {.loss = nn::CrossEntropyLoss(), .optimizer = optim::Adam(), .metrics = {"accuracy"}});
+  const History history = trainer.fit(images(), {.epochs = 2, .verbose = false});
+  return {.model = net,
+          .info = {.name = "net",
+                   .data = "pictures",
+                   .input_shape = {1, 8, 8},
+                   .input_scale = 1 / 255.0,
+                   .class_names = images().class_names()},
+          .history = history,
+          .run = {},
+          .test = trainer.evaluate(images()),
+          .data = images()};
+}
+
+/// Without the programs of the system while it lives.
+struct NoPrograms {
+  NoPrograms() { setenv("PATH", "/nowhere", 1); }
+  ~NoPrograms() { setenv("PATH", before.c_str(), 1); }
+  std::string before = getenv("PATH");
+};
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
+
+TEST(Report, TellsOfAnImageClassifier) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(write_report(folder.path(), trained()), "");
+  const std::string html = content_of(folder / "report.html");
+  for (const char* title : {"The run", "Learning", "Classes", "Confusion matrix", "Mistakes",
+                            "Calibration", "First layer", "Feature maps", "Layers"}) {
+    EXPECT_TRUE(has(html, std::string("<h2>") + title + "</h2>")) << title;
+  }
+  EXPECT_TRUE(has(html, "&lt;b&gt;cat"));
+  EXPECT_TRUE(has(html, "dog &amp; co"));
+  EXPECT_FALSE(has(html, "<b>cat"));
+  EXPECT_FALSE(has(html, "http"));
+  EXPECT_FALSE(has(html, "<script"));
+  for (const char* name : {"curves.svg", "confusion.svg", "calibration.svg", "mistakes.png",
+                           "filters.png", "example.png", "feature_maps.png"}) {
+    EXPECT_GT(fs::file_size(folder / "figures" / name), 50u) << name;
+  }
+  EXPECT_TRUE(has(content_of(folder / "figures" / "confusion.svg"), "&lt;b"));
+  EXPECT_FALSE(has(content_of(folder / "figures" / "confusion.svg"), "<b>cat"));
+}
+
+TEST(Report, KeepsItsTablesWithoutGnuplot) {
+  const TemporaryFolder folder;
+  const ReportInput input = trained();
+  const NoPrograms none;
+  EXPECT_EQ(write_report(folder.path(), input),
+            "gnuplot is missing or failed: the report has no curves");
+  const std::string html = content_of(folder / "report.html");
+  EXPECT_TRUE(has(html, "<th>precision</th>"));
+  EXPECT_TRUE(has(html, "<th>val_loss</th>") || has(html, "<th>loss</th>"));
+  EXPECT_TRUE(has(html, "gnuplot is missing or failed")) << html;
+  EXPECT_FALSE(fs::exists(folder / "figures" / "curves.svg"));
+  EXPECT_TRUE(fs::exists(folder / "figures" / "mistakes.png"));
+}
+
+TEST(Report, LeavesOutWhatARegressionDoesNotHave) {
+  const TemporaryFolder folder;
+  nn::Linear net(3, 1);
+  const data::TensorDataset data({ones({6, 3}), zeros({6, 1})});
+  Trainer trainer(net, {.loss = nn::MSELoss(), .optimizer = optim::SGD()});
+  const History history = trainer.fit(data, {.verbose = false});
+  write_report(folder.path(), {.model = net,
+                               .info = {.name = "line", .data = "table", .input_shape = {3}},
+                               .history = history,
+                               .run = {},
+                               .test = trainer.evaluate(data),
+                               .data = data});
+  const std::string html = content_of(folder / "report.html");
+  for (const char* title :
+       {"Classes", "Confusion matrix", "Mistakes", "Calibration", "First layer", "Feature maps"}) {
+    EXPECT_FALSE(has(html, std::string("<h2>") + title)) << title;
+  }
+  EXPECT_TRUE(has(html, "<h2>Layers</h2>"));
+}
+
+TEST(Report, IsWrittenAgainAndWithoutHistory) {
+  const TemporaryFolder folder;
+  ReportInput input = trained();
+  write_report(folder.path(), input);
+  input.history = {};
+  write_report(folder.path(), input);
+  EXPECT_FALSE(has(content_of(folder / "report.html"), "<h2>Learning</h2>"));
+  EXPECT_FALSE(fs::exists(folder / "figures" / "curves.svg"));
+}
+
+TEST(Report, MeasuresCalibrationAsItIsDefined) {
+  // Logits that give the class 0 the probability 0.75 for all four examples, of which two are of
+  // it: one bin, confidence 0.75, accuracy 0.5, error 0.25.
+  struct Constant : nn::Layer<Constant> {
+    Tensor forward(const Tensor& x) const {
+      const Tensor logits = from_values<float>({1, 2}, std::vector<float>{std::log(3.f), 0});
+      return broadcast_to(logits, {x.size(0), 2});
+    }
+  };
+  const data::TensorDataset data({ones({4, 1}), tensor<int64_t>({0, 1, 0, 1})});
+  const auto facts = classifier_facts({.model = Constant(),
+                                       .info = {.name = "", .data = ""},
+                                       .history = {},
+                                       .run = {},
+                                       .test = {},
+                                       .data = data},
+                                      10);
+  ASSERT_TRUE(facts);
+  EXPECT_NEAR(facts->expected_calibration_error, 0.25, 1e-6);
+  EXPECT_EQ(facts->bins[7].examples, 4);
+  ASSERT_EQ(facts->mistakes.size(), 2u);
+  EXPECT_EQ(facts->mistakes[1].example, 3);
+  EXPECT_NEAR(facts->mistakes[0].probability, 0.75, 1e-6);
+}
+
+TEST(Summary, ListsLayersWithinLayers) {
+  const nn::Sequential net{nn::Sequential{nn::Linear(3, 4), nn::ReLU()}, nn::Linear(4, 2)};
+  const ModelSummary summary = summarize(net, zeros({1, 3}));
+  ASSERT_EQ(summary.layers.size(), 3u);
+  EXPECT_EQ(summary.layers[0].path, "0.0");
+  EXPECT_EQ(summary.layers[0].type, "Linear");
+  EXPECT_EQ(summary.layers[0].parameters, 16);
+  EXPECT_EQ(summary.layers[1].type, "ReLU");
+  EXPECT_EQ(to_string(summary.layers[2].output), "f32[1,2]");
+  EXPECT_EQ(summary.parameters, 26);
+  EXPECT_EQ(summary.parameter_bytes, 104);
+  EXPECT_EQ(summary.output_bytes, 4 * (4 + 4 + 2));
+  EXPECT_TRUE(has(to_string(summary), "26 parameters"));
+}
+
+}  // namespace
+}  // namespace taper
