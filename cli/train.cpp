@@ -249,7 +249,8 @@ void train(const TrainArguments& arguments) {
   const auto identity = std::make_shared<RunIdentity>(arguments);
   const History history = trainer.fit(data.train, fit_options(arguments, out->path(), identity));
   if (stop_signal() != 0) report_interruption(out->path());
-  if (!identity->has_trained() && holds_finished_run(out->path())) {
+  const bool is_whole = holds_finished_run(out->path()) && is_there(out->path() / "report.html");
+  if (!identity->has_trained() && is_whole) {
     std::cout << fmt::format("{} is finished: {} epochs; more --epochs go on\n",
                              out->path().string(), history.epochs());
     return;
