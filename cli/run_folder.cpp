@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include <taper/core/error.h>
+#include <taper/io/files.h>
 
 namespace taper::cli {
 
@@ -32,6 +33,7 @@ RunFolder::RunFolder(fs::path path, RunFolderUse use) : path_(std::move(path)) {
     is_new_ = prepare_run_folder(path_, use);
     if (!is_new_) made_.clear();
     lock();
+    remove_cut_files(path_);
     if (use == RunFolderUse::replace) clear_run_folder(path_);
   } catch (...) {
     remove_made();

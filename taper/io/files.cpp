@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <system_error>
+#include <vector>
 
 #include <taper/core/error.h>
 
@@ -19,6 +20,8 @@ namespace {
 
 constexpr size_t chunk_bytes = size_t{64} << 10;
 constexpr uint64_t deflate_best_ratio = 1032;
+constexpr const char* temporary_prefix = ".taper-";
+constexpr const char* temporary_suffix = ".tmp";
 
 std::string reason(int error) { return std::generic_category().message(error); }
 
@@ -207,8 +210,8 @@ void AtomicFile::check_target() const {
 void AtomicFile::create_temporary() {
   static std::atomic<uint64_t> number{0};
   while (true) {
-    const std::string name =
-        ".taper-" + std::to_string(getpid()) + "-" + std::to_string(number++) + ".tmp";
+    const std::string name = temporary_prefix + std::to_string(getpid()) + "-" +
+                             std::to_string(number++) + temporary_suffix;
     constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
     descriptor_ = retry([&] { return openat(folder_, name.c_str(), flags, 0666); });
     if (descriptor_ >= 0) {
@@ -244,6 +247,19 @@ void AtomicFile::commit() {
   temporary_.clear();
   // Some file systems cannot sync a folder, and say EINVAL.
   if (retry([&] { return fsync(folder_); }) != 0 && errno != EINVAL) fail_io();
+}
+
+void remove_cut_files(const std::filesystem::path& folder) {
+  namespace fs = std::filesystem;
+  std::vector<fs::path> cut;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (name.starts_with(temporary_prefix) && name.ends_with(temporary_suffix)) {
+      cut.push_back(at->path());
+    }
+  }
+  for (const fs::path& path : cut) fs::remove(path, error);
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {

@@ -95,6 +95,10 @@ class TAPER_API AtomicFile {
   int descriptor_ = -1;
 };
 
+/// Removes what AtomicFile left in a folder when a process died in the middle: only where no other
+/// process writes.
+TAPER_API void remove_cut_files(const std::filesystem::path& folder);
+
 /// The whole content of a file. Throws io, also if it holds more than `limit` bytes.
 TAPER_API std::string read_file(const std::filesystem::path& path, size_t limit);
 

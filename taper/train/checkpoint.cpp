@@ -156,13 +156,13 @@ std::vector<uint64_t> numbers_in(const fs::path& folder) {
 
 /// Removes all but the kept checkpoints, and temporary files of saves that were cut.
 void remove_old(const fs::path& folder, const std::vector<uint64_t>& keep) {
+  remove_cut_files(folder);
   for (const std::string& name : names_in(folder)) {
     auto number = number_of(name, ".json");
     if (!number) number = number_of(name, ".safetensors");
     const bool old = number && std::ranges::find(keep, *number) == keep.end();
-    const bool cut = name.starts_with(".taper-") && name.ends_with(".tmp");
     std::error_code ignored;
-    if (old || cut) fs::remove(folder / name, ignored);
+    if (old) fs::remove(folder / name, ignored);
   }
 }
 

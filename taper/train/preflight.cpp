@@ -109,9 +109,18 @@ Tensor without_memory(const Spec& example, int64_t rows) {
   return broadcast_to(zeros({}, example.dtype), shape);
 }
 
+/// Hooks would be called with tensors that hold nothing.
+bool has_hooks(const nn::ModuleState& module) {
+  const bool own =
+      module.hooks != nullptr && !(module.hooks->before.empty() && module.hooks->after.empty());
+  return own || std::ranges::any_of(module.children,
+                                    [](const auto& child) { return has_hooks(*child.second); });
+}
+
 DryRun run_dry(const nn::AnyModule& model, const nn::AnyLoss& loss, const std::vector<Spec>& specs,
                int64_t rows) {
   DryRun run;
+  if (has_hooks(*model.state())) return run;
   const auto function = [&](const std::vector<Tensor>& batch) -> std::vector<Tensor> {
     const Tensor output = model(fit_input(batch[0], model));
     if (!output.defined()) fail(ErrorKind::value, "fit: the model's output is undefined");

@@ -20,7 +20,7 @@ struct PreflightOptions {
 /// behind a softmax or sigmoid, and of classes without an example.
 ///
 /// Nothing is changed: cells, generators and modes keep their values. The model's `forward` is
-/// called, though; one that asks a tensor for its value is left to the first step.
+/// called, though; one that asks a tensor for its value or has hooks is left to the first step.
 ///
 /// Throws what model and loss throw, and value naming the field and example. `validation` may be
 /// null.

@@ -83,6 +83,15 @@ TEST(Preflight, LeavesModelsThatLookAtValuesToTheFirstStep) {
             Texts());
 }
 
+TEST(Preflight, CallsNoHooks) {
+  Sequential model{nn::Flatten(), nn::Linear(16, 2)};
+  int calls = 0;
+  HookHandle handle = model.register_forward_pre_hook(
+      [&calls](const nn::Module&, std::vector<Tensor>&) { ++calls; });
+  warnings_of(model, nn::CrossEntropyLoss(), pixels(0.01, {0, 1, 0, 1}));
+  EXPECT_EQ(calls, 0);
+}
+
 TEST(Preflight, RefusesAnOptimizerOfAnotherModel) {
   const Sequential model{nn::Flatten(), nn::Linear(16, 2)};
   const optim::SGD optimizer(nn::Linear(16, 2).parameters());
