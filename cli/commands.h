@@ -44,5 +44,7 @@ void add_summary(CLI::App& app);
 void add_ops(CLI::App& app);
 void add_devices(CLI::App& app);
 void add_bench(CLI::App& app);
+/// After all others, which it describes.
+void add_completion(CLI::App& app);
 
 }  // namespace taper::cli

@@ -110,6 +110,7 @@ int run(const std::vector<std::string>& arguments) {
   add_ops(app);
   add_devices(app);
   add_bench(app);
+  add_completion(app);
   if (arguments.empty()) {
     std::cerr << app.help();
     return 2;

@@ -229,6 +229,20 @@ TEST_F(Command, PredictsPicturesAndShowsLayers) {
   EXPECT_TRUE(fs::exists(folder_ / "run" / "report.html"));
 }
 
+TEST_F(Command, CompletesItselfInAShell) {
+  put(folder_ / "try.sh", R"sh(eval "$("$1" completion bash)"
+reply() { COMP_WORDS=(taper "$@"); COMP_CWORD=$#; _taper; echo "${COMPREPLY[*]}"; }
+reply tr
+reply train --ep
+reply predict run --in
+)sh");
+  const Outcome words = run("devices > /dev/null && bash try.sh '" TAPER_COMMAND "'");
+  EXPECT_EQ(words.out, "train\n--epochs\n--invert\n") << words.error;
+  EXPECT_TRUE(has(run("completion zsh").out, "bashcompinit"));
+  EXPECT_TRUE(has(run("completion fish").out, "__fish_seen_subcommand_from train' -l epochs"));
+  expect_failure("completion csh", 2, "unknown shell `csh`; there are: bash, fish, zsh");
+}
+
 TEST_F(Command, RefusesWrongUsage) {
   expect_failure("trai mnist", 2, "did you mean `train`?");
   expect_failure("train", 2, "DATA is required");
