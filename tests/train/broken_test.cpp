@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "broken/file_cases.h"
 #include "broken/label_cases.h"
 #include "broken/shape_cases.h"
 
@@ -53,6 +54,21 @@ TEST(Broken, ShapesAreNamedBeforeTheFirstStep) {
 
 TEST(Broken, LabelsAndDataAreNamedBeforeTheFirstStep) {
   for (const Case& broken : broken::label_cases()) expect_refused(broken);
+}
+
+TEST(Broken, FilesAndOptionsAreNamedBeforeTheFirstStep) {
+  for (const broken::FileCase& broken : broken::file_cases()) {
+    SCOPED_TRACE(broken.name);
+    const testing::TemporaryFolder folder;
+    const std::string text = testing::error_of(broken.kind, [&] { broken.action(folder); });
+    for (const std::string& part : broken.parts) expect_part(text, part);
+  }
+}
+
+TEST(Broken, TheCorpusHasAtLeastSixtyCases) {
+  EXPECT_GE(
+      broken::shape_cases().size() + broken::label_cases().size() + broken::file_cases().size(),
+      60u);
 }
 
 }  // namespace
