@@ -201,9 +201,10 @@ TEST_P(OpErrors, NameTheRuleAndTheOperands) {
     EXPECT_EQ(text.find(std::string(c.op->name) + ": "), 0u) << text;
     EXPECT_EQ(error.op(), c.op->name);
     EXPECT_NE(error.kind(), ErrorKind::internal);
-    for (const Tensor& input : inputs) {
-      if (!input.defined()) continue;
-      EXPECT_NE(text.find(to_string(input.spec())), std::string::npos) << text;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      // An optional operand is named only where the rule speaks of it.
+      if (!inputs[i].defined() || c.op->is_optional(i)) continue;
+      EXPECT_NE(text.find(to_string(inputs[i].spec())), std::string::npos) << text;
     }
   }
 }
