@@ -100,6 +100,14 @@ enum class Layout : uint8_t {
   images,         ///< channels-last if a 4-d input is, for 4-d outputs
 };
 
+/// What an op does to the meaning of its first input, for the checks before a training.
+enum class Role : uint8_t {
+  other,
+  keeps,          ///< the same values, cast
+  weighs,         ///< products with weights, the second input: they can be of any size
+  probabilities,  ///< values in [0, 1]
+};
+
 /// Output `output` may take the buffer of input `input` if the caller donates it.
 struct Reuse {
   uint8_t output;
@@ -145,6 +153,7 @@ struct Row {
   /// The kernel takes inputs of any strides; otherwise they are made row-major first.
   bool any_strides = false;
   std::vector<Reuse> reuse = {};
+  Role role = Role::other;
   Kernels kernels = {};
   Onnx onnx = {};
   Face<std::vector<Sample<A>> (*)()> samples;
@@ -171,6 +180,7 @@ class TAPER_API OpBase : public Registered<OpBase> {
   bool has_reference = false;
   bool is_view = false;
   std::vector<Reuse> reuse;
+  Role role = Role::other;
   Onnx onnx;
   size_t attrs_size = 0;  // 0 if there are none: nothing is copied
   // From `inputs`: how many operands a call takes.
@@ -232,6 +242,7 @@ class Op final : public OpBase {
     has_reference = row.reference != nullptr;
     is_view = row.view != nullptr;
     reuse = row.reuse;
+    role = row.role;
     onnx = row.onnx;
     static_assert(alignof(A) <= 8);  // the tape's alignment
     attrs_size = std::is_empty_v<A> ? 0 : sizeof(A);

@@ -42,7 +42,10 @@ FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
   }
   check_before_training(trainer.model_, trainer.loss_, *trainer.optimizer_, *train,
                         validation ? &**validation : nullptr,
-                        {options.batch_size, options.drop_last});
+                        {.batch_size = options.batch_size,
+                         .drop_last = options.drop_last,
+                         .class_weight = options.class_weight,
+                         .metrics = trainer.metrics_});
 }
 
 FitRun::~FitRun() {

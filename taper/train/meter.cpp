@@ -1,5 +1,6 @@
 #include <taper/train/meter.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include <taper/core/error.h>
@@ -33,6 +34,10 @@ bool are_classes(const Tensor& output, const Tensor& target) {
   return without_classes == target.shape();
 }
 
+bool is_one_each(const Shape& shape) {
+  return shape.rank() == 1 || (shape.rank() == 2 && shape[1] == 1);
+}
+
 /// The first element that is neither 0 nor 1; the number of elements if there is none.
 size_t first_not_binary(const std::vector<double>& values) {
   size_t i = 0;
@@ -42,18 +47,40 @@ size_t first_not_binary(const std::vector<double>& values) {
 
 }  // namespace
 
+void check_metrics(std::string_view pass, const std::vector<const Metric*>& metrics,
+                   std::string_view loss_name, Task task, const Spec& output, const Spec& target) {
+  if (metrics.empty() || task == Task::classes) return;
+  if (task == Task::regression) {
+    fail(ErrorKind::unsupported, std::string(pass) + ": the metric `" +
+                                     std::string(metrics.front()->name) + "` needs classes; " +
+                                     (loss_name.empty() ? "the loss" : std::string(loss_name)) +
+                                     " with target " + to_string(target) + " has none");
+  }
+  if (is_one_each(output.shape)) return;
+  fail(ErrorKind::unsupported, std::string(pass) + ": metrics of a binary loss need outputs [N] " +
+                                   "or [N,1], got " + to_string(output));
+}
+
 void Meter::check(const Tensor& output, const Tensor& target, const BatchPlace& place) {
   task_ = task_of(loss_name_, output, target);
-  if (task_ == Task::classes) {
-    check_classes(output, target, place);
-  } else if (task_ != Task::regression && (always_count_ || !metrics_.empty())) {
-    check_binary(output, target, place);
-  } else if (!metrics_.empty()) {
-    fail(ErrorKind::unsupported, std::string(place.pass) + ": the metric `" +
-                                     std::string(metrics_.front()->name) + "` needs classes; " +
-                                     (loss_name_.empty() ? "the loss" : loss_name_) +
-                                     " with target " + to_string(target.spec()) + " has none");
-  }
+  check_metrics(place.pass, metrics_, loss_name_, task_, output.spec(), target.spec());
+  if (task_ == Task::classes) check_classes(output, target, place);
+  if (task_ == Task::binary_probabilities) check_probabilities(output, place);
+  const bool counts = always_count_ || !metrics_.empty();
+  const bool binary = task_ == Task::binary_probabilities || task_ == Task::binary_logits;
+  if (binary && counts) check_binary(output, target, place);
+}
+
+void Meter::check_probabilities(const Tensor& output, const BatchPlace& place) const {
+  if (!is_float(output.dtype())) return;  // the loss says what is wrong
+  const std::vector<double> values = output.to_vector<double>();
+  const auto is_outside = [](double value) { return value < 0 || value > 1; };
+  const auto found = std::ranges::find_if(values, is_outside);
+  if (found == values.end()) return;
+  fail(ErrorKind::value, std::string(place.pass) + ": " + loss_name_ +
+                             " takes probabilities in [0, 1], the model gave " +
+                             print_real(*found) + name_of(place) +
+                             "; end it in a sigmoid, or take BCEWithLogitsLoss for logits");
 }
 
 void Meter::check_classes(const Tensor& output, const Tensor& target, const BatchPlace& place) {
@@ -69,7 +96,7 @@ void Meter::check_classes(const Tensor& output, const Tensor& target, const Batc
 }
 
 void Meter::check_binary(const Tensor& output, const Tensor& target, const BatchPlace& place) {
-  const bool one_each = output.rank() == 1 || (output.rank() == 2 && output.size(1) == 1);
+  const bool one_each = is_one_each(output.shape());
   const std::vector<double> values = one_each ? target.to_vector<double>() : std::vector<double>();
   const size_t bad = first_not_binary(values);
   if (one_each && bad == values.size()) {
@@ -80,10 +107,6 @@ void Meter::check_binary(const Tensor& output, const Tensor& target, const Batch
   if (metrics_.empty()) {
     always_count_ = false;
     return;
-  }
-  if (!one_each) {
-    fail(ErrorKind::unsupported, std::string(place.pass) + ": metrics of a binary loss need " +
-                                     "outputs [N] or [N,1], got " + to_string(output.spec()));
   }
   fail(ErrorKind::value, std::string(place.pass) + ": metrics need targets 0 or 1, got " +
                              print_real(values[bad]) + " at row " + std::to_string(bad) +

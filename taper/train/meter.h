@@ -16,6 +16,10 @@ struct BatchPlace {
   int64_t batch = 0;
 };
 
+/// Throws unsupported if the metrics need classes, which the output and target have not.
+void check_metrics(std::string_view pass, const std::vector<const Metric*>& metrics,
+                   std::string_view loss_name, Task task, const Spec& output, const Spec& target);
+
 class Meter {
  public:
   /// With `always_count` classes are counted where that is possible, else for metrics only.
@@ -24,8 +28,8 @@ class Meter {
         metrics_(std::move(metrics)),
         always_count_(always_count) {}
 
-  /// Checks the labels before they are used. Throws value naming the row, unsupported for metrics
-  /// where there are no classes.
+  /// Checks labels and probabilities before they are used. Throws value naming the row, unsupported
+  /// for metrics where there are no classes.
   void check(const Tensor& output, const Tensor& target, const BatchPlace& place);
   /// Counts a batch that was checked. Throws value if the loss is not finite.
   void add(const Tensor& loss, const Tensor& output, const Tensor& target, const BatchPlace& place);
@@ -44,6 +48,7 @@ class Meter {
  private:
   void check_classes(const Tensor& output, const Tensor& target, const BatchPlace& place);
   void check_binary(const Tensor& output, const Tensor& target, const BatchPlace& place);
+  void check_probabilities(const Tensor& output, const BatchPlace& place) const;
 
   std::string loss_name_;
   std::vector<const Metric*> metrics_;

@@ -10,8 +10,9 @@
 #include <taper/graph/capture.h>
 #include <taper/nn/hints.h>
 #include <taper/train/batch_rules.h>
-#include <taper/train/metrics.h>
+#include <taper/train/meter.h>
 #include <taper/train/mode_scope.h>
+#include <taper/train/weighting.h>
 
 namespace taper {
 namespace {
@@ -98,6 +99,7 @@ void check_no_nan(const data::Dataset& dataset, const std::vector<Tensor>& batch
 struct DryRun {
   bool captured = false;
   Spec output;
+  Spec target;
   Task task = Task::regression;
   Graph graph;
 };
@@ -117,50 +119,59 @@ bool has_hooks(const nn::ModuleState& module) {
                                     [](const auto& child) { return has_hooks(*child.second); });
 }
 
-DryRun run_dry(const nn::AnyModule& model, const nn::AnyLoss& loss, const std::vector<Spec>& specs,
-               int64_t rows) {
+/// What is checked: a training, or a pass over validation data.
+struct Pass {
+  const nn::AnyModule& model;
+  const nn::AnyLoss& loss;
+  const PreflightOptions& options;
+  bool training = true;
+};
+
+/// Model and loss of a batch, as a step of the trainer computes them.
+Tensor output_of_step(const Pass& pass, const std::vector<Tensor>& batch, DryRun& run) {
+  const Tensor output = pass.model(fit_input(batch[0], pass.model));
+  if (!output.defined()) fail(ErrorKind::value, "fit: the model's output is undefined");
+  const bool classes = pass.loss.type() == "CrossEntropyLoss";
+  const Tensor target = classes ? batch[1] : fit_target(batch[1], output);
+  const Tensor weight = batch.size() > 2 ? batch[2] : Tensor();
+  run.output = output.spec();
+  run.target = target.spec();
+  run.task = task_of(pass.loss.type(), output, target);
+  const Tensor value =
+      loss_of_batch(pass.loss, output, target, weight,
+                    pass.training ? pass.options.class_weight : std::vector<double>());
+  if (!value.defined()) fail(ErrorKind::value, "fit: the loss is undefined");
+  if (value.numel() != 1) {
+    fail(ErrorKind::value, "fit: the loss must be one number, it is " + to_string(value.spec()) +
+                               "; use its reduction \"mean\"");
+  }
+  return output;
+}
+
+/// `note` is added to errors whose rule says nothing better.
+DryRun run_dry(const Pass& pass, const std::vector<Spec>& specs, int64_t rows,
+               const std::string& note = "") {
   DryRun run;
-  if (has_hooks(*model.state())) return run;
-  const auto function = [&](const std::vector<Tensor>& batch) -> std::vector<Tensor> {
-    const Tensor output = model(fit_input(batch[0], model));
-    if (!output.defined()) fail(ErrorKind::value, "fit: the model's output is undefined");
-    const bool classes = loss.type() == "CrossEntropyLoss";
-    const Tensor target = classes ? batch[1] : fit_target(batch[1], output);
-    const Tensor value = loss(output, target);
-    if (!value.defined()) fail(ErrorKind::value, "fit: the loss is undefined");
-    if (value.numel() != 1) {
-      fail(ErrorKind::value, "fit: the loss must be one number, it is " + to_string(value.spec()) +
-                                 "; use its reduction \"mean\"");
-    }
-    run.output = output.spec();
-    run.task = task_of(loss.type(), output, target);
-    return {output};
-  };
+  if (has_hooks(*pass.model.state())) return run;
+  std::vector<Tensor> batch;
+  for (const Spec& spec : specs) batch.push_back(without_memory(spec, rows));
   try {
-    run.graph =
-        capture({without_memory(specs[0], rows), without_memory(specs[1], rows)}, function).graph;
+    run.graph = capture(batch, [&](const std::vector<Tensor>& fields) -> std::vector<Tensor> {
+                  return {output_of_step(pass, fields, run)};
+                }).graph;
     run.captured = true;
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::unsupported) throw;
+    if (error.kind() == ErrorKind::unsupported) return run;  // it asks for values
+    throw nn::with_hint(error, note);
   }
+  check_metrics("fit", pass.options.metrics, pass.loss.type(), run.task, run.output, run.target);
   return run;
 }
 
-DryRun run_dry(const nn::AnyModule& model, const nn::AnyLoss& loss, const std::vector<Spec>& specs,
-               int64_t rows, const std::string& note) {
-  try {
-    return run_dry(model, loss, specs, rows);
-  } catch (const Error& error) {
-    throw nn::with_hint(error, note);
-  }
-}
-
-void check_last_batch(const nn::AnyModule& model, const nn::AnyLoss& loss,
-                      const std::vector<Spec>& specs, int64_t examples,
-                      const PreflightOptions& options) {
-  const int64_t rest = examples % options.batch_size;
-  if (rest == 0 || options.drop_last || examples < options.batch_size) return;
-  run_dry(model, loss, specs, rest,
+void check_last_batch(const Pass& pass, const std::vector<Spec>& specs, int64_t examples) {
+  const int64_t rest = examples % pass.options.batch_size;
+  if (rest == 0 || pass.options.drop_last || examples < pass.options.batch_size) return;
+  run_dry(pass, specs, rest,
           "the last batch has " + std::to_string(rest) + " of " + std::to_string(examples) +
               " examples: `drop_last` leaves it out");
 }
@@ -212,11 +223,37 @@ std::vector<int64_t> check_labels(const FieldValues& field, int64_t classes,
   return known ? counts : std::vector<int64_t>();
 }
 
-std::vector<int64_t> check_classes(const DryRun& run, const data::Dataset& dataset,
-                                   const std::vector<Tensor>& batch, const std::string& what) {
-  if (!run.captured || run.task != Task::classes || run.output.shape.rank() < 2) return {};
-  if (!is_integer(batch[1].dtype())) return {};
-  return check_labels(values_of(dataset, 1, batch), run.output.shape[1], what);
+/// Throws for a binary target outside [0, 1], with `only_classes` for one other than 0 and 1.
+void check_binary(const FieldValues& field, std::string_view loss, bool only_classes,
+                  const std::string& what) {
+  for_each_value(field, [&](int64_t example, auto each) {
+    const auto target = static_cast<double>(each);
+    if (only_classes ? target == 0 || target == 1 : target >= 0 && target <= 1) return;
+    const std::string text = "fit: target " + print_real(target) + " of example " +
+                             std::to_string(example) + " of the " + what;
+    const char* fix = target == -1  ? "; (target + 1) / 2 makes 0 and 1 of -1 and 1"
+                      : target == 2 ? "; target - 1 makes 0 and 1 of 1 and 2"
+                                    : "";
+    fail(ErrorKind::value,
+         text +
+             (only_classes ? " is neither 0 nor 1, as metrics need it"
+                           : " is outside [0, 1], as " + std::string(loss) + " needs it") +
+             fix);
+  });
+}
+
+/// Returns how often each class occurs; nothing where that is not known of all examples.
+std::vector<int64_t> check_targets(const Pass& pass, const DryRun& run,
+                                   const data::Dataset& dataset, const std::vector<Tensor>& batch,
+                                   const std::string& what) {
+  if (!run.captured || run.task == Task::regression) return {};
+  const FieldValues field = values_of(dataset, 1, batch);
+  if (run.task != Task::classes) {
+    check_binary(field, pass.loss.type(), !pass.options.metrics.empty(), what);
+    return {};
+  }
+  if (run.output.shape.rank() < 2 || !is_integer(batch[1].dtype())) return {};
+  return check_labels(field, run.output.shape[1], what);
 }
 
 void warn_of_missing_classes(const std::vector<int64_t>& counts) {
@@ -235,26 +272,30 @@ void warn_of_missing_classes(const std::vector<int64_t>& counts) {
 const GraphNode* maker_of(const Graph& graph, ValueId value) {
   for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
     if (std::ranges::find(node->outputs, value) == node->outputs.end()) continue;
-    if (!node->op->is_view && node->op->name != "astype") return &*node;
+    if (!node->op->is_view && node->op->role != Role::keeps) return &*node;
     value = node->inputs[0];
   }
   return nullptr;
 }
 
-void warn_of_probabilities(const DryRun& run, std::string_view loss) {
-  if (loss != "CrossEntropyLoss" && loss != "BCEWithLogitsLoss") return;
+/// Logits where the loss takes probabilities, or the other way round.
+void warn_of_scale(const DryRun& run, std::string_view loss) {
   const GraphNode* last = maker_of(run.graph, run.graph.outputs[0]);
-  if (last == nullptr || (last->op->name != "softmax" && last->op->name != "sigmoid")) return;
-  warn("fit: " + std::string(loss) + " expects logits, the model ends in " +
-       std::string(last->op->name) + " (in " + last->layer + "): leave it out");
+  if (last == nullptr) return;
+  const std::string end = ", the model ends in " + std::string(last->op->name) +
+                          (last->layer.empty() ? "" : " (in " + last->layer + ")") + ": ";
+  const bool takes_logits = loss == "CrossEntropyLoss" || loss == "BCEWithLogitsLoss";
+  if (takes_logits && last->op->role == Role::probabilities) {
+    warn("fit: " + std::string(loss) + " expects logits" + end + "leave it out");
+  } else if (loss == "BCELoss" && last->op->role == Role::weighs) {
+    warn("fit: BCELoss expects probabilities" + end + "BCEWithLogitsLoss takes logits");
+  }
 }
 
 /// True if the first weights of the model meet the input as it is.
 bool meets_weights_unscaled(const Graph& graph) {
   return std::ranges::any_of(graph.nodes, [&](const GraphNode& node) {
-    const bool weighs =
-        node.op->name == "conv2d" || node.op->name == "linear" || node.op->name == "matmul";
-    return weighs && maker_of(graph, node.inputs[0]) == nullptr;
+    return node.op->role == Role::weighs && maker_of(graph, node.inputs[0]) == nullptr;
   });
 }
 
@@ -282,16 +323,15 @@ std::vector<Tensor> first_rows(const data::Dataset& dataset, const std::vector<S
   return data::read_batch(dataset, specs, rows);
 }
 
-void check_validation(const nn::AnyModule& model, const nn::AnyLoss& loss,
-                      const std::vector<Spec>& trained, const data::Dataset& dataset,
-                      const PreflightOptions& options) {
-  const ModeScope mode(model, false);
+void check_validation(const Pass& pass, const std::vector<Spec>& trained,
+                      const data::Dataset& dataset) {
+  const ModeScope mode(pass.model, false);
   const std::vector<Spec> specs = dataset.specs();
-  const int64_t rows = std::min(options.batch_size, dataset.size());
-  const DryRun run = run_dry(model, loss, specs, rows, difference(trained, specs));
+  const int64_t rows = std::min(pass.options.batch_size, dataset.size());
+  const DryRun run = run_dry(pass, specs, rows, difference(trained, specs));
   const auto batch = first_rows(dataset, specs, std::min(rows, most_rows));
   check_no_nan(dataset, batch, "validation dataset");
-  check_classes(run, dataset, batch, "validation dataset");
+  check_targets(pass, run, dataset, batch, "validation dataset");
 }
 
 }  // namespace
@@ -300,17 +340,19 @@ void check_before_training(const nn::AnyModule& model, const nn::AnyLoss& loss,
                            const optim::Optimizer& optimizer, const data::Dataset& train,
                            const data::Dataset* validation, const PreflightOptions& options) {
   check_optimizer(model, optimizer);
+  const Pass pass{model, loss, options};
   const std::vector<Spec> specs = train.specs();
+  if (specs.size() > 2 || !options.class_weight.empty()) loss_of_elements(loss);
   const int64_t rows = std::min(options.batch_size, train.size());
-  const DryRun run = run_dry(model, loss, specs, rows, "");
-  check_last_batch(model, loss, specs, train.size(), options);
+  const DryRun run = run_dry(pass, specs, rows);
+  check_last_batch(pass, specs, train.size());
   const auto batch = first_rows(train, specs, std::min(rows, most_rows));
   check_no_nan(train, batch, "dataset");
-  const std::vector<int64_t> counts = check_classes(run, train, batch, "dataset");
-  if (validation != nullptr) check_validation(model, loss, specs, *validation, options);
+  const std::vector<int64_t> counts = check_targets(pass, run, train, batch, "dataset");
+  if (validation != nullptr) check_validation({model, loss, options, false}, specs, *validation);
   warn_of_missing_classes(counts);
   if (!run.captured) return;
-  warn_of_probabilities(run, loss.type());
+  warn_of_scale(run, loss.type());
   warn_of_unscaled(run, batch[0]);
 }
 

@@ -5,19 +5,24 @@
 #include <taper/nn/any_module.h>
 #include <taper/nn/losses.h>
 #include <taper/optim/optimizer.h>
+#include <taper/train/metrics.h>
 
 namespace taper {
 
 struct PreflightOptions {
   int64_t batch_size = 32;
   bool drop_last = false;
+  std::vector<double> class_weight = {};
+  std::vector<const Metric*> metrics = {};
 };
 
-/// Runs model and loss on tensors without data of the first batch's shapes, of the last batch's
-/// where that is smaller, and of the validation data's. Looks for NaN in the examples and for
-/// labels that are no class of the model: in all examples of a TensorDataset and its Subsets (the
-/// first 2^24 elements), else in the first batch. Warns of unscaled pixels, of a loss of logits
-/// behind a softmax or sigmoid, and of classes without an example.
+/// Runs model and loss, weights included, on tensors without data of the first batch's shapes, of
+/// the last batch's where that is smaller, and of the validation data's. Looks for NaN in the
+/// examples, for labels that are no class of the model, and for binary targets outside [0, 1] (with
+/// metrics: other than 0 and 1): in all examples of a TensorDataset and its Subsets (the first 2^24
+/// elements), else in the first batch. Warns of unscaled pixels, of a loss of logits behind a
+/// softmax or sigmoid, of BCELoss behind a layer that gives logits, and of classes without an
+/// example.
 ///
 /// Nothing is changed: cells, generators and modes keep their values. The model's `forward` is
 /// called, though; one that asks a tensor for its value or has hooks is left to the first step.

@@ -9,6 +9,7 @@
 #include <taper/train/fit_run.h>
 #include <taper/train/meter.h>
 #include <taper/train/mode_scope.h>
+#include <taper/train/weighting.h>
 
 namespace taper {
 namespace {
@@ -95,50 +96,12 @@ Tensor Trainer::loss_of(const data::Batch& batch, Meter& meter, const FitOptions
   const std::vector<double> no_weights;
   const auto& class_weight = training != nullptr ? training->class_weight : no_weights;
   const Tensor sample_weight = batch.fields.size() > 2 ? batch[2] : Tensor();
-  Tensor loss = sample_weight.defined() || !class_weight.empty()
-                    ? weighted_loss(output, target, sample_weight, class_weight)
-                    : loss_(output, target);
+  Tensor loss = loss_of_batch(loss_, output, target, sample_weight, class_weight);
   if (training != nullptr && (training->l1 > 0 || training->l2 > 0)) {
     loss = loss + penalty(training->l1, training->l2);
   }
   meter.add(loss, output, target, place);
   return loss;
-}
-
-Tensor Trainer::weighted_loss(const Tensor& output, const Tensor& target,
-                              const Tensor& sample_weight,
-                              const std::vector<double>& class_weight) const {
-  const std::optional<nn::AnyLoss> each = loss_.unreduced();
-  if (!each) {
-    fail(ErrorKind::unsupported,
-         "fit: weights need the loss of each element, which a loss of your own does not give; "
-         "weigh in the loss itself");
-  }
-  Tensor losses = (*each)(output, target);
-  if (!class_weight.empty()) {
-    const bool binary = loss_.type().starts_with("BCE");
-    const int64_t classes = binary || output.rank() < 2 ? 2 : output.size(1);
-    if (std::ssize(class_weight) != classes) {
-      fail(ErrorKind::value, "fit: `class_weight` must hold a number for each of the " +
-                                 std::to_string(classes) + " classes, it holds " +
-                                 std::to_string(class_weight.size()));
-    }
-    const Tensor weights =
-        astype(from_values<double>({std::ssize(class_weight)}, class_weight), losses.dtype());
-    losses = losses * reshape(take(weights, astype(flatten(target), DType::i64)), losses.shape());
-  }
-  if (sample_weight.defined()) {
-    const int64_t rows = losses.rank() == 0 ? 1 : losses.size(0);
-    if (sample_weight.numel() != rows) {
-      fail(ErrorKind::shape, "fit: each example needs one weight, the batch has " +
-                                 std::to_string(rows) + " examples and weights " +
-                                 to_string(sample_weight.spec()));
-    }
-    Shape shape{rows};
-    while (shape.rank() < losses.rank()) shape.push_back(1);
-    losses = losses * reshape(astype(sample_weight, losses.dtype()), shape);
-  }
-  return mean(losses);
 }
 
 Tensor Trainer::penalty(double l1, double l2) const {

@@ -130,8 +130,6 @@ class TAPER_API Trainer {
   Tensor forward(const Tensor& input) const;
   /// Runs the model on a batch, checks the target and gives the loss.
   Tensor loss_of(const data::Batch& batch, Meter& meter, const FitOptions* training) const;
-  Tensor weighted_loss(const Tensor& output, const Tensor& target, const Tensor& sample_weight,
-                       const std::vector<double>& class_weight) const;
   Tensor penalty(double l1, double l2) const;
   /// Nothing if `interrupted` says so after a batch.
   std::optional<Evaluation> evaluate_with(data::Loader& loader, int64_t epoch,

@@ -59,6 +59,53 @@ TEST(Preflight, WarnsOfClassesWithoutAnExample) {
             (Texts{"fit: the model has 4 classes, no training example is of class 1, 3"}));
 }
 
+TEST(Preflight, WarnsOfLogitsWhereProbabilitiesAreMeant) {
+  const TensorDataset flags({ones({4, 16}), zeros({4})});
+  EXPECT_EQ(warnings_of(Sequential{nn::Linear(16, 1)}, nn::BCELoss(), flags),
+            (Texts{"fit: BCELoss expects probabilities, the model ends in linear (in model.0): "
+                   "BCEWithLogitsLoss takes logits"}));
+  EXPECT_EQ(warnings_of(Sequential{nn::Linear(16, 1), nn::Sigmoid()}, nn::BCELoss(), flags),
+            Texts());
+}
+
+/// What is refused without a step.
+std::string refusal(ErrorKind kind, const nn::AnyLoss& loss, std::vector<data::Field> fields,
+                    const PreflightOptions& options, int64_t outputs = 2) {
+  const Sequential model{nn::Linear(3, outputs)};
+  const optim::SGD optimizer(model.parameters());
+  return testing::error_of(kind, [&] {
+    check_before_training(model, loss, optimizer, TensorDataset(std::move(fields)), nullptr,
+                          options);
+  });
+}
+
+TEST(Preflight, RefusesWeightsThatDoNotFit) {
+  const Tensor x = ones({4, 3});
+  const Tensor y = tensor<int64_t>({0, 1, 0, 1});
+  EXPECT_EQ(refusal(ErrorKind::value, nn::CrossEntropyLoss(), {x, y}, {.class_weight = {1, 2, 3}}),
+            "fit: `class_weight` must hold a number for each of the 2 classes, it holds 3");
+  EXPECT_EQ(refusal(ErrorKind::shape, nn::CrossEntropyLoss(), {x, y, ones({4, 2})}, {}),
+            "fit: each example needs one weight, the batch has 4 examples and weights f32[4,2]");
+  const auto own = [](const Tensor& output, const Tensor& target) {
+    return cross_entropy(output, target);
+  };
+  EXPECT_EQ(refusal(ErrorKind::unsupported, own, {x, y, ones({4})}, {}),
+            "fit: weights need the loss of each element, which a loss of your own does not give; "
+            "weigh in the loss itself");
+}
+
+TEST(Preflight, RefusesMetricsWithoutClasses) {
+  const PreflightOptions options{.metrics = {&Metric::get("accuracy")}};
+  EXPECT_EQ(refusal(ErrorKind::unsupported, nn::MSELoss(), {ones({4, 3}), ones({4, 2})}, options),
+            "fit: the metric `accuracy` needs classes; MSELoss with target f32[4,2] has none");
+  EXPECT_EQ(refusal(ErrorKind::unsupported, nn::BCEWithLogitsLoss(), {ones({4, 3}), ones({4, 2})},
+                    options),
+            "fit: metrics of a binary loss need outputs [N] or [N,1], got f32[4,2]");
+  EXPECT_EQ(refusal(ErrorKind::value, nn::BCEWithLogitsLoss(), {ones({4, 3}), full({4}, 0.5)},
+                    options, 1),
+            "fit: target 0.5 of example 0 of the dataset is neither 0 nor 1, as metrics need it");
+}
+
 TEST(Preflight, LeavesNoTrace) {
   const Sequential model{nn::BatchNorm2d(1), nn::Flatten(), nn::Dropout(0.5), nn::Linear(16, 2)};
   const auto values = [&] {

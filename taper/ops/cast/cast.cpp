@@ -219,6 +219,7 @@ const Op<AsTypeAttrs> astype_op{
      .grad = {vjp, Saves::nothing},
      .layout = Layout::like_inputs,
      .any_strides = true,
+     .role = Role::keeps,
      .kernels = {.cpu = convert_cpu},
      .onnx = {"Cast", 13},
      .samples = samples}};

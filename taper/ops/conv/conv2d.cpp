@@ -175,6 +175,7 @@ const Op<ConvAttrs> conv2d_op{{.name = "conv2d",
                                .grad = {conv_vjp, Saves::inputs},
                                .layout = Layout::channels_last,
                                .any_strides = true,
+                               .role = Role::weighs,
                                .kernels = {.cpu = conv_cpu},
                                .onnx = {"Conv", 11},
                                .samples = conv_samples}};

@@ -107,6 +107,7 @@ const Op<NoAttrs> matmul_op{{.name = "matmul",
                              .reference = matmul_reference,
                              .grad = {matmul_vjp, Saves::inputs},
                              .any_strides = true,
+                             .role = Role::weighs,
                              .kernels = {.cpu = matmul_cpu},
                              .onnx = {"MatMul", 13},
                              .samples = matmul_samples}};
@@ -194,6 +195,7 @@ const Op<NoAttrs> linear_op{{.name = "linear",
                              .expand = expand_linear,
                              .grad = {linear_vjp, Saves::inputs},
                              .any_strides = true,
+                             .role = Role::weighs,
                              .kernels = {.cpu = linear_cpu},
                              .samples = linear_samples}};
 

@@ -106,6 +106,7 @@ const Op<SoftmaxAttrs> softmax_op{{.name = "softmax",
                                    .infer = infer_softmax,
                                    .expand = expand_softmax,
                                    .grad = {softmax_vjp, Saves::outputs},
+                                   .role = Role::probabilities,
                                    .kernels = {.cpu = run1<softmax>},
                                    .onnx = {"Softmax", 13},
                                    .samples = one_operand}};

@@ -165,8 +165,12 @@ const PointwiseOp<Tanh> tanh_op = unary<Tanh>("tanh", "The hyperbolic tangent.",
                                               Saves::outputs, wide<Tanh>, {"Tanh", 6});
 const PointwiseOp<Erf> erf_op =
     unary<Erf>("erf", "The error function.", erf_vjp, Saves::inputs, wide<Erf>, {"Erf", 9});
-const PointwiseOp<Sigmoid> sigmoid_op = unary<Sigmoid>(
-    "sigmoid", "1 / (1 + exp(-x)).", sigmoid_vjp, Saves::outputs, wide<Sigmoid>, {"Sigmoid", 6});
+const PointwiseOp<Sigmoid> sigmoid_op = Pointwise<Sigmoid>{.name = "sigmoid",
+                                                           .doc = "1 / (1 + exp(-x)).",
+                                                           .grad = {{sigmoid_vjp, Saves::outputs}},
+                                                           .role = Role::probabilities,
+                                                           .onnx = {"Sigmoid", 6},
+                                                           .samples = wide<Sigmoid>};
 const PointwiseOp<Softplus> softplus_op =
     unary<Softplus>("softplus", "log(1 + exp(x)), without overflow.", softplus_vjp, Saves::inputs,
                     wide<Softplus>, {"Softplus", 1});

@@ -59,6 +59,7 @@ struct Pointwise {
   /// Left out (with TAPER_TILES): made by dual numbers, to any order.
   std::optional<Grad<F> > grad = {};
   std::vector<Reuse> reuse = {{0, 0}, {0, 1}};
+  Role role = Role::other;
   Onnx onnx = {};
   Face<std::vector<Sample<F> > (*)()> samples;
 };
@@ -196,6 +197,7 @@ class PointwiseOp {
                 .layout = Layout::like_inputs,
                 .any_strides = true,
                 .reuse = row.reuse,
+                .role = row.role,
                 .kernels = {.cpu = detail::run_value<F>},
                 .onnx = row.onnx,
                 .samples = row.samples};

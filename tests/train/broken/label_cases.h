@@ -83,6 +83,23 @@ inline std::vector<Case> label_cases() {
          return Attempt{.model = Sequential{Linear(2, 3)},
                         .train = {from_values<float>({4, 2}, values), good_labels()}};
        }},
+      {"binary targets of -1 and 1", value, "", "", "",
+       "target -1.0 of example 1 of the dataset is outside [0, 1], as BCEWithLogitsLoss needs it",
+       "; (target + 1) / 2 makes 0 and 1 of -1 and 1",
+       to(tensor({1.f, -1.f, 1.f, 1.f}), BCEWithLogitsLoss(), 1)},
+      {"binary targets of 1 and 2", value, "", "", "",
+       "target 2.0 of example 3 of the dataset is outside [0, 1], as BCELoss needs it",
+       "; target - 1 makes 0 and 1 of 1 and 2", to(tensor({1.f, 1.f, 1.f, 2.f}), BCELoss(), 1)},
+      {"logits for BCELoss", value, "", "", "",
+       "BCELoss takes probabilities in [0, 1], the model gave 3.0",
+       "; end it in a sigmoid, or take BCEWithLogitsLoss for logits",
+       [] {
+         Linear layer(6, 1);
+         layer.weight.set(full({1, 6}, 0.5));
+         layer.bias.set(zeros({1}));
+         return Attempt{
+             .model = Sequential{layer}, .loss = BCELoss(), .train = {ones({4, 6}), ones({4})}};
+       }},
       {"validation label", value, "", "", "",
        "label 3 of example 1 of the validation dataset is out of range", "; labels count from 0",
        [] {

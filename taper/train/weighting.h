@@ -1,0 +1,21 @@
+// Private: the loss of a batch whose examples may weigh differently.
+#pragma once
+
+#include <vector>
+
+#include <taper/nn/losses.h>
+
+namespace taper {
+
+/// The loss of each element, which weights need. Throws unsupported for a loss of the user's own.
+nn::AnyLoss loss_of_elements(const nn::AnyLoss& loss);
+
+/// The loss of a batch. `sample_weight` (undefined: none) holds a factor for each example,
+/// `class_weight` (empty: none) one for each class; with either it is the mean of the weighed
+/// losses of the elements, the sum being divided by their number, as in Keras.
+///
+/// Throws value and shape for weights that do not fit.
+Tensor loss_of_batch(const nn::AnyLoss& loss, const Tensor& output, const Tensor& target,
+                     const Tensor& sample_weight, const std::vector<double>& class_weight);
+
+}  // namespace taper
