@@ -7,6 +7,7 @@
 
 #include <taper/core/error.h>
 #include <taper/core/parse_fields.h>
+#include <taper/train/log_file.h>
 #include <taper/train/monitor.h>
 #include <taper/train/trainer.h>
 
@@ -200,6 +201,11 @@ void TensorBoard::write_parameters(const Trainer& trainer, int64_t epoch, double
 }
 
 void TensorBoard::on_epoch_end(Trainer& trainer, const Logs& logs) {
+  if (!train_) return;
+  if (!write_or_warn([&] { write_epoch(trainer, logs); })) on_train_end(trainer);
+}
+
+void TensorBoard::write_epoch(const Trainer& trainer, const Logs& logs) {
   const double now = clock_();
   write_numbers(trainer, logs, now);
   write_parameters(trainer, logs.epoch, now);

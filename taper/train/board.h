@@ -37,7 +37,7 @@ class TAPER_API TensorBoard final : public Callback {
   using Clock = std::function<double()>;
   /// Throws value for options out of range. Without `clock` it is the system's.
   explicit TensorBoard(TensorBoardOptions options, Clock clock = {});
-  /// Throws io if the files cannot be written, and so do the others.
+  /// Throws io if the files cannot be made. Later on it is warned of, and nothing more is written.
   void on_train_begin(Trainer& trainer) override;
   void on_epoch_end(Trainer& trainer, const Logs& logs) override;
   void on_train_end(Trainer& trainer) override;
@@ -49,6 +49,7 @@ class TAPER_API TensorBoard final : public Callback {
     int64_t epochs = 0;  // that are written
   };
 
+  void write_epoch(const Trainer& trainer, const Logs& logs);
   std::unique_ptr<EventWriter> open(const char* run, bool hide_later) const;
   void write_numbers(const Trainer& trainer, const Logs& logs, double now);
   void write_parameters(const Trainer& trainer, int64_t epoch, double now);

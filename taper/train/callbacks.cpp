@@ -6,6 +6,7 @@
 
 #include <taper/core/error.h>
 #include <taper/core/parse_fields.h>
+#include <taper/train/log_file.h>
 
 namespace taper {
 
@@ -37,6 +38,11 @@ void CSVLogger::on_train_begin(Trainer&) {
 }
 
 void CSVLogger::on_epoch_end(Trainer&, const Logs& logs) {
+  if (!file_.is_open()) return;
+  if (!write_or_warn([&] { write_epoch(logs); })) file_.close();
+}
+
+void CSVLogger::write_epoch(const Logs& logs) {
   if (!header_written_) {
     file_ << "epoch";
     for (const auto& [name, value] : logs.values) file_ << ',' << name;

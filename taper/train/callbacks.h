@@ -28,6 +28,8 @@ struct Logs {
 struct CallbackState {
   Fields values = {};
   NamedTensors tensors = {};
+  /// Set for `load_state`: the training had ended, and is resumed for more epochs.
+  bool ended = false;
 };
 
 /// Derive from it and override what you need. An exception ends the training and goes to the
@@ -63,7 +65,7 @@ class TAPER_API CSVLogger final : public Callback {
  public:
   static constexpr std::string_view type_name = "CSVLogger";
   explicit CSVLogger(CSVLoggerOptions options);
-  /// Opens the file. Throws io.
+  /// Opens the file. Throws io. Later on it is warned of, and nothing more is written.
   void on_train_begin(Trainer& trainer) override;
   void on_epoch_end(Trainer& trainer, const Logs& logs) override;
   void on_train_end(Trainer& trainer) override;
@@ -75,6 +77,7 @@ class TAPER_API CSVLogger final : public Callback {
     int64_t bytes = 0;
   };
   void check() const;
+  void write_epoch(const Logs& logs);
 
   CSVLoggerOptions options_;
   std::ofstream file_;

@@ -204,7 +204,7 @@ void FitRun::restore(const Checkpoint& checkpoint) {
   first_loader_epoch_ = position.first_loader_epoch;
   trainer_.epochs_trained_ = first_loader_epoch_ + epoch_;
   seconds_before_ = position.seconds;
-  // An early stop ends the training for good unless more epochs than then are asked for.
+  // What ended early stays ended unless more epochs are asked for than then.
   finished_ = position.finished;
   if (finished_ && options_.epochs <= position.epochs) epoch_ = options_.epochs;
   if (position.in_epoch) {
@@ -216,7 +216,8 @@ void FitRun::restore(const Checkpoint& checkpoint) {
        ++i) {
     const Fields* values = (*list)[i].get_if<Fields>();
     options_.callbacks[i]->load_state({.values = values != nullptr ? *values : Fields(),
-                                       .tensors = part(checkpoint.tensors, callback_prefix(i))});
+                                       .tensors = part(checkpoint.tensors, callback_prefix(i)),
+                                       .ended = finished_ && epoch_ < options_.epochs});
   }
 }
 

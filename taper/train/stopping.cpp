@@ -78,6 +78,9 @@ void EarlyStopping::load_state(const CallbackState& state) {
   memory_ = parse_fields<Memory>(type_name, state.values);
   best_weights_ = state.tensors;
   resumed_ = true;
+  if (!state.ended || !memory_.stopped) return;
+  memory_.stopped = false;  // who asks for more epochs gives it its patience again
+  memory_.wait = 0;
 }
 
 // ---------------------------------------------------------------------------------------------

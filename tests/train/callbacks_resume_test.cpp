@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include <taper/core/warning.h>
 #include <taper/nn/layers.h>
 #include <taper/nn/sequential.h>
 #include <taper/ops/random/generator.h>
@@ -48,7 +49,7 @@ std::string without_seconds(const std::string& table) {
 }
 
 /// With new callbacks each time, as in a new process; cut after this many updates, if not 0.
-Result run(const TemporaryFolder& folder, int64_t cut_after) {
+Result run(const TemporaryFolder& folder, int64_t cut_after, int64_t epochs = 30) {
   manual_seed(1);
   nn::Sequential net{nn::Linear(4, 32), nn::Tanh(), nn::Linear(32, 3)};
   Trainer trainer(net, {.loss = nn::CrossEntropyLoss(), .optimizer = optim::Adam({.lr = 0.1})});
@@ -60,7 +61,7 @@ Result run(const TemporaryFolder& folder, int64_t cut_after) {
   const auto csv = std::make_shared<CSVLogger>(CSVLoggerOptions{.path = table});
   const auto board =
       std::make_shared<TensorBoard>(TensorBoardOptions{.log_dir = (folder / "logs").string()});
-  FitOptions options{.epochs = 30, .batch_size = 8, .seed = 5, .validation_split = 0.25};
+  FitOptions options{.epochs = epochs, .batch_size = 8, .seed = 5, .validation_split = 0.25};
   options.verbose = false;
   options.callbacks = {stop, best, reduce, csv, board};
   options.checkpoint = {.folder = folder / "checkpoints", .seconds = 1e9, .resume = true};
@@ -85,6 +86,30 @@ TEST(ResumedCallbacks, DoWhatTheyDoInAFitThatIsNotCut) {
     run(folder, step);
     EXPECT_EQ(run(folder, 0), expected) << "cut after update " << step;
   }
+}
+
+TEST(ResumedCallbacks, MoreEpochsGiveEarlyStoppingItsPatienceAgain) {
+  const TemporaryFolder folder;
+  const size_t stopped = run(folder, 0).losses.size();
+  EXPECT_EQ(run(folder, 0).losses.size(), stopped);  // it has ended
+  EXPECT_GE(run(folder, 0, 40).losses.size(), stopped + 4);
+}
+
+/// Full from the first write on, which Linux has as a file.
+TEST(ResumedCallbacks, AFullDiskForALogCostsNoTraining) {
+  const TemporaryFolder folder;
+  nn::Sequential net{nn::Linear(4, 3)};
+  Trainer trainer(net, {.loss = nn::CrossEntropyLoss(), .optimizer = optim::SGD({.lr = 0.1})});
+  FitOptions options{.epochs = 3, .batch_size = 8, .verbose = false};
+  options.callbacks = {std::make_shared<CSVLogger>(CSVLoggerOptions{.path = "/dev/full"})};
+  std::vector<std::string> heard;
+  const WarningHandler before =
+      set_warning_handler([&](const std::string& text) { heard.push_back(text); });
+  const History history = trainer.fit(noise(), options);
+  set_warning_handler(before);
+  EXPECT_EQ(history["loss"].size(), 3u);
+  EXPECT_EQ(heard, std::vector<std::string>({"CSVLogger: cannot write /dev/full; the training "
+                                             "goes on without this log"}));
 }
 
 }  // namespace
