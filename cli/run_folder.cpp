@@ -24,7 +24,7 @@ fs::path plain(const fs::path& path) {
   return normal.has_filename() ? normal : normal.parent_path();
 }
 
-RunFolder::RunFolder(fs::path path, RunFolderUse use) : path_(std::move(path)) {
+RunFolder::RunFolder(fs::path path, RunFolderUse use, bool must_be_new) : path_(std::move(path)) {
   for (fs::path at = fs::absolute(path_); !is_there(at) && at.has_relative_path();
        at = at.parent_path()) {
     made_.push_back(at);
@@ -32,6 +32,9 @@ RunFolder::RunFolder(fs::path path, RunFolderUse use) : path_(std::move(path)) {
   try {
     is_new_ = prepare_run_folder(path_, use);
     if (!is_new_) made_.clear();
+    if (!is_new_ && must_be_new) {
+      throw FolderTaken(ErrorKind::io, "another process made " + path_.string());
+    }
     lock();
     remove_cut_files(path_);
     if (use == RunFolderUse::replace) clear_run_folder(path_);
@@ -59,7 +62,8 @@ void RunFolder::lock() {
   if (errno != EWOULDBLOCK) return;  // a file system without locks
   close(lock_);
   lock_ = -1;
-  fail(ErrorKind::io, "another process trains in " + path_.string());
+  made_.clear();  // its folder now
+  throw FolderTaken(ErrorKind::io, "another process trains in " + path_.string());
 }
 
 /// Folders that are not empty stay.

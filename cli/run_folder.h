@@ -5,24 +5,29 @@
 #include <string>
 #include <vector>
 
+#include <taper/core/error.h>
 #include <taper/train/run.h>
 
 namespace taper::cli {
+
+/// The folder is another process's.
+class FolderTaken : public Error {
+ public:
+  using Error::Error;
+};
 
 /// Made or taken when it is constructed, and locked against other processes until it goes. What
 /// was made of it goes away again if it is still empty at the end.
 class RunFolder {
  public:
-  /// Throws io if something is in the way, if it holds a run that `use` does not allow, or if
-  /// another process trains in it.
-  RunFolder(std::filesystem::path path, RunFolderUse use);
+  /// Throws io if something is in the way or if it holds a run that `use` does not allow, and
+  /// FolderTaken if another process trains in it or, with `must_be_new`, made it.
+  RunFolder(std::filesystem::path path, RunFolderUse use, bool must_be_new = false);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
-  /// False if the folder was there, perhaps since a moment ago.
-  bool is_new() const { return is_new_; }
 
  private:
   void lock();

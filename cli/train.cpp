@@ -90,10 +90,9 @@ std::unique_ptr<RunFolder> take_folder(const TrainArguments& arguments) {
   for (;; ++number) {
     if (is_there(numbered(number))) continue;
     try {
-      auto folder = std::make_unique<RunFolder>(numbered(number), use);
-      if (folder->is_new()) return folder;
-    } catch (const Error&) {
-      if (!is_there(numbered(number))) throw;  // else another process was faster
+      return std::make_unique<RunFolder>(numbered(number), use, true);
+    } catch (const FolderTaken&) {
+      // Another process was faster.
     }
   }
 }
