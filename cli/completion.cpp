@@ -36,27 +36,48 @@ std::string names_of_commands(const CLI::App& app) {
   return joined(names);
 }
 
+/// A branch for each command that puts its options between `before` and `after`.
+std::string branches(const CLI::App& app, const std::string& before, const std::string& after) {
+  std::string text;
+  for (const CLI::App* command : commands_of(app)) {
+    text += "    " + command->get_name() + ") " + before + joined(options_of(*command)) + after +
+            " ;;\n";
+  }
+  return text;
+}
+
 /// Files complete where neither a command nor an option can stand.
 std::string bash(const CLI::App& app) {
-  std::string text =
-      "_taper() {\n"
-      "  local word=${COMP_WORDS[COMP_CWORD]} words=\n"
-      "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-      "    words=\"" +
-      names_of_commands(app) + " " + joined(options_of(app)) +
-      "\"\n"
-      "  else\n"
-      "    case ${COMP_WORDS[1]} in\n";
-  for (const CLI::App* command : commands_of(app)) {
-    text +=
-        "      " + command->get_name() + ") words=\"" + joined(options_of(*command)) + "\" ;;\n";
-  }
-  return text +
-         "    esac\n"
-         "  fi\n"
+  return "_taper() {\n"
+         "  local word=${COMP_WORDS[COMP_CWORD]} words=\"" +
+         names_of_commands(app) + " " + joined(options_of(app)) +
+         "\"\n"
+         "  [ \"$COMP_CWORD\" -eq 1 ] || case ${COMP_WORDS[1]} in\n" +
+         branches(app, "words=\"", "\"") +
+         "    *) words= ;;\n"
+         "  esac\n"
          "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
          "}\n"
          "complete -o default -F _taper taper\n";
+}
+
+/// Both a script to evaluate and a file that zsh loads when the command is first completed.
+std::string zsh(const CLI::App& app) {
+  return "#compdef taper\n"
+         "_taper() {\n"
+         "  local -a options\n"
+         "  if (( CURRENT == 2 )); then\n"
+         "    compadd -- " +
+         names_of_commands(app) + " " + joined(options_of(app)) +
+         "\n"
+         "    return\n"
+         "  fi\n"
+         "  case $words[2] in\n" +
+         branches(app, "options=(", ")") +
+         "  esac\n"
+         "  if [[ $PREFIX == -* ]]; then compadd -- $options; else _files; fi\n"
+         "}\n"
+         "if [[ $funcstack[1] == _taper ]]; then _taper \"$@\"; else compdef _taper taper; fi\n";
 }
 
 /// In single quotes for fish.
@@ -88,7 +109,7 @@ void completion(const CLI::App& app, const std::string& shell) {
   if (shell == "bash") {
     std::cout << bash(app);
   } else if (shell == "zsh") {
-    std::cout << "autoload -U +X bashcompinit && bashcompinit\n" << bash(app);
+    std::cout << zsh(app);
   } else if (shell == "fish") {
     std::cout << fish(app);
   } else {

@@ -6,6 +6,17 @@ set_target_properties(taper_shared PROPERTIES INSTALL_RPATH "$ORIGIN")
 set_target_properties(taper_command PROPERTIES INSTALL_RPATH "$ORIGIN/../lib")
 install(TARGETS taper_command RUNTIME DESTINATION bin)
 
+# What `taper completion` prints, where each shell looks for it.
+foreach(place bash-completion/completions/taper zsh/site-functions/_taper
+    fish/vendor_completions.d/taper.fish)
+  string(REGEX MATCH "^[a-z]+" shell ${place})
+  cmake_path(GET place PARENT_PATH folder)
+  cmake_path(GET place FILENAME file)
+  install(CODE "execute_process(COMMAND \"$<TARGET_FILE:taper_command>\" completion ${shell}
+    OUTPUT_FILE \"${CMAKE_BINARY_DIR}/completion.${shell}\" COMMAND_ERROR_IS_FATAL ANY)")
+  install(FILES ${CMAKE_BINARY_DIR}/completion.${shell} DESTINATION share/${folder} RENAME ${file})
+endforeach()
+
 # Each library is a set of its own: who links the shared one needs no package of the static one's.
 set_target_properties(taper PROPERTIES EXPORT_NAME static)
 set_target_properties(taper_shared PROPERTIES EXPORT_NAME shared)

@@ -238,7 +238,8 @@ reply predict run --in
 )sh");
   const Outcome words = run("devices > /dev/null && bash try.sh '" TAPER_COMMAND "'");
   EXPECT_EQ(words.out, "train\n--epochs\n--invert\n") << words.error;
-  EXPECT_TRUE(has(run("completion zsh").out, "bashcompinit"));
+  EXPECT_TRUE(run("completion zsh").out.starts_with("#compdef taper\n"));
+  EXPECT_TRUE(has(run("completion zsh").out, "summary) options=("));
   EXPECT_TRUE(has(run("completion fish").out, "__fish_seen_subcommand_from train' -l epochs"));
   expect_failure("completion csh", 2, "unknown shell `csh`; there are: bash, fish, zsh");
 }

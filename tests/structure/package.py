@@ -24,6 +24,8 @@ PACKAGE_FILES = {
     "bin/taper", "lib/cmake/taper/taperConfig.cmake", "lib/cmake/taper/taperConfigVersion.cmake",
     "lib/cmake/taper/taperTargets.cmake", "lib/cmake/taper/taperStaticTargets.cmake",
     "lib/pkgconfig/taper.pc", "lib/pkgconfig/taper-static.pc", "include/taper/taper.h",
+    "share/bash-completion/completions/taper", "share/zsh/site-functions/_taper",
+    "share/fish/vendor_completions.d/taper.fish",
     "share/licenses/taper/LICENSE", "share/licenses/taper/onednn/LICENSE",
 } | {f"lib/{name}" for name in LIBRARIES}
 
