@@ -180,7 +180,6 @@ SGD::SGD(SGDOptions options) : Optimizer(options.lr), options_(options) {
 }
 
 Fields SGD::options() const { return to_fields(options_); }
-std::shared_ptr<Optimizer> SGD::fresh() const { return std::make_shared<SGD>(options_); }
 
 std::vector<std::string> SGD::slot_names() const {
   if (options_.momentum == 0) return {};
@@ -220,7 +219,6 @@ Adam::Adam(AdamOptions options) : Optimizer(options.lr), options_(options) {
 }
 
 Fields Adam::options() const { return to_fields(options_); }
-std::shared_ptr<Optimizer> Adam::fresh() const { return std::make_shared<Adam>(options_); }
 
 void Adam::begin_step(const Tensor& lr, const Tensor& steps) {
   step_size_ = lr / (1 - pow(options_.betas[0], steps));

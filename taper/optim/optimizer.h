@@ -58,8 +58,8 @@ class TAPER_API Optimizer {
   /// The registered name and the options it was made with; those of group 0 if there are several.
   virtual std::string_view type() const = 0;
   virtual Fields options() const = 0;
-  /// An optimizer of the same kind and options without parameters.
-  virtual std::shared_ptr<Optimizer> fresh() const = 0;
+  /// Those of one group.
+  Fields group_options(size_t group) const { return this->group(group).options(); }
 
  protected:
   /// Throws value for a negative or not finite learning rate.
@@ -126,7 +126,6 @@ class TAPER_API SGD final : public Optimizer {
       : SGD(std::vector<ParameterGroup>(groups), options) {}
   std::string_view type() const override { return type_name; }
   Fields options() const override;
-  std::shared_ptr<Optimizer> fresh() const override;
 
  private:
   std::vector<std::string> slot_names() const override;
@@ -163,7 +162,6 @@ class TAPER_API Adam final : public Optimizer {
       : Adam(std::vector<ParameterGroup>(groups), options) {}
   std::string_view type() const override { return type_name; }
   Fields options() const override;
-  std::shared_ptr<Optimizer> fresh() const override;
 
  private:
   std::vector<std::string> slot_names() const override { return {"exp_avg", "exp_avg_sq"}; }

@@ -66,6 +66,14 @@ void assign(const State& cell, const std::string& name, const Tensor& value) {
   cell.set(value);
 }
 
+/// One object, a list of them for several groups.
+Value options_of_groups(const optim::Optimizer& optimizer) {
+  if (optimizer.groups() == 1) return Value(optimizer.options());
+  Value::List all;
+  for (size_t i = 0; i < optimizer.groups(); ++i) all.push_back(Value(optimizer.group_options(i)));
+  return Value(std::move(all));
+}
+
 std::vector<double> first_rates(const optim::Optimizer& optimizer) {
   std::vector<double> rates;
   for (size_t i = 0; i < optimizer.groups(); ++i) rates.push_back(optimizer.first_lr(i));
@@ -115,7 +123,7 @@ Fields FitRun::fixed_options() const {
           {"class_weight", Value(options_.class_weight)},
           {"loss", Value(trainer_.loss_.type())},
           {"optimizer", Value(trainer_.optimizer_->type())},
-          {"optimizer_options", Value(trainer_.optimizer_->options())},
+          {"optimizer_options", options_of_groups(*trainer_.optimizer_)},
           {"callbacks", Value(options_.callbacks.size())}};
 }
 

@@ -180,6 +180,24 @@ TEST(Resume, RefusesAnotherTrainingByName) {
   EXPECT_NE(text.find("fit: cannot go on from "), text.npos) << text;
 }
 
+TEST(Resume, RefusesOtherOptionsOfAnyGroup) {
+  const TemporaryFolder folder;
+  const auto fit = [&](double decay) {
+    manual_seed(1);
+    nn::Sequential net{nn::Flatten(), nn::Linear(64, 3)};
+    const std::vector<State> cells = net.parameters();
+    optim::Adam adam({{.parameters = {cells[0]}, .options = {{"lr", 0.1}}},
+                      {.parameters = {cells[1]}, .options = {{"weight_decay", decay}}}},
+                     optim::AdamOptions());
+    Trainer trainer(net, {.loss = nn::CrossEntropyLoss(), .optimizer = std::move(adam)});
+    trainer.fit(images(), {.epochs = 1, .verbose = false, .checkpoint = in(folder)});
+  };
+  fit(0.5);
+  fit(0.5);
+  const std::string text = error_of(ErrorKind::value, [&] { fit(0.25); });
+  EXPECT_NE(text.find("`optimizer_options` was "), text.npos) << text;
+}
+
 TEST(Resume, GoesOnWhenACheckpointCannotBeSaved) {
   const TemporaryFolder folder;
   testing::put(folder / "checkpoints", "in the way");
