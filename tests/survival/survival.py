@@ -71,10 +71,13 @@ def kill_at_calls(parent, expected, calls):
     """At every write, fsync and rename of two whole saves in the middle, and before and after."""
     a_save = calls // (STEPS + 4)
     for call in range(2 * a_save, 4 * a_save + 1):
-        folder = new_folder(parent)
-        killed = run(folder, fault=f"kill:{call}")
-        check(killed.returncode == -signal.SIGKILL, f"killed at call {call}: {killed.returncode}")
-        finish(folder, expected, f"killed at call {call}")
+        for how in ("kill", "power"):
+            folder = new_folder(parent)
+            killed = run(folder, fault=f"{how}:{call}")
+            check(killed.returncode == -signal.SIGKILL, f"{how} at {call}: {killed.returncode}")
+            kept = list((folder / "checkpoints").glob("*.json"))
+            check(kept, f"{how} at {call}: no checkpoint is left")
+            finish(folder, expected, f"{how} at call {call}")
 
 
 def fail_at_calls(parent, expected, calls, writes):
@@ -129,16 +132,17 @@ def kill_the_command(parent):
     check(first.returncode == 0, first.stderr)
     calls = int(re.search(r"(\d+) calls", first.stdout)[1])
     for call in range(1, calls + 1):
-        folder = new_folder(parent) / "run"
-        killed = train(folder, data, f"kill:{call}")
-        check(killed.returncode == -signal.SIGKILL, f"command at call {call}: {killed.stderr}")
-        last = train(folder, data)
-        check(last.returncode == 0, f"command killed at call {call}: {last.stderr}")
-        for name in ("model.safetensors", "model.json"):
-            check((folder / name).read_bytes() == (whole / name).read_bytes(),
-                  f"command killed at call {call}: {name}")
-        check(sorted(path.name for path in folder.iterdir()) ==
-              sorted(path.name for path in whole.iterdir()), f"command killed at {call}: files")
+        for how in ("kill", "power"):
+            folder = new_folder(parent) / "run"
+            killed = train(folder, data, f"{how}:{call}")
+            check(killed.returncode == -signal.SIGKILL, f"{how} at call {call}: {killed.stderr}")
+            last = train(folder, data)
+            check(last.returncode == 0, f"command, {how} at call {call}: {last.stderr}")
+            for name in ("model.safetensors", "model.json"):
+                check((folder / name).read_bytes() == (whole / name).read_bytes(),
+                      f"command, {how} at call {call}: {name}")
+            check(sorted(path.name for path in folder.iterdir()) ==
+                  sorted(path.name for path in whole.iterdir()), f"command, {how} at {call}: files")
 
 
 with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as parent:
