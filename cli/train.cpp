@@ -10,6 +10,7 @@
 #include <taper/core/threads.h>
 #include <taper/ops/random/generator.h>
 #include <taper/train/board.h>
+#include <taper/train/checkpoint.h>
 #include <taper/train/models.h>
 #include <taper/train/report.h>
 #include <taper/train/run.h>
@@ -230,6 +231,21 @@ void save_results(const TrainArguments& arguments, const NamedDataset& source,
   throw Interrupted{stop_signal()};
 }
 
+/// True if the folder holds a run that is finished and has no checkpoints any more, of as many
+/// epochs as are asked for. Throws value if there are more to do: they cannot be done.
+bool is_finished_without_checkpoints(const TrainArguments& arguments, const fs::path& folder) {
+  if (!arguments.resume || !holds_finished_run(folder)) return false;
+  if (CheckpointFolder(folder / "checkpoints").load()) return false;
+  const int64_t done = epochs_of_run(folder);
+  if (arguments.epochs > done) {
+    fail(ErrorKind::value, folder.string() + " is finished after " + std::to_string(done) +
+                               " epochs and has no checkpoint to go on from; --overwrite trains "
+                               "anew");
+  }
+  std::cout << fmt::format("{} is finished: {} epochs\n", folder.string(), done);
+  return true;
+}
+
 void train(const TrainArguments& arguments) {
   const NamedDataset& source = find_named([&]() -> auto& { return find_dataset(arguments.data); });
   if (!is_model_file(arguments.model)) {
@@ -239,6 +255,7 @@ void train(const TrainArguments& arguments) {
   catch_signals();
   nn::AnyModule model = make_model(arguments);
   const std::unique_ptr<RunFolder> out = take_folder(arguments);
+  if (is_finished_without_checkpoints(arguments, out->path())) return;
   const data::TrainTest data = source.load(arguments.data_folder);
   stop_if_asked();
   describe(arguments, *optimizer, data, model, out->path());

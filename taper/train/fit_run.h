@@ -71,6 +71,7 @@ class FitRun {
 
   Clock::time_point epoch_start_;
   Clock::time_point last_save_;
+  std::string last_fault_;  // of a save
   double save_seconds_ = 0;
 };
 

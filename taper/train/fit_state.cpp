@@ -262,10 +262,13 @@ void FitRun::save() {
 void FitRun::save_or_warn() {
   try {
     save();
+    last_fault_.clear();
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::io) throw;
     last_save_ = Clock::now();
-    warn(std::string("no checkpoint was saved: ") + error.what());
+    const std::string text = std::string("no checkpoint was saved: ") + error.what();
+    if (text != last_fault_) warn(text);  // a full disk stays full
+    last_fault_ = text;
   }
 }
 

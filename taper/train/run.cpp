@@ -214,6 +214,18 @@ bool holds_finished_run(const fs::path& folder) {
   return fs::is_regular_file(folder / "report.json", ignored);
 }
 
+int64_t epochs_of_run(const fs::path& folder) {
+  const fs::path path = folder / "report.json";
+  const std::string text = read_file(path, largest_json);
+  return about(path, [&] {
+    const Value report = parse_json(text);
+    const Value* epochs = report.find("epochs");
+    const int64_t* count = epochs != nullptr ? epochs->get_if<int64_t>() : nullptr;
+    if (count == nullptr) fail(ErrorKind::value, "`epochs` must be a whole number");
+    return *count;
+  });
+}
+
 void save_run(const fs::path& folder, const nn::AnyModule& model, const ModelInfo& info,
               const History& history, const RunReport& report, const Evaluation& test) {
   const fs::path staging = folder / staging_name;

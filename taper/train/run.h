@@ -81,6 +81,9 @@ TAPER_API bool holds_run(const std::filesystem::path& folder);
 /// True if the folder holds a run that was saved to the end.
 TAPER_API bool holds_finished_run(const std::filesystem::path& folder);
 
+/// How many epochs a finished run has had, by its report. Throws io or value naming the file.
+TAPER_API int64_t epochs_of_run(const std::filesystem::path& folder);
+
 /// Writes the four files, each atomically and only when all of them could be written; those that
 /// are there already are replaced. Of a module that no registry knows only the values are saved,
 /// and model.json says so. `test` adds the scores of each class to the report. Throws io, and

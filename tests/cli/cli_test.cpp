@@ -184,6 +184,12 @@ TEST_F(Command, GoesOnWithARun) {
   expect_failure("train mnist --model logistic --batch-size 8 --data-dir mnist --out run --resume",
                  1, "`batch_size` was 16, is 8");
   expect_failure("train mnist --out run --resume --overwrite", 2, "--resume");
+  fs::remove_all(folder_ / "run" / "checkpoints");
+  const Outcome bare = train(options + "--out run --resume");
+  EXPECT_EQ(bare.code, 0) << bare.error;
+  EXPECT_EQ(bare.out, "run is finished: 3 epochs\n");
+  expect_failure("train mnist --model logistic --epochs 9 --data-dir mnist --out run --resume", 1,
+                 "run is finished after 3 epochs and has no checkpoint to go on from; --overwrite");
 }
 
 TEST_F(Command, TakesTheLayersFromAFile) {

@@ -210,7 +210,7 @@ TEST(Resume, GoesOnWhenACheckpointCannotBeSaved) {
   };
   const TemporaryFolder whole;
   EXPECT_EQ(training.run(folder).weights, Training().run(whole).weights);
-  ASSERT_FALSE(warnings.empty());
+  ASSERT_EQ(warnings.size(), 1u);  // one for all saves that fail alike
   EXPECT_NE(warnings[0].find("no checkpoint was saved: "), std::string::npos) << warnings[0];
 }
 
