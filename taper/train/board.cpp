@@ -5,7 +5,6 @@
 #include <cmath>
 #include <utility>
 
-#include <taper/core/error.h>
 #include <taper/core/parse_fields.h>
 #include <taper/train/log_file.h>
 #include <taper/train/monitor.h>
@@ -22,64 +21,6 @@ std::string with_slashes(std::string path) {
   std::ranges::replace(path, '.', '/');
   return path;
 }
-
-/// The type of a module in its description, the module's kind if there is none.
-std::string type_in(const Value* config) {
-  const Value* type = config != nullptr ? config->find("type") : nullptr;
-  const std::string* name = type != nullptr ? type->get_if<std::string>() : nullptr;
-  return name != nullptr ? *name : "Module";
-}
-
-const Value* layer_in(const Value* config, size_t number) {
-  const Value* layers = config != nullptr ? config->find("layers") : nullptr;
-  const auto* list = layers != nullptr ? layers->get_if<Value::List>() : nullptr;
-  return list != nullptr && number < list->size() ? &(*list)[number] : nullptr;
-}
-
-class GraphMaker {
- public:
-  explicit GraphMaker(std::vector<EventGraphNode>& nodes) : nodes_(nodes) {}
-
-  void add(EventGraphNode node) {
-    previous_ = node.name;
-    nodes_.push_back(std::move(node));
-  }
-
-  /// The modules within first, then the module's own part if it has one.
-  void add_module(const nn::ModuleState& module, const Value* config, const std::string& path) {
-    size_t number = 0;
-    for (const auto& [name, child] : module.children) {
-      add_module(*child, layer_in(config, number++), path + "/" + name);
-    }
-    const bool has_cells = !module.parameters.empty() || !module.buffers.empty();
-    if (!module.children.empty() && !has_cells) return;
-    EventGraphNode node{.name = path + "/" + type_in(config), .op = type_in(config)};
-    if (!previous_.empty()) node.inputs.push_back(previous_);
-    for (const State& cell : module.parameters)
-      node.inputs.push_back(add_cell(cell, path, "Parameter"));
-    for (const State& cell : module.buffers) node.inputs.push_back(add_cell(cell, path, "Buffer"));
-    const Value* options = config != nullptr ? config->find("options") : nullptr;
-    if (options != nullptr && options->get_if<Fields>() != nullptr) {
-      for (const auto& [name, value] : *options->get_if<Fields>()) {
-        node.attributes.emplace_back(name, value.print());
-      }
-    }
-    add(std::move(node));
-  }
-
-  const std::string& previous() const { return previous_; }
-
- private:
-  std::string add_cell(const State& cell, const std::string& path, const char* op) {
-    const std::string name = path + "/" + cell.name();
-    nodes_.push_back(
-        {.name = name, .op = op, .attributes = {{"value", to_string(cell.value().spec())}}});
-    return name;
-  }
-
-  std::vector<EventGraphNode>& nodes_;
-  std::string previous_;
-};
 
 /// True for weights that are pictures: [N,1,H,W] or [N,3,H,W] with more than one pixel.
 bool can_be_seen(const Tensor& weight) {
@@ -124,22 +65,6 @@ Tensor picture_of_filters(const Tensor& weight) {
 
 }  // namespace
 
-std::vector<EventGraphNode> graph_of(const nn::AnyModule& model) {
-  Value config;
-  try {
-    config = model.config();
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::unsupported) throw;  // a module of the user's own has none
-  }
-  std::vector<EventGraphNode> nodes;
-  GraphMaker maker(nodes);
-  maker.add({.name = "input", .op = "Placeholder"});
-  maker.add_module(*model.state(), config.is_none() ? nullptr : &config, model.name());
-  const std::string last = maker.previous();
-  maker.add({.name = "output", .op = "Identity", .inputs = {last}});
-  return nodes;
-}
-
 TensorBoard::TensorBoard(TensorBoardOptions options, Clock clock)
     : options_(std::move(options)), clock_(std::move(clock)) {
   check_required(type_name, options_);
@@ -174,7 +99,11 @@ void TensorBoard::on_train_begin(Trainer& trainer) {
     validation_ = open("validation", true);
     validation_->flush();
   }
-  if (options_.graph && !hide_later_) train_->graph(graph_of(trainer.model()), clock_());
+  if (options_.graph && !hide_later_) {
+    const Graph* graph = trainer.graph();
+    train_->graph(graph != nullptr ? graph_of(*graph, trainer.model()) : graph_of(trainer.model()),
+                  clock_());
+  }
   train_->flush();
 }
 

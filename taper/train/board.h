@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <taper/graph/graph.h>
 #include <taper/io/tensorboard.h>
 #include <taper/nn/any_module.h>
 #include <taper/train/callbacks.h>
@@ -17,7 +18,7 @@ struct TensorBoardOptions {
   Required<std::string> log_dir;
   int64_t histograms = 0;  ///< every so many epochs the values of all parameters; 0: never
   int64_t images = 0;      ///< the same for the filters that can be seen; 0: never
-  bool graph = true;       ///< the layers of the model
+  bool graph = true;       ///< the calls of the model
 };
 /// Writes what `tensorboard --logdir LOG_DIR` shows, after each epoch, with the epoch as the step:
 ///
@@ -26,8 +27,8 @@ struct TensorBoardOptions {
 /// - histograms of the parameters by their paths, such as `conv1/weight`;
 /// - pictures of convolution weights [N,1,H,W] or [N,3,H,W], each filter from its least number
 ///   (black) to its largest (white);
-/// - the graph of the model's tree of modules, in order of definition; paths beside that order,
-///   such as a residual connection, are not in it.
+/// - the graph of the model's calls as the first batch goes through it, grouped by layers; of a
+///   model that cannot be captured the tree of its modules, in order of definition.
 ///
 /// A resumed training writes new files that hide what was written after its checkpoint.
 class TAPER_API TensorBoard final : public Callback {
@@ -63,6 +64,10 @@ class TAPER_API TensorBoard final : public Callback {
   bool hide_later_ = false;  // in files of this training
   int64_t first_epoch_ = 0;  // of this process
 };
+
+/// The calls of a captured model, from its first input to its first output, as boxes for
+/// TensorBoard in groups by layers, with the parameters and buffers that they read.
+TAPER_API std::vector<EventGraphNode> graph_of(const Graph& graph, const nn::AnyModule& model);
 
 /// The modules within a model as boxes for TensorBoard: an input, each layer with its parameters in
 /// order of definition, and an output.

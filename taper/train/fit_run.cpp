@@ -40,12 +40,12 @@ FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
                                std::to_string(options.batch_size) + " from " +
                                std::to_string(loader_.examples()) + " examples");
   }
-  check_before_training(trainer.model_, trainer.loss_, *trainer.optimizer_, *train,
-                        validation ? &**validation : nullptr,
-                        {.batch_size = options.batch_size,
-                         .drop_last = options.drop_last,
-                         .class_weight = options.class_weight,
-                         .metrics = trainer.metrics_});
+  trainer.graph_ = check_before_training(trainer.model_, trainer.loss_, *trainer.optimizer_, *train,
+                                         validation ? &**validation : nullptr,
+                                         {.batch_size = options.batch_size,
+                                          .drop_last = options.drop_last,
+                                          .class_weight = options.class_weight,
+                                          .metrics = trainer.metrics_});
 }
 
 FitRun::~FitRun() {

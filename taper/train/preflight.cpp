@@ -336,24 +336,25 @@ void check_validation(const Pass& pass, const std::vector<Spec>& trained,
 
 }  // namespace
 
-void check_before_training(const nn::AnyModule& model, const nn::AnyLoss& loss,
-                           const optim::Optimizer& optimizer, const data::Dataset& train,
-                           const data::Dataset* validation, const PreflightOptions& options) {
+std::shared_ptr<const Graph> check_before_training(
+    const nn::AnyModule& model, const nn::AnyLoss& loss, const optim::Optimizer& optimizer,
+    const data::Dataset& train, const data::Dataset* validation, const PreflightOptions& options) {
   check_optimizer(model, optimizer);
   const Pass pass{model, loss, options};
   const std::vector<Spec> specs = train.specs();
   if (specs.size() > 2 || !options.class_weight.empty()) loss_of_elements(loss);
   const int64_t rows = std::min(options.batch_size, train.size());
-  const DryRun run = run_dry(pass, specs, rows);
+  DryRun run = run_dry(pass, specs, rows);
   check_last_batch(pass, specs, train.size());
   const auto batch = first_rows(train, specs, std::min(rows, most_rows));
   check_no_nan(train, batch, "dataset");
   const std::vector<int64_t> counts = check_targets(pass, run, train, batch, "dataset");
   if (validation != nullptr) check_validation({model, loss, options, false}, specs, *validation);
   warn_of_missing_classes(counts);
-  if (!run.captured) return;
+  if (!run.captured) return nullptr;
   warn_of_scale(run, loss.type());
   warn_of_unscaled(run, batch[0]);
+  return std::make_shared<const Graph>(std::move(run.graph));
 }
 
 }  // namespace taper

@@ -1,7 +1,10 @@
 // What can be known to be wrong before the first step of a training.
 #pragma once
 
+#include <memory>
+
 #include <taper/data/dataset.h>
+#include <taper/graph/graph.h>
 #include <taper/nn/any_module.h>
 #include <taper/nn/losses.h>
 #include <taper/optim/optimizer.h>
@@ -27,11 +30,13 @@ struct PreflightOptions {
 /// Nothing is changed: cells, generators and modes keep their values. The model's `forward` is
 /// called, though; one that asks a tensor for its value or has hooks is left to the first step.
 ///
+/// Returns the calls of model and loss, the model's output being the graph's; null if the model
+/// could not be captured.
+///
 /// Throws what model and loss throw, and value naming the field and example. `validation` may be
 /// null.
-TAPER_API void check_before_training(const nn::AnyModule& model, const nn::AnyLoss& loss,
-                                     const optim::Optimizer& optimizer, const data::Dataset& train,
-                                     const data::Dataset* validation,
-                                     const PreflightOptions& options);
+TAPER_API std::shared_ptr<const Graph> check_before_training(
+    const nn::AnyModule& model, const nn::AnyLoss& loss, const optim::Optimizer& optimizer,
+    const data::Dataset& train, const data::Dataset* validation, const PreflightOptions& options);
 
 }  // namespace taper

@@ -16,6 +16,7 @@
 
 #include <taper/data/dataset.h>
 #include <taper/data/loader.h>
+#include <taper/graph/graph.h>
 #include <taper/nn/any_module.h>
 #include <taper/nn/losses.h>
 #include <taper/optim/optimizer.h>
@@ -124,6 +125,9 @@ class TAPER_API Trainer {
 
   const nn::AnyModule& model() const { return model_; }
   const optim::AnyOptimizer& optimizer() const { return optimizer_; }
+  /// The calls of model and loss for the first batch of the last fit, the model's output being the
+  /// graph's; null before a fit and for a model that cannot be captured.
+  const Graph* graph() const { return graph_.get(); }
 
  private:
   friend class FitRun;
@@ -139,6 +143,7 @@ class TAPER_API Trainer {
   nn::AnyLoss loss_;
   optim::AnyOptimizer optimizer_;
   std::vector<const Metric*> metrics_;
+  std::shared_ptr<const Graph> graph_;
   int64_t epochs_trained_ = 0;
 };
 

@@ -298,6 +298,34 @@ TEST(TensorBoard, DrawsTheTreeOfModules) {
   EXPECT_EQ(nodes.at("output").inputs, std::vector<std::string>{"model/1/ReLU"});
 }
 
+struct Residual : nn::Layer<Residual> {
+  nn::Linear inner = child("inner", nn::Linear(3, 3));
+  Tensor forward(const Tensor& x) const { return relu(inner(x)) + x; }
+};
+
+TEST(TensorBoard, DrawsTheCallsOfAFit) {
+  const nn::Sequential model{Residual(), nn::Linear(3, 2)};
+  Trainer trainer(model, {.loss = nn::CrossEntropyLoss(), .optimizer = optim::SGD()});
+  trainer.fit(data::TensorDataset({ones({4, 3}), tensor<int64_t>({0, 1, 1, 0})}),
+              {.batch_size = 4, .verbose = false});
+  ASSERT_NE(trainer.graph(), nullptr);
+  std::map<std::string, std::vector<std::string>> inputs;
+  for (EventGraphNode& node : graph_of(*trainer.graph(), model)) inputs[node.name] = node.inputs;
+  using Names = std::vector<std::string>;
+  const std::map<std::string, Names> expected = {
+      {"input", {}},
+      {"model/0/inner/weight", {}},
+      {"model/0/inner/bias", {}},
+      {"model/0/inner/linear", {"input", "model/0/inner/weight", "model/0/inner/bias"}},
+      {"model/0/relu", {"model/0/inner/linear"}},
+      {"model/0/add", {"model/0/relu", "input"}},
+      {"model/1/weight", {}},
+      {"model/1/bias", {}},
+      {"model/1/linear", {"model/0/add", "model/1/weight", "model/1/bias"}},
+      {"output", {"model/1/linear"}}};
+  EXPECT_EQ(inputs, expected);
+}
+
 TEST(TensorBoard, WritesAFileForEachRunAndAnotherWhenResumed) {
   const TemporaryFolder folder;
   Trainer trainer = trainer_of(small_model());
