@@ -48,8 +48,7 @@ RunFolder::~RunFolder() {
   try {
     // A training that failed before its first checkpoint leaves nothing, its logs neither.
     if (is_new_ && !holds_run(path_)) clear_run_folder(path_);
-  } catch (const Error&) {
-    // What cannot be removed stays.
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): what cannot be removed stays
   }
   remove_made();
   if (lock_ >= 0) close(lock_);

@@ -8,6 +8,7 @@
 #include <taper/train/summary.h>
 
 #include "commands.h"
+#include "run_folder.h"
 
 namespace taper::cli {
 namespace {
@@ -36,6 +37,9 @@ void summary(const std::string& path, const std::string& input) {
   Shape shape;
   if (!input.empty()) shape = parse_shape(input);
   nn::AnyModule model = [&] {
+    if (!is_there(path)) {
+      fail(ErrorKind::not_found, "there is no run folder or file " + path);
+    }
     if (!fs::is_directory(path)) {
       if (input.empty()) throw UsageError("--input: a file does not say what its model takes");
       return load_architecture(path);

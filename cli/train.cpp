@@ -88,12 +88,12 @@ std::unique_ptr<RunFolder> take_folder(const TrainArguments& arguments) {
   if (arguments.resume && number > 1) {
     return std::make_unique<RunFolder>(numbered(number - 1), use);
   }
-  for (;; ++number) {
-    if (is_there(numbered(number))) continue;
+  for (;;) {
+    while (is_there(numbered(number))) ++number;
     try {
       return std::make_unique<RunFolder>(numbered(number), use, true);
     } catch (const FolderTaken&) {
-      // Another process was faster.
+      ++number;  // another process was faster
     }
   }
 }

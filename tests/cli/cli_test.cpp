@@ -230,6 +230,7 @@ TEST_F(Command, PredictsPicturesAndShowsLayers) {
   EXPECT_TRUE(has(layers.out, "7850 parameters")) << layers.out;
   EXPECT_EQ(run("summary run/model.json --input 1,28,28").out, layers.out);
   expect_failure("summary run/model.json", 2, "--input: a file does not say");
+  expect_failure("summary nowhere", 1, "there is no run folder or file nowhere");
   expect_failure("summary run --input 1,x", 2, "must be sizes such as 1,28,28");
   expect_failure("predict run", 2, "PICTURE is required");
   EXPECT_TRUE(fs::exists(folder_ / "run" / "report.html"));
