@@ -9,6 +9,11 @@
 #include <taper/ops/pointwise/updates.h>
 
 namespace taper::optim {
+namespace {
+
+constexpr std::string_view missed_name = "missed";
+
+}  // namespace
 
 void Optimizer::require(bool condition, std::string_view owner, const char* rule, double got) {
   if (!condition) {
@@ -72,7 +77,9 @@ void Optimizer::attach(std::vector<State> parameters) {
       slots.emplace_back(name, zeros_like(parameter.value()));
     }
     slots_.push_back(std::move(slots));
+    missed_.emplace_back(std::string(missed_name), zeros({}, DType::i64));
   }
+  late_.resize(parameters_.size());
 }
 
 void Optimizer::attach_groups(std::vector<ParameterGroup> groups, const Fields& defaults) {
@@ -107,10 +114,21 @@ void Optimizer::step(const std::vector<Tensor>& grads) {
   const Tensor steps = steps_.value() + 1;
   steps_.set(steps);
   begin_step(lr_.value(), astype(steps, DType::f64));
+  const auto takes_part = [&](size_t i) {
+    return grads[i].defined() && parameters_[i].requires_grad();
+  };
   for (size_t i = 0; i < slots_.size(); ++i) {
-    if (grads[i].defined() && parameters_[i].requires_grad()) {
+    if (!takes_part(i)) {
+      missed_[i].set(missed_[i].value() + 1);
+      late_[i] = true;
+    } else if (!late_[i]) {
       update(parameters_[i], grads[i], slots_[i]);
     }
+  }
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (!late_[i] || !takes_part(i)) continue;
+    begin_step(lr_.value(), astype(steps - missed_[i].value(), DType::f64));
+    update(parameters_[i], grads[i], slots_[i]);
   }
   auto grad = grads.begin() + static_cast<std::ptrdiff_t>(slots_.size());
   for (const auto& other : others_) {
@@ -155,18 +173,60 @@ void Optimizer::scale_lr(double factor) {
   for (size_t i = 0; i < groups(); ++i) group(i).set_rate(first_lr(i) * factor);
 }
 
-std::vector<std::pair<std::string, State>> Optimizer::state() const {
+std::vector<std::pair<std::string, State>> Optimizer::all_cells() const {
   std::vector<std::pair<std::string, State>> all{{"step", steps_}, {"lr", lr_}};
   for (size_t i = 0; i < slots_.size(); ++i) {
-    for (const State& slot : slots_[i]) {
-      all.emplace_back(std::to_string(i) + "." + slot.name(), slot);
-    }
+    const std::string prefix = std::to_string(i) + ".";
+    for (const State& slot : slots_[i]) all.emplace_back(prefix + slot.name(), slot);
+    all.emplace_back(prefix + missed_[i].name(), missed_[i]);
   }
   for (size_t i = 0; i < others_.size(); ++i) {
     const std::string prefix = "group" + std::to_string(i + 1) + ".";
-    for (const auto& [name, cell] : others_[i]->state()) all.emplace_back(prefix + name, cell);
+    for (const auto& [name, cell] : others_[i]->all_cells()) all.emplace_back(prefix + name, cell);
   }
   return all;
+}
+
+std::vector<std::pair<std::string, State>> Optimizer::state() const {
+  auto cells = all_cells();
+  std::erase_if(cells, [](const auto& named) {
+    return named.second.name() == missed_name && named.second.value().item() == 0;
+  });
+  return cells;
+}
+
+void Optimizer::load_state(const std::vector<std::pair<std::string, Tensor>>& values) {
+  const auto cells = all_cells();
+  std::vector<Tensor> found;
+  for (const auto& [name, cell] : cells) {
+    const auto is_it = [&](const auto& value) { return value.first == name; };
+    const auto value = std::ranges::find_if(values, is_it);
+    const Spec spec = cell.value().spec();
+    const bool is_there = value != values.end();
+    if (!is_there && cell.name() != missed_name) {
+      fail(ErrorKind::not_found, "the optimizer's `" + name + "` is missing");
+    }
+    if (is_there && value->second.spec() != spec) {
+      fail(ErrorKind::shape, name + " is " + to_string(spec) + " in this training, " +
+                                 to_string(value->second.spec()) + " in the checkpoint");
+    }
+    found.push_back(is_there ? value->second : Tensor());
+  }
+  const auto taken = std::ranges::count_if(found, [](const Tensor& x) { return x.defined(); });
+  if (taken != std::ssize(values)) {
+    fail(ErrorKind::value, "the optimizer keeps " + std::to_string(taken) +
+                               " of the tensors, the checkpoint has " +
+                               std::to_string(values.size()));
+  }
+  for (size_t i = 0; i < cells.size(); ++i) {
+    cells[i].second.set(found[i].defined() ? found[i] : zeros({}, DType::i64));
+  }
+  find_late();
+}
+
+void Optimizer::find_late() {
+  for (size_t i = 0; i < late_.size(); ++i) late_[i] = missed_[i].value().item() > 0;
+  for (const auto& other : others_) other->find_late();
 }
 
 // ---------------------------------------------------------------------------------- SGD

@@ -33,7 +33,8 @@ class TAPER_API Optimizer {
   bool attached() const { return !parameters_.empty(); }
 
   /// Updates every parameter that has a gradient in its `.grad`. One that needs no gradient is
-  /// frozen: it is neither updated nor decayed, and its slots stay.
+  /// frozen: it is neither updated nor decayed, and its slots stay. A parameter's own count of
+  /// steps, by which Adam corrects its means, is that of its updates, as in PyTorch.
   void step();
   /// Updates with these gradients, one for each parameter; undefined ones leave theirs as it is.
   void step(const std::vector<Tensor>& grads);
@@ -53,7 +54,11 @@ class TAPER_API Optimizer {
   const std::vector<State>& parameters() const { return parameters_; }
   /// Step count, learning rate and the slots of each parameter, named, for checkpoints: `step`,
   /// `lr`, `0.exp_avg`, ... of group 0, `group1.step`, `group1.lr`, `group1.0.exp_avg`, ...
+  /// `0.missed` counts the steps in which a parameter had no part, if there were any.
   std::vector<std::pair<std::string, State>> state() const;
+  /// Takes the values of such cells. Throws value, not_found or shape, all before anything changes,
+  /// if they are those of another optimizer or of other parameters.
+  void load_state(const std::vector<std::pair<std::string, Tensor>>& values);
 
   /// The registered name and the options it was made with; those of group 0 if there are several.
   virtual std::string_view type() const = 0;
@@ -67,7 +72,7 @@ class TAPER_API Optimizer {
 
   /// Names of the tensors like the parameter that the update keeps, such as `exp_avg`.
   virtual std::vector<std::string> slot_names() const = 0;
-  /// Called once a step, before the parameters; `steps` counts from 1 (f64, 0-d).
+  /// Called before the parameters that have had as many updates; `steps` counts from 1 (f64, 0-d).
   virtual void begin_step(const Tensor& lr, const Tensor& steps) = 0;
   virtual void update(const State& parameter, const Tensor& grad,
                       const std::vector<State>& slots) = 0;
@@ -82,12 +87,18 @@ class TAPER_API Optimizer {
   Optimizer& group(size_t index);
   const Optimizer& group(size_t index) const { return const_cast<Optimizer*>(this)->group(index); }
   void set_rate(double lr);
+  /// With the counts of missed steps that are 0, too.
+  std::vector<std::pair<std::string, State>> all_cells() const;
+  void find_late();
 
   State steps_;
   State lr_;
   double first_lr_;
-  std::vector<State> parameters_;                   // of all groups
-  std::vector<std::vector<State>> slots_;           // of group 0
+  std::vector<State> parameters_;  // of all groups
+  // Of the parameters of group 0:
+  std::vector<std::vector<State>> slots_;
+  std::vector<State> missed_;                       // steps in which it had no part
+  std::vector<bool> late_;                          // whether there were any
   std::vector<std::shared_ptr<Optimizer>> others_;  // one for each further group
 };
 

@@ -88,22 +88,6 @@ void restore_first_rates(optim::Optimizer& optimizer, const std::vector<double>&
   for (size_t i = 0; i < rates.size(); ++i) optimizer.set_lr(rates[i], i);
 }
 
-void restore_optimizer(const optim::Optimizer& optimizer, const NamedTensors& values) {
-  const auto cells = optimizer.state();
-  if (cells.size() != values.size()) {
-    fail(ErrorKind::value, "the optimizer keeps " + std::to_string(cells.size()) +
-                               " tensors, the checkpoint has " + std::to_string(values.size()));
-  }
-  for (const auto& [name, cell] : cells) {
-    const Tensor* value = nullptr;
-    for (const auto& [known, tensor] : values) {
-      if (known == name) value = &tensor;
-    }
-    if (value == nullptr) fail(ErrorKind::not_found, "the optimizer's `" + name + "` is missing");
-    assign(cell, name, *value);
-  }
-}
-
 }  // namespace
 
 /// What must be the same when a fit goes on.
@@ -200,7 +184,7 @@ void FitRun::restore(const Checkpoint& checkpoint) {
   check_fixed(find(checkpoint.progress, "options"));
   trainer_.model_.load_state_dict(part(checkpoint.tensors, model_prefix));
   restore_first_rates(*trainer_.optimizer_, position.first_lr);
-  restore_optimizer(*trainer_.optimizer_, part(checkpoint.tensors, optimizer_prefix));
+  trainer_.optimizer_->load_state(part(checkpoint.tensors, optimizer_prefix));
   for (const auto& [name, tensor] : checkpoint.tensors) {
     if (name == random_name) assign(default_generator().state(), name, tensor);
   }

@@ -79,6 +79,59 @@ TEST(Adam, FollowsTheFormulas) {
               adam_by_hand(6, 0.1, 0.8, 0.9, 1e-4, 0.3));
 }
 
+/// As in PyTorch, whose optimizers count the steps of each parameter: the means of one that joins
+/// late, or comes back, are corrected by its own count.
+TEST(Adam, CountsTheStepsOfEachParameter) {
+  const State whole("whole", tensor({2.0}), true);
+  const State late("late", tensor({2.0}), true);
+  late.set_requires_grad(false);
+  Adam adam(std::vector<State>{whole, late}, {.lr = 0.05});
+  const auto step = [](Adam& by, const State& a, const State& b) {
+    by.zero_grad();
+    sum(a.value() * a.value() + a.value() * 3 + b.value() * b.value() + b.value() * 3).backward();
+    by.step();
+  };
+  for (int i = 0; i < 3; ++i) step(adam, whole, late);
+  late.set_requires_grad(true);
+  for (int i = 0; i < 2; ++i) step(adam, whole, late);
+  const std::vector<double> expected = adam_by_hand(6, 0.05, 0.9, 0.999, 1e-8, 0);
+  EXPECT_NEAR(whole.value().item(), expected[4], 1e-12);
+  EXPECT_NEAR(late.value().item(), expected[1], 1e-12);
+
+  const State second_whole("whole", whole.value(), true);
+  const State second_late("late", late.value(), true);
+  Adam second(std::vector<State>{second_whole, second_late}, {.lr = 0.05});
+  std::vector<std::pair<std::string, Tensor>> values;
+  for (const auto& [name, cell] : adam.state()) values.emplace_back(name, cell.value());
+  second.load_state(values);
+  step(second, second_whole, second_late);
+  EXPECT_NEAR(second_whole.value().item(), expected[5], 1e-12);
+  EXPECT_NEAR(second_late.value().item(), expected[2], 1e-12);
+}
+
+TEST(Optimizer, RefusesTheStateOfAnother) {
+  const State w("w", tensor({2.0}), true);
+  Adam adam(std::vector<State>{w});
+  const auto error = [&](const std::vector<std::pair<std::string, Tensor>>& values) {
+    try {
+      adam.load_state(values);
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  std::vector<std::pair<std::string, Tensor>> values;
+  for (const auto& [name, cell] : adam.state()) values.emplace_back(name, cell.value());
+  auto more = values;
+  more.emplace_back("1.exp_avg", zeros({1}));
+  EXPECT_EQ(error(more), "the optimizer keeps 4 of the tensors, the checkpoint has 5");
+  auto other = values;
+  other[2].second = zeros({3}, DType::f64);
+  EXPECT_EQ(error(other), "0.exp_avg is f64[1] in this training, f64[3] in the checkpoint");
+  values.erase(values.begin() + 3);
+  EXPECT_EQ(error(values), "the optimizer's `0.exp_avg_sq` is missing");
+}
+
 TEST(Optimizer, UpdatesInPlaceWhenNothingElseHoldsTheBuffer) {
   const State w("w", rand({64}), true);
   SGD optimizer(std::vector<State>{w}, {.lr = 0.1});
