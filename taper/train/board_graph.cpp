@@ -160,7 +160,7 @@ class CallDrawer {
     return name;
   }
 
-  std::string unique(std::string name) {
+  std::string unique(const std::string& name) {
     const int before = counts_[name]++;
     return before == 0 ? name : name + "_" + std::to_string(before);
   }
