@@ -169,6 +169,11 @@ std::string file_name(double wall_time, int number) {
 
 }  // namespace
 
+std::string event_path(std::string path) {
+  std::ranges::replace(path, '.', '/');
+  return path;
+}
+
 EventWriter::EventWriter(const std::filesystem::path& folder, double wall_time) {
   if (!(wall_time >= 0 && wall_time < 1e10)) {
     fail(ErrorKind::value,

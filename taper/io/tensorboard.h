@@ -14,6 +14,9 @@
 
 namespace taper {
 
+/// A path of the library such as `conv1.weight` as TensorBoard groups names: `conv1/weight`.
+TAPER_API std::string event_path(std::string path);
+
 /// A box of TensorBoard's GRAPHS tab. Slashes in its name put it into groups.
 struct EventGraphNode {
   std::string name;

@@ -6,21 +6,17 @@
 #include <utility>
 
 #include <taper/core/parse_fields.h>
+#include <taper/ops/ops.h>
 #include <taper/train/log_file.h>
 #include <taper/train/monitor.h>
+#include <taper/train/mosaic.h>
 #include <taper/train/trainer.h>
 
 namespace taper {
 namespace {
 
-constexpr std::string_view validation_prefix = "val_";
 constexpr int64_t most_filters = 64;
 constexpr int64_t filter_zoom = 8;
-
-std::string with_slashes(std::string path) {
-  std::ranges::replace(path, '.', '/');
-  return path;
-}
 
 /// True for weights that are pictures: [N,1,H,W] or [N,3,H,W] with more than one pixel.
 bool can_be_seen(const Tensor& weight) {
@@ -31,36 +27,8 @@ bool can_be_seen(const Tensor& weight) {
 /// The filters beside each other in about a square, with a black line between them.
 Tensor picture_of_filters(const Tensor& weight) {
   const int64_t count = std::min(weight.size(0), most_filters);
-  const int64_t channels = weight.size(1);
-  const int64_t tall = weight.size(2) * filter_zoom;
-  const int64_t wide = weight.size(3) * filter_zoom;
   const auto columns = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(count))));
-  const int64_t rows = (count + columns - 1) / columns;
-  const Shape shape{channels, rows * (tall + 1) - 1, columns * (wide + 1) - 1};
-  Tensor picture = empty(shape, DType::u8);
-  auto* pixels = picture.mutable_data<uint8_t>();
-  std::fill_n(pixels, picture.numel(), uint8_t{0});
-  const std::vector<double> values = weight.to_vector<double>();
-  const int64_t size = channels * weight.size(2) * weight.size(3);
-  for (int64_t n = 0; n < count; ++n) {
-    const double* filter = values.data() + n * size;
-    const auto [least, largest] = std::minmax_element(filter, filter + size);
-    const double range = *largest - *least;
-    for (int64_t c = 0; c < channels; ++c) {
-      for (int64_t i = 0; i < tall * wide; ++i) {
-        const int64_t y = i / wide;
-        const int64_t x = i % wide;
-        const double value =
-            filter[(c * weight.size(2) + y / filter_zoom) * weight.size(3) + x / filter_zoom];
-        const double part = range > 0 ? (value - *least) / range : 0.5;
-        const int64_t row = n / columns * (tall + 1) + y;
-        const int64_t column = n % columns * (wide + 1) + x;
-        pixels[(c * shape[1] + row) * shape[2] + column] =
-            static_cast<uint8_t>(std::isfinite(part) ? std::lround(255 * part) : 0);
-      }
-    }
-  }
-  return picture;
+  return mosaic(slice(weight, 0, 0, count), columns, filter_zoom, 0);
 }
 
 }  // namespace
@@ -122,9 +90,9 @@ void TensorBoard::write_parameters(const Trainer& trainer, int64_t epoch, double
   const auto is_due = [&](int64_t every) { return every > 0 && epoch % every == 0; };
   for (const auto& [path, cell] : trainer.model().named_parameters()) {
     const Tensor value = cell.value().detach();
-    if (is_due(options_.histograms)) train_->histogram(with_slashes(path), epoch, value, now);
+    if (is_due(options_.histograms)) train_->histogram(event_path(path), epoch, value, now);
     if (is_due(options_.images) && can_be_seen(value)) {
-      train_->image(with_slashes(path), epoch, picture_of_filters(value), now);
+      train_->image(event_path(path), epoch, picture_of_filters(value), now);
     }
   }
 }

@@ -3,29 +3,11 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include <taper/core/error.h>
 #include <taper/train/board.h>
+#include <taper/train/module_config.h>
 
 namespace taper {
 namespace {
-
-std::string with_slashes(std::string path) {
-  std::ranges::replace(path, '.', '/');
-  return path;
-}
-
-/// The type of a module in its description, the module's kind if there is none.
-std::string type_in(const Value* config) {
-  const Value* type = config != nullptr ? config->find("type") : nullptr;
-  const std::string* name = type != nullptr ? type->get_if<std::string>() : nullptr;
-  return name != nullptr ? *name : "Module";
-}
-
-const Value* layer_in(const Value* config, size_t number) {
-  const Value* layers = config != nullptr ? config->find("layers") : nullptr;
-  const auto* list = layers != nullptr ? layers->get_if<Value::List>() : nullptr;
-  return list != nullptr && number < list->size() ? &(*list)[number] : nullptr;
-}
 
 class GraphMaker {
  public:
@@ -44,7 +26,9 @@ class GraphMaker {
     }
     const bool has_cells = !module.parameters.empty() || !module.buffers.empty();
     if (!module.children.empty() && !has_cells) return;
-    EventGraphNode node{.name = path + "/" + type_in(config), .op = type_in(config)};
+    const std::string known = type_in(config);
+    const std::string type = known.empty() ? "Module" : known;
+    EventGraphNode node{.name = path + "/" + type, .op = type};
     if (!previous_.empty()) node.inputs.push_back(previous_);
     for (const State& cell : module.parameters)
       node.inputs.push_back(add_cell(cell, path, "Parameter"));
@@ -94,10 +78,10 @@ class CallDrawer {
  public:
   CallDrawer(const Graph& graph, const nn::AnyModule& model) : graph_(graph) {
     for (const auto& [path, cell] : model.named_parameters()) {
-      cells_[cell.impl()] = {model.name() + "/" + with_slashes(path), "Parameter"};
+      cells_[cell.impl()] = {model.name() + "/" + event_path(path), "Parameter"};
     }
     for (const auto& [path, cell] : model.named_buffers()) {
-      cells_[cell.impl()] = {model.name() + "/" + with_slashes(path), "Buffer"};
+      cells_[cell.impl()] = {model.name() + "/" + event_path(path), "Buffer"};
     }
   }
 
@@ -119,7 +103,7 @@ class CallDrawer {
     for (const ValueId value : call.inputs) {
       if (value != no_value) inputs.push_back(name_of(value));
     }
-    EventGraphNode node{.name = unique(with_slashes(call.layer) + (call.layer.empty() ? "" : "/") +
+    EventGraphNode node{.name = unique(event_path(call.layer) + (call.layer.empty() ? "" : "/") +
                                        std::string(call.op->name)),
                         .op = std::string(call.op->name),
                         .inputs = std::move(inputs)};
@@ -179,16 +163,11 @@ std::vector<EventGraphNode> graph_of(const Graph& graph, const nn::AnyModule& mo
 }
 
 std::vector<EventGraphNode> graph_of(const nn::AnyModule& model) {
-  Value config;
-  try {
-    config = model.config();
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::unsupported) throw;  // a module of the user's own has none
-  }
+  const Value config = model.is_described() ? model.config() : Value();
   std::vector<EventGraphNode> nodes;
   GraphMaker maker(nodes);
   maker.add({.name = "input", .op = "Placeholder"});
-  maker.add_module(*model.state(), config.is_none() ? nullptr : &config, model.name());
+  maker.add_module(*model.state(), &config, model.name());
   const std::string last = maker.previous();
   maker.add({.name = "output", .op = "Identity", .inputs = {last}});
   return nodes;

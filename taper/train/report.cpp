@@ -12,6 +12,7 @@
 #include <taper/ops/ops.h>
 #include <taper/train/checkpoint.h>
 #include <taper/train/gnuplot.h>
+#include <taper/train/mosaic.h>
 #include <taper/train/report_data.h>
 #include <taper/train/summary.h>
 
@@ -179,11 +180,11 @@ class Report {
     std::vector<Row> rows;
     std::string plots;
     for (const std::string& name : input_.history.names()) {
-      if (name == "epoch_seconds" || name.starts_with("val_")) continue;
-      plots +=
-          fmt::format("set title {}\nplot {}{}\n", gnuplot_string(name), curve(name, "training"),
-                      input_.history.has("val_" + name) ? ", " + curve("val_" + name, "validation")
-                                                        : std::string());
+      if (name == "epoch_seconds" || name.starts_with(validation_prefix)) continue;
+      const std::string validated = std::string(validation_prefix) + name;
+      plots += fmt::format(
+          "set title {}\nplot {}{}\n", gnuplot_string(name), curve(name, "training"),
+          input_.history.has(validated) ? ", " + curve(validated, "validation") : std::string());
     }
     const size_t panels = static_cast<size_t>(std::count(plots.begin(), plots.end(), '\n')) / 2;
     const std::string drawn =
@@ -223,7 +224,7 @@ class Report {
   std::string curve(const std::string& name, const char* title) const {
     const auto names = input_.history.names();
     const auto place = std::ranges::find(names, name) - names.begin();
-    const bool validation = name.starts_with("val_");
+    const bool validation = name.starts_with(validation_prefix);
     return fmt::format("$history{} with linespoints lw 2 pt 7 ps 0.4 lc rgb '{}' title '{}'", place,
                        validation ? "#d95f02" : "#1b6ca8", title);
   }
@@ -332,13 +333,12 @@ class Report {
     const ModelSummary summary = summarize(input_.model, expand_dims(input_.data->get(0)[0], 0));
     std::vector<Row> rows;
     for (const LayerSummary& layer : summary.layers) {
-      const bool ran = layer.output.shape.rank() > 0;
-      const auto bytes =
-          layer.output.shape.numel() * static_cast<int64_t>(item_size(layer.output.dtype));
-      rows.push_back({layer.path.empty() ? "model" : layer.path, layer.type,
-                      ran ? to_string(layer.output) : "not run", std::to_string(layer.parameters),
-                      ran ? fmt::format("{:.3f} ms", 1e3 * layer.seconds) : "",
-                      ran ? fmt::format("{:.1f} KB", static_cast<double>(bytes) / 1024) : ""});
+      const bool ran = layer.ran();
+      rows.push_back(
+          {layer.path.empty() ? "model" : layer.path, layer.type,
+           ran ? to_string(layer.output) : "not run", std::to_string(layer.parameters),
+           ran ? fmt::format("{:.3f} ms", 1e3 * layer.seconds) : "",
+           ran ? fmt::format("{:.1f} KB", static_cast<double>(layer.output_bytes()) / 1024) : ""});
     }
     section("Layers",
             "<p class=\"note\">Forward pass of one example; times are the least of three.</p>\n" +

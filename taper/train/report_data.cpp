@@ -71,34 +71,6 @@ Tensor to_picture(const Tensor& input, const ModelInfo& info) {
   return astype(clip(round(astype(input, DType::f32) / info.input_scale), 0, 255), DType::u8);
 }
 
-Tensor mosaic(const Tensor& tiles, int64_t columns, int64_t zoom) {
-  const int64_t count = tiles.size(0);
-  const int64_t height = tiles.size(1);
-  const int64_t width = tiles.size(2);
-  columns = std::min(columns, count);
-  const int64_t rows = (count + columns - 1) / columns;
-  const int64_t tall = rows * (height * zoom + 1) - 1;
-  const int64_t wide = columns * (width * zoom + 1) - 1;
-  Tensor picture = empty({tall, wide}, DType::u8);
-  uint8_t* pixels = picture.mutable_data<uint8_t>();
-  std::fill(pixels, pixels + tall * wide, uint8_t{255});
-  const auto values = tiles.to_vector<float>();
-  for (int64_t tile = 0; tile < count; ++tile) {
-    const float* from = values.data() + tile * height * width;
-    const auto [low, high] = std::minmax_element(from, from + height * width);
-    const float scale = *high > *low ? 255 / (*high - *low) : 0;
-    uint8_t* corner =
-        pixels + tile / columns * (height * zoom + 1) * wide + tile % columns * (width * zoom + 1);
-    for (int64_t y = 0; y < height * zoom; ++y) {
-      for (int64_t x = 0; x < width * zoom; ++x) {
-        const float value = (from[y / zoom * width + x / zoom] - *low) * scale;
-        corner[y * wide + x] = static_cast<uint8_t>(std::lround(value));
-      }
-    }
-  }
-  return picture;
-}
-
 Tensor first_filters(const ReportInput& input, int64_t most) {
   for (const auto& [name, cell] : input.model.named_parameters()) {
     const Tensor weight = cell.value().detach();

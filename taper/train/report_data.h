@@ -40,11 +40,6 @@ bool are_images(const ModelInfo& info);
 /// An input [C,H,W] of numbers as they were stored (before their scale) as u8.
 Tensor to_picture(const Tensor& input, const ModelInfo& info);
 
-/// Tiles u8 [H,W] side by side, at most `columns` in a row, enlarged `zoom` times, with lines of
-/// white between them. Tiles are [N,H,W], floating, each stretched from its least to its greatest
-/// value.
-Tensor mosaic(const Tensor& tiles, int64_t columns, int64_t zoom);
-
 /// The weights of the first layer as tiles [N,H,W], if they are over images; undefined if not.
 Tensor first_filters(const ReportInput& input, int64_t most);
 

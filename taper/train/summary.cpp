@@ -7,6 +7,7 @@
 
 #include <taper/autograd/autograd.h>
 #include <taper/train/mode_scope.h>
+#include <taper/train/module_config.h>
 
 namespace taper {
 namespace {
@@ -16,13 +17,6 @@ constexpr int rounds = 3;
 
 int64_t bytes_of(const Spec& spec) {
   return spec.shape.numel() * static_cast<int64_t>(item_size(spec.dtype));
-}
-
-/// The description of a child within that of its parent; null if there is none.
-const Value* child_config(const Value* config, size_t number) {
-  const Value* layers = config != nullptr ? config->find("layers") : nullptr;
-  const auto* list = layers != nullptr ? layers->get_if<Value::List>() : nullptr;
-  return list != nullptr && number < list->size() ? &(*list)[number] : nullptr;
 }
 
 struct Leaf {
@@ -35,13 +29,11 @@ void collect(const std::shared_ptr<nn::ModuleState>& state, const std::string& p
              const Value* config, std::vector<Leaf>& leaves) {
   for (size_t i = 0; i < state->children.size(); ++i) {
     const auto& [name, child] = state->children[i];
-    collect(child, path.empty() ? name : path + "." + name, child_config(config, i), leaves);
+    collect(child, path.empty() ? name : path + "." + name, layer_in(config, i), leaves);
   }
   if (!state->children.empty() && state->parameters.empty()) return;
-  Leaf leaf{.module = nn::Module(state), .summary = {.path = path, .type = {}}, .start = {}};
-  const Value* type = config != nullptr ? config->find("type") : nullptr;
-  const auto* name = type != nullptr ? type->get_if<std::string>() : nullptr;
-  if (name != nullptr) leaf.summary.type = *name;
+  Leaf leaf{
+      .module = nn::Module(state), .summary = {.path = path, .type = type_in(config)}, .start = {}};
   for (const State& cell : state->parameters) leaf.summary.parameters += cell.value().numel();
   leaves.push_back(std::move(leaf));
 }
@@ -71,6 +63,8 @@ std::string amount(int64_t bytes) {
 
 }  // namespace
 
+int64_t LayerSummary::output_bytes() const { return ran() ? bytes_of(output) : 0; }
+
 ModelSummary summarize(const nn::AnyModule& model, const Tensor& example) {
   const ModeScope mode(model, false);
   const no_grad off;
@@ -89,7 +83,7 @@ ModelSummary summarize(const nn::AnyModule& model, const Tensor& example) {
   for (const State& cell : model.parameters())
     made.parameter_bytes += bytes_of(cell.value().spec());
   for (const Leaf& leaf : leaves) {
-    if (leaf.summary.output.shape.rank() > 0) made.output_bytes += bytes_of(leaf.summary.output);
+    made.output_bytes += leaf.summary.output_bytes();
     made.layers.push_back(leaf.summary);
   }
   return made;
@@ -99,11 +93,11 @@ std::string to_string(const ModelSummary& summary) {
   std::string text = fmt::format("{:<14}{:<14}{:<22}{:>12}{:>12}\n", "layer", "type", "output",
                                  "parameters", "memory");
   for (const LayerSummary& layer : summary.layers) {
-    const bool ran = layer.output.shape.rank() > 0;
+    const bool ran = layer.ran();
     text += fmt::format(
         "{:<14}{:<14}{:<22}{:>12}{:>12}\n", layer.path.empty() ? "model" : layer.path,
         layer.type.empty() ? "-" : layer.type, ran ? to_string(layer.output) : "not run",
-        layer.parameters, ran ? amount(bytes_of(layer.output)) : "-");
+        layer.parameters, ran ? amount(layer.output_bytes()) : "-");
   }
   return text + fmt::format("input {}; {} parameters, {}; outputs of one example {}\n",
                             to_string(summary.input), summary.parameters,

@@ -16,6 +16,9 @@ struct LayerSummary {
   Spec output = {};  ///< for one example; without axes if it did not run
   int64_t parameters = 0;
   double seconds = 0;  ///< of its forward pass, the least of three
+
+  bool ran() const { return output.shape.rank() > 0; }
+  TAPER_API int64_t output_bytes() const;
 };
 
 struct ModelSummary {

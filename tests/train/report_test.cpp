@@ -1,7 +1,10 @@
+#include <taper/train/mosaic.h>
 #include <taper/train/report.h>
 
 #include <gtest/gtest.h>
+
 #include <stdlib.h>
+#include <limits>
 
 #include <cmath>
 
@@ -162,6 +165,23 @@ TEST(Summary, ListsLayersWithinLayers) {
   EXPECT_EQ(summary.parameter_bytes, 104);
   EXPECT_EQ(summary.output_bytes, 4 * (4 + 4 + 2));
   EXPECT_TRUE(has(to_string(summary), "26 parameters"));
+}
+
+TEST(Mosaic, StretchesEachTileAndDrawsLinesBetween) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const Tensor tiles = from_values<float>({3, 1, 2}, std::vector<float>{-1, 3, 7, 7, 0, nan});
+  const Tensor picture = mosaic(tiles, 2, 1, 9);
+  EXPECT_EQ(picture.shape(), (Shape{3, 5}));
+  EXPECT_EQ(picture.to_vector<int64_t>(),
+            (std::vector<int64_t>{0, 255, 9, 128, 128, 9, 9, 9, 9, 9, 128, 0, 9, 9, 9}));
+}
+
+TEST(Mosaic, KeepsColoursAndEnlarges) {
+  const Tensor tile = from_values<float>({1, 3, 1, 1}, std::vector<float>{0, 1, 2});
+  const Tensor picture = mosaic(tile, 8, 2);
+  EXPECT_EQ(picture.shape(), (Shape{3, 2, 2}));
+  EXPECT_EQ(picture.to_vector<int64_t>(),
+            (std::vector<int64_t>{0, 0, 0, 0, 128, 128, 128, 128, 255, 255, 255, 255}));
 }
 
 }  // namespace
