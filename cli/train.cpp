@@ -235,7 +235,7 @@ void save_results(const TrainArguments& arguments, const NamedDataset& source,
 /// epochs as are asked for. Throws value if there are more to do: they cannot be done.
 bool is_finished_without_checkpoints(const TrainArguments& arguments, const fs::path& folder) {
   if (!arguments.resume || !holds_finished_run(folder)) return false;
-  if (CheckpointFolder(folder / "checkpoints").load()) return false;
+  if (!CheckpointFolder(folder / "checkpoints").empty()) return false;
   const int64_t done = epochs_of_run(folder);
   if (arguments.epochs > done) {
     fail(ErrorKind::value, folder.string() + " is finished after " + std::to_string(done) +

@@ -1,6 +1,8 @@
 // Private: how a batch is brought to the model and its loss.
 #pragma once
 
+#include <taper/core/error.h>
+#include <taper/nn/losses.h>
 #include <taper/nn/module.h>
 #include <taper/ops/ops.h>
 
@@ -28,6 +30,25 @@ inline Tensor fit_target(const Tensor& target, const Tensor& output) {
   shorter.push_back(1);
   const bool differ_by_one_axis = longer == output.shape() || shorter == target.shape();
   return differ_by_one_axis ? reshape(target, output.shape()) : target;
+}
+
+/// Targets as the loss takes them.
+inline Tensor target_for(const nn::AnyLoss& loss, const Tensor& target, const Tensor& output) {
+  return loss.type() == "CrossEntropyLoss" ? target : fit_target(target, output);
+}
+
+/// Throws value for no output. `pass` is `fit` or `evaluate`.
+inline void check_output(std::string_view pass, const Tensor& output) {
+  if (output.defined()) return;
+  fail(ErrorKind::value, std::string(pass) + ": the model's output is undefined");
+}
+
+/// Throws value for a loss that is not one number.
+inline void check_loss(std::string_view pass, const Tensor& loss) {
+  if (!loss.defined()) fail(ErrorKind::value, std::string(pass) + ": the loss is undefined");
+  if (loss.numel() == 1) return;
+  fail(ErrorKind::value, std::string(pass) + ": the loss must be one number, it is " +
+                             to_string(loss.spec()) + "; use its reduction \"mean\"");
 }
 
 }  // namespace taper

@@ -238,6 +238,8 @@ void CheckpointFolder::save(const Checkpoint& checkpoint) const {
   remove_old(folder_, keep);
 }
 
+bool CheckpointFolder::empty() const { return numbers_in(folder_).empty(); }
+
 std::optional<FoundCheckpoint> CheckpointFolder::load() const {
   std::vector<std::string> faults;
   for (const uint64_t number : numbers_in(folder_)) {

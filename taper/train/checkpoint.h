@@ -58,6 +58,9 @@ class TAPER_API CheckpointFolder {
   /// Makes the folder, not those above it. Throws io; what was there is then still whole.
   void save(const Checkpoint& checkpoint) const;
 
+  /// True if there is no checkpoint, whole or not. Throws io.
+  bool empty() const;
+
   /// The newest whole checkpoint; nothing if there is none at all. Throws io naming each fault if
   /// there are some but none is whole.
   std::optional<FoundCheckpoint> load() const;

@@ -11,9 +11,9 @@
 namespace taper {
 namespace {
 
-NamedNumbers numbers(double loss, const NamedNumbers& metrics, const std::string& prefix) {
-  NamedNumbers all{{prefix + "loss", loss}};
-  for (const auto& [name, value] : metrics) all.emplace_back(prefix + name, value);
+NamedNumbers numbers(double loss, const NamedNumbers& metrics, std::string_view prefix = "") {
+  NamedNumbers all{{std::string(prefix) + "loss", loss}};
+  for (const auto& [name, value] : metrics) all.emplace_back(std::string(prefix) + name, value);
   return all;
 }
 
@@ -135,7 +135,7 @@ void FitRun::run_step(const data::Batch& batch) {
   }
   const bool show = progress_.is_due();
   if (!show && options_.callbacks.empty()) return;
-  logs_.values = numbers(meter_->loss(), meter_->metrics(), "");
+  logs_.values = numbers(meter_->loss(), meter_->metrics());
   if (show) progress_.show(logs_.step, meter_->examples(), logs_.values);
   for (const auto& callback : options_.callbacks) callback->on_batch_end(trainer_, logs_);
 }
@@ -177,7 +177,7 @@ void FitRun::update() {
 
 void FitRun::end_epoch() {
   const double train_seconds = epoch_seconds();
-  logs_.values = numbers(meter_->loss(), meter_->metrics(), "");
+  logs_.values = numbers(meter_->loss(), meter_->metrics());
   if (validation_) {
     const auto found =
         trainer_.evaluate_with(validation_->epoch(0), epoch_, [&] { return asked_to_interrupt(); });
@@ -186,7 +186,7 @@ void FitRun::end_epoch() {
       save();
       return;
     }
-    for (auto& number : numbers(found->loss, found->metrics, "val_")) {
+    for (auto& number : numbers(found->loss, found->metrics, validation_prefix)) {
       logs_.values.push_back(number);
     }
   }

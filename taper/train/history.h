@@ -9,6 +9,9 @@
 
 namespace taper {
 
+/// Stands before the names of what validation data gave.
+inline constexpr std::string_view validation_prefix = "val_";
+
 /// Names in order, each with a number: `loss`, the metrics, and with `val_` before it what the
 /// validation data gave.
 using NamedNumbers = std::vector<std::pair<std::string, double>>;

@@ -6,6 +6,7 @@
 #include <taper/core/error.h>
 #include <taper/core/parse_fields.h>
 #include <taper/core/value.h>
+#include <taper/train/batch_rules.h>
 
 namespace taper {
 namespace {
@@ -115,11 +116,7 @@ void Meter::check_binary(const Tensor& output, const Tensor& target, const Batch
 
 void Meter::add(const Tensor& loss, const Tensor& output, const Tensor& target,
                 const BatchPlace& place) {
-  if (!loss.defined()) fail(ErrorKind::value, std::string(place.pass) + ": the loss is undefined");
-  if (loss.numel() != 1) {
-    fail(ErrorKind::value, std::string(place.pass) + ": the loss must be one number, it is " +
-                               to_string(loss.spec()) + "; use its reduction \"mean\"");
-  }
+  check_loss(place.pass, loss);
   const double value = loss.item();
   if (!std::isfinite(value)) fail_not_finite(value, place);
   const int64_t size = target.rank() == 0 ? 1 : target.size(0);

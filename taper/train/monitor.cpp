@@ -11,8 +11,6 @@
 namespace taper {
 namespace {
 
-constexpr std::string_view validation_prefix = "val_";
-
 bool larger_is_better(std::string_view name) {
   if (name.starts_with(validation_prefix)) name.remove_prefix(validation_prefix.size());
   if (name.find("loss") != name.npos || name.find("error") != name.npos) return false;

@@ -130,21 +130,15 @@ struct Pass {
 /// Model and loss of a batch, as a step of the trainer computes them.
 Tensor output_of_step(const Pass& pass, const std::vector<Tensor>& batch, DryRun& run) {
   const Tensor output = pass.model(fit_input(batch[0], pass.model));
-  if (!output.defined()) fail(ErrorKind::value, "fit: the model's output is undefined");
-  const bool classes = pass.loss.type() == "CrossEntropyLoss";
-  const Tensor target = classes ? batch[1] : fit_target(batch[1], output);
+  check_output("fit", output);
+  const Tensor target = target_for(pass.loss, batch[1], output);
   const Tensor weight = batch.size() > 2 ? batch[2] : Tensor();
   run.output = output.spec();
   run.target = target.spec();
   run.task = task_of(pass.loss.type(), output, target);
-  const Tensor value =
-      loss_of_batch(pass.loss, output, target, weight,
-                    pass.training ? pass.options.class_weight : std::vector<double>());
-  if (!value.defined()) fail(ErrorKind::value, "fit: the loss is undefined");
-  if (value.numel() != 1) {
-    fail(ErrorKind::value, "fit: the loss must be one number, it is " + to_string(value.spec()) +
-                               "; use its reduction \"mean\"");
-  }
+  check_loss("fit",
+             loss_of_batch(pass.loss, output, target, weight,
+                           pass.training ? pass.options.class_weight : std::vector<double>()));
   return output;
 }
 

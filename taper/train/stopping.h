@@ -21,7 +21,7 @@ struct EarlyStoppingOptions {
   int64_t start_from_epoch = 0;       ///< earlier epochs (from 0) are not looked at
 };
 /// Ends the training when a number stops to improve, as Keras 3 defines it. A resumed training that
-/// it had stopped stays stopped unless it has more patience now.
+/// it had stopped stays stopped unless it has more patience now or is resumed for more epochs.
 class TAPER_API EarlyStopping final : public Callback {
  public:
   static constexpr std::string_view type_name = "EarlyStopping";

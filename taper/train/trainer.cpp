@@ -87,11 +87,8 @@ Tensor Trainer::forward(const Tensor& input) const { return model_(fit_input(inp
 Tensor Trainer::loss_of(const data::Batch& batch, Meter& meter, const FitOptions* training) const {
   const BatchPlace place{training != nullptr ? "fit" : "evaluate", batch.epoch, batch.index};
   const Tensor output = forward(batch[0]);
-  if (!output.defined()) {
-    fail(ErrorKind::value, std::string(place.pass) + ": the model's output is undefined");
-  }
-  const Tensor target =
-      loss_.type() == "CrossEntropyLoss" ? batch[1] : fit_target(batch[1], output);
+  check_output(place.pass, output);
+  const Tensor target = target_for(loss_, batch[1], output);
   meter.check(output, target, place);
   const std::vector<double> no_weights;
   const auto& class_weight = training != nullptr ? training->class_weight : no_weights;
