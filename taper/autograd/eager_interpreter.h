@@ -31,8 +31,8 @@ class EagerInterpreter : public Interpreter {
     const Aside aside(*this);
     cell.set(value);
   }
-  void depend_on(const std::shared_ptr<const bool>& flag) override {
-    if (outer_ != nullptr) outer_->depend_on(flag);
+  void depend_on(const void* key, std::function<uint64_t()> look) override {
+    if (outer_ != nullptr) outer_->depend_on(key, std::move(look));
   }
   std::string origin(const Tensor& tensor) const override {
     return outer_ != nullptr ? outer_->origin(tensor) : "a captured tensor";

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -52,8 +53,9 @@ class TAPER_API Interpreter {
   /// The value of a cell as this interpretation sees it.
   virtual Tensor read(const State& cell) = 0;
   virtual void write(const State& cell, const Tensor& value) = 0;
-  /// The interpretation holds only while `*flag` keeps its present value.
-  virtual void depend_on(const std::shared_ptr<const bool>& flag) = 0;
+  /// The interpretation holds only while `look()` gives its present value. `key` tells what is
+  /// looked at, so that each thing is remembered once; `look` keeps it alive.
+  virtual void depend_on(const void* key, std::function<uint64_t()> look) = 0;
   /// The name of the op that made a tensor without data, for messages.
   virtual std::string origin(const Tensor& tensor) const = 0;
 };

@@ -24,7 +24,7 @@ class Recorder final : public Interpreter {
       GraphCell& cell = graph_.cells[i];
       if (cell.assigned) cell.result = id_of(present_[i]);
     }
-    return {std::move(graph_), std::move(flags_)};
+    return {std::move(graph_), std::move(guards_)};
   }
 
   Results call(const OpBase& op, const void* attrs, std::span<const Arg> args,
@@ -63,11 +63,12 @@ class Recorder final : public Interpreter {
     present_[index] = value.defined() && on_tape ? attached(symbolic_copy(value), state) : value;
   }
 
-  void depend_on(const std::shared_ptr<const bool>& flag) override {
-    for (const FlagGuard& guard : flags_) {
-      if (guard.flag == flag) return;
+  void depend_on(const void* key, std::function<uint64_t()> look) override {
+    for (const Guard& guard : guards_) {
+      if (guard.key == key) return;
     }
-    flags_.push_back({flag, *flag});
+    const uint64_t value = look();
+    guards_.push_back({key, std::move(look), value});
   }
 
   std::string origin(const Tensor& tensor) const override {
@@ -134,7 +135,7 @@ class Recorder final : public Interpreter {
 
   Interpreter* outer_;
   Graph graph_;
-  std::vector<FlagGuard> flags_;
+  std::vector<Guard> guards_;
   std::vector<const OpBase*> makers_;  // by value
   std::unordered_map<const StateImpl*, size_t> cells_;
   std::vector<Tensor> present_;  // by cell: its value at this point

@@ -7,16 +7,17 @@
 
 namespace taper {
 
-/// A flag that recorded code looked at, such as a module's training mode.
-struct FlagGuard {
-  std::shared_ptr<const bool> flag;
-  bool value;
+/// What recorded code looked at, such as a module's training mode, and saw there.
+struct Guard {
+  const void* key;
+  std::function<uint64_t()> look;
+  uint64_t value;
 };
 
 /// A recorded function and what it silently depends on.
 struct Captured {
   Graph graph;
-  std::vector<FlagGuard> flags;
+  std::vector<Guard> guards;
 };
 
 /// Runs `function` on tensors without data like `inputs` and records its op calls, on this thread.

@@ -45,8 +45,8 @@ bool Plan::fits(const std::vector<Tensor>& inputs) const {
     if (inputs[i].defined() != input_specs_[i].has_value()) return false;
     if (inputs[i].defined() && inputs[i].spec() != *input_specs_[i]) return false;
   }
-  for (const FlagGuard& guard : captured_.flags) {
-    if (*guard.flag != guard.value) return false;
+  for (const Guard& guard : captured_.guards) {
+    if (guard.look() != guard.value) return false;
   }
   for (const GraphCell& cell : captured_.graph.cells) {
     if (!cell.read) continue;

@@ -149,7 +149,10 @@ void Module::train(bool on) {
 }
 
 bool Module::training() const {
-  if (interpreter != nullptr) interpreter->depend_on(state_->training);
+  if (interpreter != nullptr) {
+    interpreter->depend_on(state_->training.get(),
+                           [flag = state_->training] { return uint64_t{*flag}; });
+  }
   return *state_->training;
 }
 
