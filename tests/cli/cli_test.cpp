@@ -312,24 +312,33 @@ TEST_F(Command, RefusesAModelThatIsOfOtherData) {
   EXPECT_TRUE(has(refusal("\"9\"", "\"8\""), "`class_names` are not those of mnist"));
 }
 
+/// Runs a command, sends it a signal when it has printed a line that begins with `epoch`, and ends
+/// as it ends. What a pipe brings cannot pass unseen.
+constexpr const char* signal_after_an_epoch = R"(
+import os, signal, subprocess, sys
+run = subprocess.Popen(sys.argv[2].split(), restore_signals=True, stdout=subprocess.PIPE, text=True)
+for line in run.stdout:
+    print(line, end='')
+    if line.startswith('epoch'):
+        break
+run.send_signal(getattr(signal, sys.argv[1]))
+print(run.stdout.read(), end='', flush=True)
+sys.exit(run.wait())
+)";
+
 TEST_F(Command, SavesAndStopsWhenAskedTo) {
+  put(folder_ / "send.py", signal_after_an_epoch);
   const std::pair<const char*, int> signals[] = {{"INT", 130}, {"TERM", 143}, {"HUP", 129}};
   for (const auto& [signal, code] : signals) {
     const std::string folder = std::string("run-") + signal;
-    const std::string options =
-        " train mnist --model logistic --epochs 100000000 --data-dir mnist --resume --out " +
-        folder;
-    const std::string started = folder + "/checkpoints/checkpoint-1.json";
     // A shell starts what runs in the background with SIGINT ignored; Python does not.
-    const Outcome outcome =
-        run("devices > /dev/null; python3 -c 'import os, signal, subprocess, sys; "
-            "run = subprocess.Popen(sys.argv[2].split(), restore_signals=True)\n"
-            "while not os.path.exists(sys.argv[1]) and run.poll() is None: pass\n"
-            "run.send_signal(signal.SIG" +
-            std::string(signal) + ")\nsys.exit(run.wait())' " + started + " '" + TAPER_COMMAND +
-            options + " --checkpoint-seconds 0.001'");
+    const Outcome outcome = run(
+        "devices > /dev/null; python3 send.py SIG" + std::string(signal) + " '" + TAPER_COMMAND +
+        " train mnist --model logistic --epochs 100000000 --data-dir mnist --resume --out " +
+        folder + " --checkpoint-seconds 0.001'");
     EXPECT_EQ(outcome.code, code) << signal << outcome.error;
     EXPECT_TRUE(has(outcome.out, "with --resume goes on from there")) << outcome.out;
+    EXPECT_TRUE(fs::exists(folder_ / folder / "checkpoints")) << signal;
     EXPECT_FALSE(fs::exists(folder_ / folder / "report.json"));
   }
 }
