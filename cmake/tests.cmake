@@ -113,6 +113,7 @@ else()
   structure_test(other_cpus $<TARGET_FILE:taper_command> $<TARGET_FILE:small_op>)
   structure_test(doc_examples ${CMAKE_BINARY_DIR})
   structure_test(package ${CMAKE_BINARY_DIR})
+  structure_test(not_set_up)
   set_tests_properties(other_cpus doc_examples package PROPERTIES LABELS long)
 
   # The ops that the documentation adds, built by the test alone.
