@@ -13,7 +13,9 @@
 #include <taper/core/state.h>
 #include <taper/core/tensor.h>
 #include <taper/core/threads.h>
+#include <taper/core/warning.h>
 #include <taper/data/dataset.h>
+#include <taper/data/idx.h>
 #include <taper/data/loader.h>
 #include <taper/data/standardizer.h>
 #include <taper/data/vision.h>
@@ -35,7 +37,10 @@
 #include <taper/optim/schedule.h>
 #include <taper/train/board.h>
 #include <taper/train/checkpoint.h>
+#include <taper/train/models.h>
 #include <taper/train/rates.h>
+#include <taper/train/report.h>
 #include <taper/train/run.h>
 #include <taper/train/stopping.h>
+#include <taper/train/summary.h>
 #include <taper/train/trainer.h>

@@ -29,7 +29,7 @@ inline constexpr DType all_dtypes[] = {DType::f32, DType::f64,    DType::f16, DT
                                        DType::u8,  DType::boolean};
 
 constexpr float half_bits_to_float(uint16_t bits) {
-  const uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
+  const uint32_t sign = (bits & 0x8000u) << 16;
   const uint32_t magnitude = bits & 0x7fffu;
   if (magnitude >= 0x7c00u) {  // infinity and NaN
     return std::bit_cast<float>(sign | 0x7f800000u | ((magnitude & 0x3ffu) << 13));

@@ -62,8 +62,8 @@ class TAPER_API Factory : public Registered<Factory<Base>> {
   using Make = Product (*)(std::string_view owner, const Fields& keywords);
   using Describe = std::vector<FieldInfo> (*)();
 
-  Factory(std::string_view name, std::string_view doc, Make make, Describe options)
-      : Registered<Factory>(name, doc), make_(make), options_(options) {}
+  Factory(std::string_view entry, std::string_view about, Make maker, Describe describer)
+      : Registered<Factory>(entry, about), make_(maker), options_(describer) {}
 
  private:
   Make make_;

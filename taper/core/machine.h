@@ -1,16 +1,15 @@
+// Private: what the system says of its processor.
 #pragma once
 
 #include <string>
-
-#include <taper/core/api.h>
 
 namespace taper {
 
 /// What stands behind `key` and a colon in the first line of the file that begins with it, such as
 /// `model name` of /proc/cpuinfo; empty if there is none.
-TAPER_API std::string system_entry(const char* file, const std::string& key);
+std::string system_entry(const char* file, const std::string& key);
 
 /// The processor's name as the system gives it.
-TAPER_API std::string cpu_name();
+std::string cpu_name();
 
 }  // namespace taper

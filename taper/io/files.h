@@ -1,4 +1,4 @@
-// Whole files, with the guarantees that the readers of hostile files and checkpoints need.
+// Private: whole files, with the guarantees that the readers of hostile files and checkpoints need.
 #pragma once
 
 #include <cstddef>
@@ -9,12 +9,10 @@
 #include <string>
 #include <string_view>
 
-#include <taper/core/api.h>
-
 namespace taper {
 
 /// A regular file that is open to read.
-class TAPER_API InputFile {
+class InputFile {
  public:
   /// Throws io if it cannot be opened or is not a regular file.
   explicit InputFile(const std::filesystem::path& path);
@@ -36,7 +34,7 @@ class TAPER_API InputFile {
 };
 
 /// Reads a plain or a gzipped file, the latter unpacked; several gzip members are read as one.
-class TAPER_API UnpackedFile {
+class UnpackedFile {
  public:
   /// Throws io as InputFile does.
   explicit UnpackedFile(const std::filesystem::path& path);
@@ -68,7 +66,7 @@ class TAPER_API UnpackedFile {
 /// Until then the old file is untouched, and without `commit` the temporary file is removed. A
 /// symbolic link is replaced itself, not the file that it points to; what is there and no regular
 /// file, such as a device, is refused.
-class TAPER_API AtomicFile {
+class AtomicFile {
  public:
   /// Creates the temporary file with mode 0666 & ~umask. Throws io.
   explicit AtomicFile(const std::filesystem::path& path);
@@ -97,17 +95,17 @@ class TAPER_API AtomicFile {
 
 /// Removes what AtomicFile left in a folder when a process died in the middle: only where no other
 /// process writes.
-TAPER_API void remove_cut_files(const std::filesystem::path& folder);
+void remove_cut_files(const std::filesystem::path& folder);
 
 /// The whole content of a file. Throws io, also if it holds more than `limit` bytes.
-TAPER_API std::string read_file(const std::filesystem::path& path, size_t limit);
+std::string read_file(const std::filesystem::path& path, size_t limit);
 
 /// The whole content of a file, unpacked if it is gzipped. Throws io, also if the unpacked content
 /// is more than `limit` bytes, before more memory than that is taken.
-TAPER_API std::string gunzip_file(const std::filesystem::path& path, size_t limit);
+std::string gunzip_file(const std::filesystem::path& path, size_t limit);
 
 /// Replaces or creates a file: readers see the old content or the new, also after a crash. See
 /// AtomicFile. Throws io; then the old file is untouched and no temporary file is left.
-TAPER_API void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
+void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
 }  // namespace taper

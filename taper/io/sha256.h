@@ -1,3 +1,4 @@
+// Private: checksums of files.
 #pragma once
 
 #include <filesystem>
@@ -5,12 +6,10 @@
 #include <string>
 #include <string_view>
 
-#include <taper/core/api.h>
-
 namespace taper {
 
 /// SHA-256 (FIPS 180-4) of bytes that come in parts.
-class TAPER_API Sha256 {
+class Sha256 {
  public:
   Sha256();
   ~Sha256();
@@ -27,9 +26,9 @@ class TAPER_API Sha256 {
 };
 
 /// The digest of these bytes, as 64 hexadecimal digits.
-TAPER_API std::string sha256(std::string_view bytes);
+std::string sha256(std::string_view bytes);
 
 /// The digest of a whole file, read in parts. Throws io.
-TAPER_API std::string sha256_file(const std::filesystem::path& path);
+std::string sha256_file(const std::filesystem::path& path);
 
 }  // namespace taper

@@ -30,8 +30,8 @@ class TAPER_API Linear : public Layer<Linear> {
  public:
   static constexpr std::string_view type_name = "Linear";
   explicit Linear(LinearOptions options);
-  Linear(int64_t in_features, int64_t out_features, bool bias = true)
-      : Linear(LinearOptions{in_features, out_features, bias}) {}
+  Linear(int64_t in_features, int64_t out_features, bool with_bias = true)
+      : Linear(LinearOptions{in_features, out_features, with_bias}) {}
   Tensor forward(const Tensor& x) const;
   const LinearOptions& options() const { return options_; }
   State weight;
@@ -58,9 +58,9 @@ class TAPER_API Conv2d : public Layer<Conv2d> {
   static constexpr std::string_view type_name = "Conv2d";
   explicit Conv2d(Conv2dOptions options);
   Conv2d(int64_t in_channels, int64_t out_channels, Size2 kernel_size, Size2 stride = 1,
-         Size2 padding = 0, Size2 dilation = 1, int64_t groups = 1, bool bias = true)
+         Size2 padding = 0, Size2 dilation = 1, int64_t groups = 1, bool with_bias = true)
       : Conv2d(Conv2dOptions{in_channels, out_channels, kernel_size.value, stride.value,
-                             padding.value, dilation.value, groups, bias}) {}
+                             padding.value, dilation.value, groups, with_bias}) {}
   Tensor forward(const Tensor& x) const;
   const Conv2dOptions& options() const { return options_; }
   State weight;
@@ -119,7 +119,7 @@ struct BatchNormOptions {
 /// Ioffe and Szegedy, "Batch normalization" (2015): each channel (axis 1) to mean 0 and variance 1,
 /// by the batch's statistics in training mode, by the running ones otherwise.
 template <class Derived>
-class BatchNorm : public Layer<Derived> {
+class TAPER_API BatchNorm : public Layer<Derived> {
  public:
   Tensor forward(const Tensor& x) const;
   const BatchNormOptions& options() const { return options_; }

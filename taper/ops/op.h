@@ -74,7 +74,7 @@ template <class A>
 struct Grad {
   using Rule = Grads (*)(const Saved& saved, const A& attrs);
   Grad() = delete;
-  constexpr Grad(Rule rule, Saves saves) : rule(rule), saves(saves) {}
+  constexpr Grad(Rule vjp, Saves kept) : rule(vjp), saves(kept) {}
   constexpr Grad(not_differentiable reason) : why_not(reason.why) {}  // NOLINT
   constexpr Grad(through_expansion) : expanded(true) {}               // NOLINT
   Rule rule = nullptr;
@@ -163,7 +163,7 @@ struct Row {
 /// over the ops work with.
 class TAPER_API OpBase : public Registered<OpBase> {
  public:
-  OpBase(std::string_view name, std::string_view doc) : Registered<OpBase>(name, doc) {}
+  OpBase(std::string_view entry, std::string_view about) : Registered<OpBase>(entry, about) {}
   virtual ~OpBase() = default;
   OpBase(const OpBase&) = delete;
   OpBase& operator=(const OpBase&) = delete;

@@ -67,8 +67,8 @@ class TAPER_API ConfusionMatrix {
 class TAPER_API Metric : public Registered<Metric> {
  public:
   using Compute = double (*)(const ConfusionMatrix& matrix);
-  Metric(std::string_view name, std::string_view doc, Compute compute)
-      : Registered<Metric>(name, doc), compute_(compute) {}
+  Metric(std::string_view entry, std::string_view about, Compute compute)
+      : Registered<Metric>(entry, about), compute_(compute) {}
 
   double operator()(const ConfusionMatrix& matrix) const { return compute_(matrix); }
 

@@ -12,8 +12,8 @@ namespace taper {
 class TAPER_API LibraryModel : public Registered<LibraryModel> {
  public:
   using Make = nn::Sequential (*)();
-  LibraryModel(std::string_view name, std::string_view doc, Make make)
-      : Registered<LibraryModel>(name, doc), make_(make) {}
+  LibraryModel(std::string_view entry, std::string_view about, Make make)
+      : Registered<LibraryModel>(entry, about), make_(make) {}
 
   /// A new model with initial values from the default generator.
   nn::Sequential operator()() const { return make_(); }

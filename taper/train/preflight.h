@@ -1,4 +1,4 @@
-// What can be known to be wrong before the first step of a training.
+// Private to the trainer: what can be known to be wrong before the first step of a training.
 #pragma once
 
 #include <memory>
@@ -35,7 +35,7 @@ struct PreflightOptions {
 ///
 /// Throws what model and loss throw, and value naming the field and example. `validation` may be
 /// null.
-TAPER_API std::shared_ptr<const Graph> check_before_training(
+std::shared_ptr<const Graph> check_before_training(
     const nn::AnyModule& model, const nn::AnyLoss& loss, const optim::Optimizer& optimizer,
     const data::Dataset& train, const data::Dataset* validation, const PreflightOptions& options);
 

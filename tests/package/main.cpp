@@ -42,11 +42,14 @@ const tp::FactoryFor<tp::Callback, Counter, CounterOptions> counter_entry{
 class Net : public tp::nn::Layer<Net> {
  public:
   Net()
-      : hidden_(child("hidden", tp::nn::Linear(2, 8))), out_(child("out", tp::nn::Linear(8, 2))) {}
-  tp::Tensor forward(const tp::Tensor& x) const { return out_(tp::tanh(hidden_(x))); }
+      : hidden_(child("hidden", tp::nn::Linear(2, 8))),
+        norm_(child("norm", tp::nn::BatchNorm1d(8))),
+        out_(child("out", tp::nn::Linear(8, 2))) {}
+  tp::Tensor forward(const tp::Tensor& x) const { return out_(tp::tanh(norm_(hidden_(x)))); }
 
  private:
   tp::nn::Linear hidden_;
+  tp::nn::BatchNorm1d norm_;
   tp::nn::Linear out_;
 };
 

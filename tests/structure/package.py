@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import exports
 from source_files import finish, root_of
 
 ROOT = root_of([])
@@ -28,12 +29,6 @@ PACKAGE_FILES = {
     "share/fish/vendor_completions.d/taper.fish",
     "share/licenses/taper/LICENSE", "share/licenses/taper/onednn/LICENSE",
 } | {f"lib/{name}" for name in LIBRARIES}
-
-# A name of namespace taper, or what the compiler makes for one. `std::vector<...> taper::f<...>()`
-# is the template f, whose name begins with its result.
-OURS = re.compile(r"(?:(?:vtable|typeinfo|typeinfo name|guard variable|TLS \w+ function|VTT|"
-                  r"(?:non-)?virtual thunk) (?:for|to) )?taper::")
-TEMPLATE = re.compile(r"_ZNK?[RO]?5taper")
 
 problems = []
 
@@ -83,18 +78,6 @@ def check_files(prefix, forbidden):
                     problems.append(f"{name} includes <{header}>, which is not installed")
 
 
-def check_exports(library):
-    lines = run("nm", "nm", "-D", "--defined-only", library).splitlines()
-    symbols = [line.split()[-1] for line in lines]
-    names = run("c++filt", "c++filt", input="\n".join(symbols)).splitlines()
-    for symbol, name in zip(symbols, names):
-        if not OURS.match(name) and not TEMPLATE.match(symbol):
-            problems.append(f"libtaper.so exports {name}")
-    for wanted in ["typeinfo for taper::Error", "vtable for taper::Error", "taper::tape_on"]:
-        if wanted not in names:
-            problems.append(f"libtaper.so does not export {wanted}")
-
-
 def by_cmake(work, prefix):
     for kind in ["shared", "static"]:
         what, build = f"CMake, {kind}", work / kind
@@ -138,7 +121,7 @@ def main():
 
         venv = os.path.realpath(ROOT / ".venv")
         check_files(prefix, {str(ROOT), str(build.resolve()), venv, str(first)})
-        check_exports(prefix / "lib/libtaper.so")
+        exports.check(run, ROOT, work, prefix, problems)
         if not run("bin/taper", prefix / "bin/taper", "--version", cwd="/").startswith("taper "):
             problems.append("bin/taper does not say its version")
         run("dlopen", "python3", "-c", "import ctypes, sys; ctypes.CDLL(sys.argv[1])",

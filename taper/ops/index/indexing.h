@@ -20,9 +20,9 @@ struct Slice {
   std::optional<int64_t> stop;
   std::optional<int64_t> step;
   Slice() = default;
-  Slice(std::optional<int64_t> start, std::optional<int64_t> stop,
-        std::optional<int64_t> step = std::nullopt)
-      : start(start), stop(stop), step(step) {}
+  Slice(std::optional<int64_t> from, std::optional<int64_t> to,
+        std::optional<int64_t> by = std::nullopt)
+      : start(from), stop(to), step(by) {}
 };
 
 struct NewAxis {};
