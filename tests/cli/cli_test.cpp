@@ -317,13 +317,16 @@ TEST_F(Command, RefusesAModelThatIsOfOtherData) {
 constexpr const char* signal_after_an_epoch = R"(
 import os, signal, subprocess, sys
 run = subprocess.Popen(sys.argv[2].split(), restore_signals=True, stdout=subprocess.PIPE, text=True)
-for line in run.stdout:
-    print(line, end='')
-    if line.startswith('epoch'):
-        break
-run.send_signal(getattr(signal, sys.argv[1]))
-print(run.stdout.read(), end='', flush=True)
-sys.exit(run.wait())
+try:
+    for line in run.stdout:
+        print(line, end='')
+        if line.startswith('epoch'):
+            break
+    run.send_signal(getattr(signal, sys.argv[1]))
+    print(run.stdout.read(), end='', flush=True)
+    sys.exit(run.wait())
+finally:
+    run.kill()
 )";
 
 TEST_F(Command, SavesAndStopsWhenAskedTo) {
