@@ -35,8 +35,13 @@ TAPER_API std::vector<Tensor> gradients(const Tensor& loss, const std::vector<St
 
 using TensorFunction = std::function<Tensor(const std::vector<Tensor>&)>;
 
-/// The function that gives f's gradient with respect to operand `argnum`: `grad(f)({x})`. It can be
-/// differentiated again: `grad(grad(f))`.
+/// The function that gives f's gradient with respect to operand `argnum`: `grad(f)({x})`; zeros
+/// where f does not depend on it. Every call differentiates operands of its own, which only f's
+/// uses of its operand reach: transforms nest in any way, `grad(grad(f))` or an f that calls
+/// `grad`. If the tape is on and f depends on anything else that requires a gradient, or the
+/// operand does, the result is on the tape, also with respect to that. Throws what f throws, shape
+/// if f does not give one element, index for an operand that is not there, dtype for one without
+/// gradients.
 TAPER_API TensorFunction grad(TensorFunction f, size_t argnum = 0);
 /// The function that gives {f(x...), gradients with respect to operands `argnums`}.
 TAPER_API std::function<std::pair<Tensor, std::vector<Tensor>>(const std::vector<Tensor>&)>

@@ -91,6 +91,15 @@ class Backward {
     for (uint32_t number : finished_) inherit(visits_[number]);
   }
 
+  /// Whether the loss depends on a leaf that is none of `targets`.
+  bool reaches_leaf_beside(std::span<const Tensor> targets) const {
+    for (uint32_t number : finished_) {
+      const Node& node = *visits_[number].node;
+      if (node.is_leaf() && !is_target(node, targets)) return true;
+    }
+    return false;
+  }
+
   void start(const Tensor& loss, const Tensor& grad_loss) {
     accumulate(visits_[numbers_[node_of(loss)]].grads[loss.impl()->output], grad_loss);
   }
@@ -181,7 +190,7 @@ class Backward {
   [[noreturn]] static void fail_at(const Node& node, ErrorKind kind, const std::string& why) {
     std::string operands;
     for (size_t i = 0; i < node.inputs; ++i) {
-      if (node.input_specs[i] == Spec()) continue;
+      if (node.edges[i].output == Edge::absent_operand) continue;
       operands += (operands.empty() ? "" : ", ") + input_name(node, i) + " " +
                   to_string(node.input_specs[i]);
     }
@@ -336,6 +345,21 @@ std::vector<Tensor> gradients(const Tensor& loss, const std::vector<State>& cell
   return gradients(loss, std::span<const Tensor>(values), create_graph);
 }
 
+TransformGradients transform_gradients(const Tensor& loss, std::span<const Tensor> operands,
+                                       bool outer_tape) {
+  TransformGradients result{.grads = std::vector<Tensor>(operands.size())};
+  if (!loss.requires_grad()) return result;
+  const Tensor start = start_gradient(loss, {});
+  Backward pass(loss);
+  result.on_tape = outer_tape && pass.reaches_leaf_beside(operands);
+  const TapeMode mode(result.on_tape);
+  pass.want(operands);
+  pass.start(loss, start);
+  pass.run(result.on_tape, operands);
+  for (size_t i = 0; i < operands.size(); ++i) result.grads[i] = pass.gradient(operands[i]);
+  return result;
+}
+
 std::vector<Tensor> gradients_until(std::span<const Tensor> results, std::span<const Tensor> grads,
                                     std::span<const Tensor> targets) {
   Backward pass(results, targets);
@@ -366,56 +390,6 @@ void Tensor::backward(bool keep_graph) const {
     }
     cell.set(sum);
   });
-}
-
-namespace {
-
-/// Copies of the operands in which the ones asked for are leaves (kept on the tape of the caller,
-/// so that grad(grad(f)) works).
-std::vector<Tensor> as_leaves(const std::vector<Tensor>& inputs, const std::vector<size_t>& argnums,
-                              const char* what) {
-  std::vector<Tensor> copies = inputs;
-  for (size_t argnum : argnums) {
-    if (argnum >= inputs.size()) {
-      fail(ErrorKind::index, std::string(what) + ": operand " + std::to_string(argnum) +
-                                 " was asked for, the function was called with " +
-                                 std::to_string(inputs.size()));
-    }
-    if (!copies[argnum].requires_grad()) {
-      copies[argnum] = copies[argnum].detach().set_requires_grad();
-    }
-  }
-  return copies;
-}
-
-}  // namespace
-
-TensorFunction grad(TensorFunction f, size_t argnum) {
-  return [f = std::move(f), argnum](const std::vector<Tensor>& inputs) {
-    const bool nested = tape_on && argnum < inputs.size() && inputs[argnum].requires_grad();
-    const enable_grad on;
-    const std::vector<Tensor> leaves = as_leaves(inputs, {argnum}, "grad");
-    const Tensor loss = f(leaves);
-    return gradients(loss, std::vector<Tensor>{leaves[argnum]}, nested)[0];
-  };
-}
-
-std::function<std::pair<Tensor, std::vector<Tensor>>(const std::vector<Tensor>&)> value_and_grad(
-    TensorFunction f, std::vector<size_t> argnums) {
-  return [f = std::move(f), argnums = std::move(argnums)](const std::vector<Tensor>& inputs) {
-    bool nested = false;
-    for (size_t argnum : argnums) {
-      nested |= tape_on && argnum < inputs.size() && inputs[argnum].requires_grad();
-    }
-    const enable_grad on;
-    const std::vector<Tensor> leaves = as_leaves(inputs, argnums, "value_and_grad");
-    std::vector<Tensor> wanted;
-    wanted.reserve(argnums.size());
-    for (size_t argnum : argnums) wanted.push_back(leaves[argnum]);
-    Tensor loss = f(leaves);
-    std::vector<Tensor> grads = gradients(loss, wanted, nested);
-    return std::pair(nested ? loss : loss.detach(), std::move(grads));
-  };
 }
 
 }  // namespace taper

@@ -58,7 +58,7 @@ Tensor run(const std::shared_ptr<const CustomFunction>& function,
   std::vector<Spec> specs;
   for (const Tensor& input : inputs) {
     if (!input.defined()) {
-      edges.emplace_back();
+      edges.push_back({{}, Edge::absent_operand});
       specs.emplace_back();
       continue;
     }

@@ -12,4 +12,16 @@ namespace taper {
 std::vector<Tensor> gradients_until(std::span<const Tensor> results, std::span<const Tensor> grads,
                                     std::span<const Tensor> targets);
 
+/// What a transform such as `grad(f)` finds.
+struct TransformGradients {
+  std::vector<Tensor> grads;  // undefined where the loss does not depend on the operand
+  bool on_tape = false;       // whether these can be differentiated again
+};
+
+/// The gradients of `loss` with respect to `operands`, whose tape nodes belong to the transform
+/// alone. They are on the tape if `outer_tape`, the caller's, is on and the loss depends on a leaf
+/// other than these: nothing else could differentiate them again.
+TransformGradients transform_gradients(const Tensor& loss, std::span<const Tensor> operands,
+                                       bool outer_tape);
+
 }  // namespace taper

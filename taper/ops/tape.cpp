@@ -109,7 +109,7 @@ void record(const OpBase& op, const void* attrs, std::span<const Arg> args, Resu
       new (edge++) Edge{input.impl()->node, input.impl()->output};
       new (spec++) Spec(input.spec());
     } else {
-      new (edge++) Edge;
+      new (edge++) Edge{{}, Edge::absent_operand};
       new (spec++) Spec;
     }
   }

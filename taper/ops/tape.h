@@ -9,6 +9,7 @@ namespace taper {
 
 /// Where a gradient goes: one output of a node. No node means that none is needed.
 struct Edge {
+  static constexpr uint8_t absent_operand = 255;  // as `output`, without a node
   Ptr<TapeRecord> node;
   uint8_t output = 0;
 };

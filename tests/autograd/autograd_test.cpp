@@ -87,6 +87,24 @@ TEST(Backward, NoGradRecordsNothing) {
   EXPECT_FALSE((x * 2).detach().requires_grad());
 }
 
+TEST(Backward, NamesScalarOperandsAndLeavesOutAbsentOnes) {
+  Tensor x = full({}, 2).set_requires_grad();
+  const Tensor loss = x * full({}, 3);
+  loss.backward();
+  EXPECT_EQ(error_text([&] { loss.backward(); }),
+            "backward of multiply: the graph was freed by an earlier backward pass; pass "
+            "keep_graph = true to that one (x1 f32[], x2 f32[])");
+  Tensor rows = ones({2, 3}).set_requires_grad();
+  const Tensor product = sum(linear(rows, ones({1, 3})) * 2);
+  product.backward();
+  const Tensor again = linear(rows, ones({1, 3}));
+  sum(again).backward();
+  EXPECT_NE(error_text([&] { sum(again).backward(); })
+                .find("backward of linear: the graph was freed by an earlier backward pass; pass "
+                      "keep_graph = true to that one (x f32[2,3], weight f32[1,3])"),
+            std::string::npos);
+}
+
 TEST(Gradients, OfInnerTensorsAndOfNothing) {
   Tensor x = tensor({2.f}).set_requires_grad();
   const Tensor other = tensor({2.f}).set_requires_grad();

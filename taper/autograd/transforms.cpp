@@ -1,0 +1,87 @@
+#include <memory>
+#include <string>
+
+#include <taper/autograd/autograd.h>
+#include <taper/autograd/gradients_until.h>
+#include <taper/ops/node_extra.h>
+#include <taper/ops/ops.h>
+
+namespace taper {
+namespace {
+
+/// Hands a gradient on as it is.
+class Identity final : public FunctionGradient {
+ public:
+  explicit Identity(std::string transform) : transform_(std::move(transform)) {}
+  std::string name() const override { return transform_; }
+  Grads backward(Node&, const Tensor* grads, const bool*) override { return {grads[0]}; }
+  void free() override {}
+
+ private:
+  std::string transform_;
+};
+
+/// The operand under a node of its own, through which gradients flow on to the operand's.
+Tensor own_operand(const Tensor& operand, bool outer_tape, const char* transform) {
+  Tensor own = operand.detach();
+  if (!outer_tape || !operand.requires_grad()) return own.set_requires_grad();
+  std::vector<Edge> edges;
+  edges.push_back({operand.impl()->node, operand.impl()->output});
+  record_function(std::make_unique<Identity>(transform), std::move(edges), {operand.spec()},
+                  {&own, 1});
+  return own;
+}
+
+struct Differentiated {
+  Tensor value;
+  std::vector<Tensor> grads;
+};
+
+Differentiated differentiate(const TensorFunction& f, const std::vector<Tensor>& inputs,
+                             const std::vector<size_t>& argnums, const char* transform) {
+  const bool outer_tape = tape_on;
+  const enable_grad on;
+  std::vector<Tensor> operands = inputs;
+  std::vector<Tensor> wanted;
+  for (size_t argnum : argnums) {
+    if (argnum >= inputs.size()) {
+      fail(ErrorKind::index, std::string(transform) + ": operand " + std::to_string(argnum) +
+                                 " was asked for, the function was called with " +
+                                 std::to_string(inputs.size()));
+    }
+    operands[argnum] = own_operand(inputs[argnum], outer_tape, transform);
+  }
+  for (size_t argnum : argnums) wanted.push_back(operands[argnum]);
+  Tensor value = f(operands);
+  if (!value.defined()) {
+    fail(ErrorKind::value, std::string(transform) + ": the function gave no tensor");
+  }
+  if (value.numel() != 1) {
+    fail(ErrorKind::shape, std::string(transform) +
+                               ": the function must give one element; sum it (result " +
+                               to_string(value.spec()) + ")");
+  }
+  TransformGradients found = transform_gradients(value, wanted, outer_tape);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    if (!found.grads[i].defined()) found.grads[i] = zeros_like(wanted[i]);
+  }
+  return {found.on_tape ? std::move(value) : value.detach(), std::move(found.grads)};
+}
+
+}  // namespace
+
+TensorFunction grad(TensorFunction f, size_t argnum) {
+  return [f = std::move(f), argnum](const std::vector<Tensor>& inputs) {
+    return differentiate(f, inputs, {argnum}, "grad").grads[0];
+  };
+}
+
+std::function<std::pair<Tensor, std::vector<Tensor>>(const std::vector<Tensor>&)> value_and_grad(
+    TensorFunction f, std::vector<size_t> argnums) {
+  return [f = std::move(f), argnums = std::move(argnums)](const std::vector<Tensor>& inputs) {
+    Differentiated result = differentiate(f, inputs, argnums, "value_and_grad");
+    return std::pair(std::move(result.value), std::move(result.grads));
+  };
+}
+
+}  // namespace taper
