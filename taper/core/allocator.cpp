@@ -19,6 +19,7 @@ namespace taper {
 namespace detail {
 
 constinit thread_local ThreadPool thread_pool;
+constinit thread_local int64_t allocations_before_failure = -1;
 
 namespace {
 
@@ -151,7 +152,7 @@ void* allocate_small(size_t size_class) {
     all.cached -= bytes;
     return block;
   };
-  if (!ThreadMember::ended) {
+  if (!ThreadMember::ended && allocations_before_failure < 0) {
     for (size_t i = 1; i < wanted; ++i) {
       auto* block = static_cast<ThreadPool::Free*>(take());
       block->next = thread_pool.list[size_class];
@@ -219,6 +220,7 @@ void give_back_exact(void* block, size_t size_class, size_t bytes) {
 }  // namespace
 
 void* allocate_slow(size_t size_class, size_t bytes) {
+  if (allocations_before_failure >= 0 && allocations_before_failure-- == 0) fail_to_allocate(bytes);
   if (!keep_blocks) return allocate_exact(size_class, bytes);
   return size_class < ThreadPool::classes ? allocate_small(size_class) : allocate_large(bytes);
 }

@@ -54,6 +54,10 @@ constexpr size_t size_class_of(size_t bytes) {
   return (bytes - (bytes != 0 ? 1 : 0)) / ThreadPool::step + 1;
 }
 
+/// For tests: so many more allocations of this thread succeed that its own list does not serve, and
+/// the one behind them fails; negative: none fails. While it is set no list is filled.
+TAPER_API extern constinit thread_local int64_t allocations_before_failure TAPER_TLS_FAST;
+
 TAPER_API void* allocate_slow(size_t size_class, size_t bytes);
 TAPER_API void give_back_slow(void* block, size_t size_class, size_t bytes);
 

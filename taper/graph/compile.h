@@ -121,7 +121,7 @@ class Compiled {
 
   F function_;
   std::shared_ptr<PlanCache> cache_;
-  std::shared_ptr<Plan> plan_;
+  std::shared_ptr<const Plan> plan_;
 };
 
 /// Records `function` at its first call and replays it afterwards.

@@ -224,7 +224,12 @@ Results run_kernel(const OpBase& op, const void* attrs, std::span<const Arg> arg
     results[i] = plain ? empty(specs[i]) : make_output(op, i, args, specs[i]);
     new (outputs + i) View(view_for_kernel(results[i]));
   }
-  op.run_cpu({inputs.views(), {outputs, specs.count}}, attrs);
+  try {
+    op.run_cpu({inputs.views(), {outputs, specs.count}}, attrs);
+  } catch (const Violation&) {
+    TAPER_CHECK(op.refuses_values);
+    throw;
+  }
   return results;
 }
 

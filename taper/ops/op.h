@@ -108,7 +108,8 @@ enum class Role : uint8_t {
   probabilities,  ///< values in [0, 1]
 };
 
-/// Output `output` may take the buffer of input `input` if the caller donates it.
+/// Output `output` may take the buffer of input `input` if the caller donates it. The kernel must
+/// not fail, for want of memory say, once it writes.
 struct Reuse {
   uint8_t output;
   uint8_t input;
@@ -152,6 +153,9 @@ struct Row {
   Layout layout = Layout::row_major;
   /// The kernel takes inputs of any strides; otherwise they are made row-major first.
   bool any_strides = false;
+  /// The kernel, or an op of the expansion, throws Violation for what only the values tell, such as
+  /// an index out of range. Any other kernel that throws one is an internal error.
+  bool refuses_values = false;
   std::vector<Reuse> reuse = {};
   Role role = Role::other;
   Kernels kernels = {};
@@ -175,6 +179,7 @@ class TAPER_API OpBase : public Registered<OpBase> {
   bool gradient_through_expansion = false;
   Layout layout = Layout::row_major;
   bool any_strides = false;
+  bool refuses_values = false;
   bool has_kernel = false;
   bool has_expansion = false;
   bool has_reference = false;
@@ -237,6 +242,7 @@ class Op final : public OpBase {
     gradient_through_expansion = row.grad.expanded;
     layout = row.layout;
     any_strides = row.any_strides;
+    refuses_values = row.refuses_values;
     has_kernel = row.kernels.cpu != nullptr;
     has_expansion = row.expand != nullptr;
     has_reference = row.reference != nullptr;

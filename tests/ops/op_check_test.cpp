@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include <taper/graph/compile.h>
@@ -222,6 +223,53 @@ TEST(Rows, AreWhole) {
     for (const AnySample& sample : op->samples()) good += sample.error.empty() ? 1 : 0;
     EXPECT_GE(good, 1u) << "no good sample";
     EXPECT_TRUE(op->onnx.name.empty() || op->onnx.first <= op->onnx.last);
+  }
+}
+
+/// Whether an op of the row's expansion says that it refuses values.
+bool expansion_refuses_values(const OpBase& op, const AnySample& sample) {
+  const auto expand = [&](const std::vector<Tensor>& symbols) {
+    const auto args = as_args(symbols);
+    const Results results = op.expand(Inputs(args), sample.attrs.get());
+    return std::vector<Tensor>(results.tensor, results.tensor + op.outputs.size());
+  };
+  const Captured captured = capture(make_inputs(sample, DType::f32), expand);
+  return std::ranges::any_of(captured.graph.nodes,
+                             [](const GraphNode& node) { return node.op->refuses_values; });
+}
+
+/// Whether the rule takes the operands and the call still fails.
+bool refused_for_its_values(const OpBase& op, const AnySample& sample) {
+  const std::vector<Tensor> inputs = make_inputs(sample, DType::f32);
+  const auto args = as_args(inputs);
+  try {
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (!inputs[i].defined() && !op.is_optional(i)) return false;
+    }
+    op.infer(InSpecs(args), sample.attrs.get());
+  } catch (const Violation&) {
+    return false;
+  }
+  try {
+    run(op, sample, inputs);
+  } catch (const Error&) {
+    return true;
+  }
+  return false;
+}
+
+TEST(Rows, SayWhetherTheyRefuseValues) {
+  for (const OpBase* op : all_ops()) {
+    SCOPED_TRACE(std::string(op->name));
+    bool refuses = false;
+    for (const AnySample& sample : op->samples()) {
+      if (!sample.error.empty()) {
+        refuses |= refused_for_its_values(*op, sample);
+      } else if (!op->has_kernel && op->has_expansion) {
+        refuses |= expansion_refuses_values(*op, sample);
+      }
+    }
+    EXPECT_EQ(op->refuses_values, refuses);
   }
 }
 

@@ -227,7 +227,10 @@ std::vector<Sample<NoAttrs>> gather_samples() {
   return {{.inputs = {{.shape = {2, 3, 4, 6}},
                       {.shape = {2, 3, 2, 3}, .low = 0, .high = 24, .dtype = DType::i32}}},
           {.inputs = {{.shape = {2, 3, 4, 6}}, {.shape = {2, 3, 2, 3}}},
-           .error = "indices must be those of max_pool2d"}};
+           .error = "indices must be those of max_pool2d"},
+          {.inputs = {{.shape = {1, 1, 2, 2}},
+                      {.shape = {1, 1, 1, 1}, .low = 4, .high = 5, .dtype = DType::i32}},
+           .error = "index 4 lies outside the plane of 4 places"}};
 }
 
 const Op<PlaneAttrs> scatter_op{{.name = "max_pool2d_grad",
@@ -238,6 +241,7 @@ const Op<PlaneAttrs> scatter_op{{.name = "max_pool2d_grad",
                                  .grad = {scatter_vjp, Saves::inputs},
                                  .layout = Layout::images,
                                  .any_strides = true,
+                                 .refuses_values = true,
                                  .kernels = {.cpu = scatter_cpu},
                                  .samples = scatter_samples}};
 const Op<NoAttrs> gather_op{{.name = "max_pool2d_gather",
@@ -248,6 +252,7 @@ const Op<NoAttrs> gather_op{{.name = "max_pool2d_gather",
                              .grad = {gather_vjp, Saves::inputs},
                              .layout = Layout::images,
                              .any_strides = true,
+                             .refuses_values = true,
                              .kernels = {.cpu = gather_cpu},
                              .samples = gather_samples}};
 

@@ -286,6 +286,7 @@ const Op<ScatterAttrs> take_grad_op{
      .infer = infer_take_grad,
      .reference = take_grad_reference,
      .grad = {take_grad_vjp, Saves::inputs},
+     .refuses_values = true,
      .kernels = {.cpu = take_grad_cpu},
      .samples = take_grad_samples}};
 
@@ -323,6 +324,7 @@ const Op<AxisAttrs> take_op{
      .infer = infer_take,
      .reference = take_reference,
      .grad = {take_vjp, Saves::inputs},
+     .refuses_values = true,
      .kernels = {.cpu = take_cpu},
      .onnx = {"Gather", 13},
      .samples = take_samples}};
@@ -496,6 +498,7 @@ const Op<ScatterAttrs> put_along_axis_add_op{
      .infer = infer_put,
      .reference = put_reference,
      .grad = {put_vjp, Saves::inputs},
+     .refuses_values = true,
      .kernels = {.cpu = put_cpu},
      .samples = put_samples}};
 
@@ -532,6 +535,7 @@ const Op<AlongAttrs> take_along_axis_op{
      .infer = infer_along,
      .reference = along_reference,
      .grad = {along_vjp, Saves::inputs},
+     .refuses_values = true,
      .kernels = {.cpu = along_cpu},
      .onnx = {"GatherElements", 13},
      .samples = along_samples}};

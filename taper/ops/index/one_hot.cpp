@@ -84,6 +84,7 @@ const Op<OneHotAttrs> one_hot_op{
      .infer = infer_one_hot,
      .reference = one_hot_reference,
      .grad = not_differentiable{"it takes integers"},
+     .refuses_values = true,
      .kernels = {.cpu = one_hot_cpu},
      .onnx = {"OneHot", 11},
      .samples = one_hot_samples}};

@@ -113,6 +113,7 @@ const Op<LossAttrs> cross_entropy_op{
      .infer = infer_cross_entropy,
      .expand = expand_cross_entropy,
      .grad = {cross_entropy_vjp, Saves::inputs},
+     .refuses_values = true,
      .onnx = {"SoftmaxCrossEntropyLoss", 13},
      .samples = cross_entropy_samples}};
 
