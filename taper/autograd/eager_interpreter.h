@@ -34,6 +34,9 @@ class EagerInterpreter : public Interpreter {
   void depend_on(const void* key, std::function<uint64_t()> look) override {
     if (outer_ != nullptr) outer_->depend_on(key, std::move(look));
   }
+  void hold(const Tensor& tensor) override {
+    if (outer_ != nullptr) outer_->hold(tensor);
+  }
   std::string origin(const Tensor& tensor) const override {
     return outer_ != nullptr ? outer_->origin(tensor) : "a captured tensor";
   }

@@ -56,10 +56,15 @@ class TAPER_API Interpreter {
   /// The interpretation holds only while `look()` gives its present value. `key` tells what is
   /// looked at, so that each thing is remembered once; `look` keeps it alive.
   virtual void depend_on(const void* key, std::function<uint64_t()> look) = 0;
+  /// Takes a tensor made before as a constant, if tensors of a capture are recorded here.
+  virtual void hold(const Tensor& tensor) = 0;
   /// The name of the op that made a tensor without data, for messages.
   virtual std::string origin(const Tensor& tensor) const = 0;
 };
 
 TAPER_API extern constinit thread_local Interpreter* interpreter TAPER_TLS_FAST;
+
+/// The number of the capture that runs on this thread, no two captures having the same; 0: none.
+TAPER_API extern constinit thread_local uint32_t capture_number TAPER_TLS_FAST;
 
 }  // namespace taper

@@ -6,6 +6,7 @@
 namespace taper {
 
 constinit thread_local Interpreter* interpreter = nullptr;
+constinit thread_local uint32_t capture_number = 0;
 
 template <>
 TAPER_API void release(Storage* storage) {
@@ -88,6 +89,7 @@ Tensor shallow_copy(const Tensor& tensor) {
   impl->row_major = from.row_major;
   attach(*impl, from.storage, from.offset);
   impl->value_id = from.value_id;
+  impl->capture = from.capture;
   return result;
 }
 
@@ -128,7 +130,12 @@ void Tensor::fail_undefined() {
 }
 
 void Tensor::fail_without_data() const {
-  const std::string origin = interpreter ? interpreter->origin(*this) : "a captured tensor";
+  if (interpreter == nullptr) {
+    fail(ErrorKind::unsupported,
+         "the tensor was made while a function was captured and holds no data (" +
+             to_string(spec()) + "); return it from the captured function to have its value");
+  }
+  const std::string origin = interpreter->origin(*this);
   fail(ErrorKind::unsupported,
        origin + ": its value was asked for while the function is captured, when tensors have no " +
            "data (" + to_string(spec()) + "); choose with `where` instead of `if`, or compute " +

@@ -26,8 +26,9 @@ class State;
 /// A counted buffer. Its header and its data are one block, except for foreign memory.
 struct Storage {
   std::atomic<uint32_t> refs{1};
-  bool foreign = false;  // never written, never donated
-  size_t bytes = 0;      // of the whole block, header included
+  uint32_t capture = capture_number;  // the capture that it was made in; 0 outside of any
+  bool foreign = false;               // never written, never donated
+  size_t bytes = 0;                   // of the whole block, header included
   std::byte* data = nullptr;
   void (*free_foreign)(void* context) = nullptr;
   void* context = nullptr;
@@ -41,6 +42,7 @@ struct TensorImpl {
   int32_t value_id = -1;  // its number in the graph being captured
   uint8_t output = 0;     // which output of `node` it is
   bool row_major = true;
+  uint32_t capture = 0;       // the number of the capture that `value_id` belongs to
   int64_t offset = 0;         // of the first element, in elements
   std::byte* data = nullptr;  // the first element
   Spec spec;

@@ -1,14 +1,31 @@
 #include <taper/graph/capture.h>
 
+#include <atomic>
+#include <unordered_set>
 #include <utility>
+
+#include <taper/ops/node_extra.h>
 
 namespace taper {
 namespace {
 
+/// Numbers start at 1 and are those of this process.
+uint32_t next_capture_number() {
+  static std::atomic<uint32_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
 class Recorder final : public Interpreter {
  public:
-  Recorder() : outer_(std::exchange(interpreter, this)) {}
-  ~Recorder() override { interpreter = outer_; }
+  explicit Recorder(OutsideTensors outside)
+      : outer_(std::exchange(interpreter, this)),
+        outer_number_(std::exchange(capture_number, next_capture_number())),
+        number_(capture_number),
+        outside_(outside) {}
+  ~Recorder() override {
+    interpreter = outer_;
+    capture_number = outer_number_;
+  }
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
 
@@ -19,18 +36,27 @@ class Recorder final : public Interpreter {
   }
 
   Captured finish(const std::vector<Tensor>& outputs) {
-    for (const Tensor& output : outputs) graph_.outputs.push_back(id_of(output));
+    bool on_tape = false;
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      refuse_foreign(outputs[i], [&] { return "capture: result " + std::to_string(i); });
+      graph_.outputs.push_back(id_of(outputs[i]));
+      on_tape |= could_start_backward(outputs[i]);
+    }
     for (size_t i = 0; i < graph_.cells.size(); ++i) {
       GraphCell& cell = graph_.cells[i];
       if (cell.assigned) cell.result = id_of(present_[i]);
     }
-    return {std::move(graph_), std::move(guards_)};
+    return {std::move(graph_), std::move(guards_), on_tape};
   }
 
   Results call(const OpBase& op, const void* attrs, std::span<const Arg> args,
                const Specs& specs) override {
     GraphNode node{&op, copy_attrs(op, attrs), {}, {}, layer_path()};
-    for (const Arg& arg : args) node.inputs.push_back(id_of(*arg.tensor));
+    for (size_t i = 0; i < args.size(); ++i) {
+      const char* why = why_foreign(*args[i].tensor);
+      if (why != nullptr) violate(ErrorKind::unsupported, operand_name(op, i) + why);
+      node.inputs.push_back(id_of(*args[i].tensor));
+    }
     Results results;
     for (uint8_t i = 0; i < specs.count; ++i) {
       results[i] = new_value(specs[i]);
@@ -57,6 +83,7 @@ class Recorder final : public Interpreter {
   }
 
   void write(const State& state, const Tensor& value) override {
+    refuse_foreign(value, [&] { return "the new value of cell `" + state.name() + "`"; });
     const size_t index = find(state);
     graph_.cells[index].assigned = true;
     const bool on_tape = state.requires_grad() || (value.defined() && value.requires_grad());
@@ -71,7 +98,12 @@ class Recorder final : public Interpreter {
     guards_.push_back({key, std::move(look), value});
   }
 
+  void hold(const Tensor& tensor) override {
+    if (tensor.impl()->storage) held_.emplace(tensor.impl()->storage.get(), tensor);
+  }
+
   std::string origin(const Tensor& tensor) const override {
+    if (tensor.impl()->capture != number_) return "a tensor of another capture";
     const auto id = static_cast<size_t>(tensor.impl()->value_id);
     const OpBase* op = id < makers_.size() ? makers_[id] : nullptr;
     return op != nullptr ? std::string(op->name) : "an input of the captured function";
@@ -92,6 +124,7 @@ class Recorder final : public Interpreter {
     tensor.impl()->spec = spec;
     tensor.impl()->strides = row_major_strides(spec.shape);
     tensor.impl()->value_id = static_cast<ValueId>(graph_.specs.size());
+    tensor.impl()->capture = number_;
     graph_.specs.push_back(spec);
     return tensor;
   }
@@ -103,6 +136,46 @@ class Recorder final : public Interpreter {
     return tensor;
   }
   static Tensor symbolic_copy(const Tensor& value) { return shallow_copy(value); }
+
+  /// What keeps a tensor out of this graph, to be said behind its name; null if nothing does.
+  const char* why_foreign(const Tensor& tensor) const {
+    if (!tensor.defined()) return nullptr;
+    const Storage* storage = tensor.impl()->storage.get();
+    if (storage == nullptr) {
+      if (tensor.impl()->capture == number_) return nullptr;
+      return " belongs to another capture and has no data here; pass it as an operand, or return "
+             "it from the function that made it";
+    }
+    const bool allowed =
+        outside_ == OutsideTensors::held || storage->capture == number_ || held_.contains(storage);
+    if (allowed) return nullptr;
+    return " was made outside the captured function, which would hold its present values for ever; "
+           "pass it as an operand, keep it in a State, or say constant(t)";
+  }
+  template <class Name>
+  void refuse_foreign(const Tensor& tensor, Name&& name) const {
+    const char* why = why_foreign(tensor);
+    if (why != nullptr) {
+      fail(ErrorKind::unsupported, name() + why + " (" + to_string(tensor.spec()) + ")");
+    }
+  }
+
+  /// Whether the tensor is on the tape and nothing that it was computed from was freed.
+  static bool could_start_backward(const Tensor& tensor) {
+    if (!tensor.defined() || !tensor.requires_grad()) return false;
+    std::vector<const Node*> open{node_of(tensor)};
+    std::unordered_set<const Node*> seen(open.begin(), open.end());
+    while (!open.empty()) {
+      const Node& node = *open.back();
+      open.pop_back();
+      if (node.freed) return false;
+      for (size_t i = 0; i < node.inputs; ++i) {
+        const auto* next = static_cast<const Node*>(node.edges[i].node.get());
+        if (next != nullptr && seen.insert(next).second) open.push_back(next);
+      }
+    }
+    return true;
+  }
 
   ValueId id_of(const Tensor& tensor) {
     if (!tensor.defined()) return no_value;
@@ -134,11 +207,15 @@ class Recorder final : public Interpreter {
   }
 
   Interpreter* outer_;
+  uint32_t outer_number_;
+  uint32_t number_;
+  OutsideTensors outside_;
   Graph graph_;
   std::vector<Guard> guards_;
   std::vector<const OpBase*> makers_;  // by value
   std::unordered_map<const StateImpl*, size_t> cells_;
-  std::vector<Tensor> present_;  // by cell: its value at this point
+  std::vector<Tensor> present_;                      // by cell: its value at this point
+  std::unordered_map<const Storage*, Tensor> held_;  // made before, let in by `constant`
   std::unordered_map<const Storage*, std::vector<Tensor>> constants_;
   std::unordered_map<const TensorImpl*, ValueId> ids_;
 };
@@ -146,13 +223,19 @@ class Recorder final : public Interpreter {
 }  // namespace
 
 Captured capture(const std::vector<Tensor>& inputs,
-                 FunctionRef<std::vector<Tensor>(const std::vector<Tensor>&)> function) {
-  Recorder recorder;
+                 FunctionRef<std::vector<Tensor>(const std::vector<Tensor>&)> function,
+                 OutsideTensors outside) {
+  Recorder recorder(outside);
   std::vector<Tensor> symbols;
   for (const Tensor& input : inputs) {
     symbols.push_back(input.defined() ? recorder.add_input(input.spec()) : Tensor());
   }
   return recorder.finish(function(symbols));
+}
+
+Tensor constant(const Tensor& tensor) {
+  if (interpreter != nullptr && tensor.defined()) interpreter->hold(tensor);
+  return tensor;
 }
 
 }  // namespace taper

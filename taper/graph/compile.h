@@ -67,9 +67,20 @@ struct Packed<std::pair<A, B>> : PackedTuple<A, B> {
 
 /// A function whose op calls are recorded once for each signature (specs of its operands and of the
 /// cells it reads, modes of modules, threads) and replayed node by node from then on. Operands are
-/// tensors; it returns nothing, a Tensor or a vector, array, pair or tuple of them. The results are
-/// not on the tape: take gradients inside. Called with an operand that requires a gradient, or
-/// inside another capture, it runs the function itself.
+/// tensors; it returns nothing, a Tensor or a vector, array, pair or tuple of them.
+///
+/// What may change between calls is an operand or a State; a tensor that the function holds in
+/// another way throws unsupported, unless it says `constant(t)`. Tensors that it makes from values
+/// while it runs are constants of the graph.
+///
+/// A replay puts nothing on the tape: take gradients inside. A signature whose result is still on
+/// the tape (an output needs a gradient, and no backward pass inside has freed its graph) therefore
+/// runs the function itself at each call, and so does a call with an operand that requires a
+/// gradient or inside another capture; under `no_grad` such a function is replayed.
+///
+/// A replay that throws leaves every cell whole, with its old or its new value; where an op refused
+/// what it was given, such as a label out of range, all cells keep their old ones. Several threads
+/// may call one object at once as long as it assigns no cell.
 template <class F>
 class Compiled {
  public:
@@ -85,18 +96,20 @@ class Compiled {
     auto run = [&](const std::vector<Tensor>& symbols) {
       return call<R>(symbols, std::index_sequence_for<Args...>());
     };
-    plan_ = cache_->find_or_capture(inputs, run);
+    const std::shared_ptr<const Plan> plan = cache_->find_or_capture(inputs, run);
+    if (plan->on_tape()) return function_(args...);
     if constexpr (std::is_void_v<R>) {
-      plan_->run(inputs);
+      plan->run(inputs);
     } else {
-      return detail::Packed<R>::unpack(plan_->run(inputs));
+      return detail::Packed<R>::unpack(plan->run(inputs));
     }
   }
 
-  /// The graph of the latest call. Throws value before the first.
-  const Graph& graph() const {
-    if (!plan_) fail(ErrorKind::value, "graph: the compiled function was not called yet");
-    return plan_->graph();
+  /// The graph of the latest call that was captured or replayed. Throws value before the first.
+  Graph graph() const {
+    const std::shared_ptr<const Plan> plan = cache_->latest();
+    if (!plan) fail(ErrorKind::value, "graph: the compiled function was not called yet");
+    return plan->graph();
   }
   /// How often the function was captured.
   size_t captures() const { return cache_->captures(); }
@@ -121,7 +134,6 @@ class Compiled {
 
   F function_;
   std::shared_ptr<PlanCache> cache_;
-  std::shared_ptr<const Plan> plan_;
 };
 
 /// Records `function` at its first call and replays it afterwards.

@@ -237,6 +237,11 @@ std::shared_ptr<const Plan> PlanCache::find_or_capture(
   return plans_.front();
 }
 
+std::shared_ptr<const Plan> PlanCache::latest() const {
+  const std::lock_guard lock(mutex_);
+  return plans_.empty() ? nullptr : plans_.front();
+}
+
 size_t PlanCache::size() const {
   const std::lock_guard lock(mutex_);
   return plans_.size();

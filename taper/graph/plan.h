@@ -23,6 +23,8 @@ class TAPER_API Plan {
   /// May be called by several threads at once; one that assigns cells runs once at a time.
   std::vector<Tensor> run(const std::vector<Tensor>& inputs) const;
   const Graph& graph() const { return captured_.graph; }
+  /// Whether a result is still on the tape: a replay would cut it off.
+  bool on_tape() const { return captured_.on_tape; }
 
  private:
   struct Step {
@@ -54,6 +56,8 @@ class TAPER_API PlanCache {
   std::shared_ptr<const Plan> find_or_capture(
       const std::vector<Tensor>& inputs,
       FunctionRef<std::vector<Tensor>(const std::vector<Tensor>&)> function);
+  /// The plan of the latest call; null before the first.
+  std::shared_ptr<const Plan> latest() const;
   size_t size() const;
   size_t captures() const;
 

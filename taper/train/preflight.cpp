@@ -150,9 +150,10 @@ DryRun run_dry(const Pass& pass, const std::vector<Spec>& specs, int64_t rows,
   std::vector<Tensor> batch;
   for (const Spec& spec : specs) batch.push_back(without_memory(spec, rows));
   try {
-    run.graph = capture(batch, [&](const std::vector<Tensor>& fields) -> std::vector<Tensor> {
-                  return {output_of_step(pass, fields, run)};
-                }).graph;
+    const auto step = [&](const std::vector<Tensor>& fields) -> std::vector<Tensor> {
+      return {output_of_step(pass, fields, run)};
+    };
+    run.graph = capture(batch, step, OutsideTensors::held).graph;
     run.captured = true;
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::unsupported) return run;  // it asks for values

@@ -68,6 +68,24 @@ TEST(Preflight, WarnsOfLogitsWhereProbabilitiesAreMeant) {
             Texts());
 }
 
+/// Holds a table of its own that is no cell.
+struct Shifted : nn::Layer<Shifted> {
+  explicit Shifted(int64_t outputs) : head(child("head", nn::Linear(3, outputs))) {}
+  Tensor forward(const Tensor& x) const { return head(x + shift); }
+  nn::Linear head;
+  Tensor shift = tensor({1.f, 2.f, 3.f});
+};
+
+TEST(Preflight, ChecksAModelThatHoldsATensor) {
+  const Shifted model(2);
+  const optim::SGD optimizer(model.parameters());
+  const TensorDataset dataset({ones({4, 3}), tensor<int64_t>({0, 1, 2, 1})});
+  const std::string text = testing::error_of(ErrorKind::value, [&] {
+    check_before_training(model, nn::CrossEntropyLoss(), optimizer, dataset, nullptr, {});
+  });
+  EXPECT_NE(text.find("label 2 of example 2"), std::string::npos) << text;
+}
+
 /// What is refused without a step.
 std::string refusal(ErrorKind kind, const nn::AnyLoss& loss, std::vector<data::Field> fields,
                     const PreflightOptions& options, int64_t outputs = 2) {

@@ -1,0 +1,215 @@
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include <taper/taper.h>
+
+namespace taper {
+namespace {
+
+std::string error_text(auto&& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::unsupported);
+    return error.what();
+  }
+  return "no error";
+}
+
+constexpr const char* ways =
+    "which would hold its present values for ever; pass it as an operand, keep it in a State, or "
+    "say constant(t)";
+
+// ---------------------------------------------------------------------------------- what it holds
+
+TEST(Compile, RefusesATensorThatTheFunctionHolds) {
+  const Tensor weight = tensor({1.f, 2.f});
+  auto scaled = compile([&](const Tensor& x) { return x * weight; });
+  EXPECT_EQ(error_text([&] { scaled(ones({2})); }),
+            std::string("multiply: x2 was made outside the captured function, ") + ways +
+                " (x1 f32[2], x2 f32[2])");
+  auto itself = compile([&] { return weight; });
+  EXPECT_EQ(error_text([&] { itself(); }),
+            std::string("capture: result 0 was made outside the captured function, ") + ways +
+                " (f32[2])");
+  const State cell("cell", zeros({2}));
+  auto assigned = compile([&] { cell.set(weight); });
+  EXPECT_EQ(error_text([&] { assigned(); }),
+            std::string("the new value of cell `cell` was made outside the captured function, ") +
+                ways + " (f32[2])");
+  EXPECT_EQ(cell.value().to_vector<float>(), (std::vector<float>{0, 0}));
+  EXPECT_EQ(interpreter, nullptr);
+  EXPECT_EQ(capture_number, 0u);
+}
+
+TEST(Compile, ViewsOfATensorThatItHoldsAreRefusedToo) {
+  const Tensor table = ones({3, 2});
+  const Tensor row = table[1];
+  auto f = compile([&](const Tensor& x) { return x + row.detach(); });
+  EXPECT_NE(error_text([&] { f(ones({2})); }).find("x2 was made outside"), std::string::npos);
+}
+
+TEST(Compile, HoldsWhatTheFunctionCallsConstant) {
+  Tensor weight = tensor({1.f, 2.f});
+  auto scaled = compile([&](const Tensor& x) { return x * constant(weight) + weight; });
+  EXPECT_EQ(scaled(ones({2})).to_vector<float>(), (std::vector<float>{2, 4}));
+  weight = tensor({10.f, 20.f});
+  EXPECT_EQ(scaled(ones({2})).to_vector<float>(), (std::vector<float>{2, 4}));
+  EXPECT_EQ(scaled.captures(), 1u);
+  EXPECT_EQ(constant(weight).impl(), weight.impl());
+  EXPECT_FALSE(constant(Tensor()).defined());
+  auto asked = compile([&](const Tensor& x) { return x * constant(weight).to_vector<float>()[1]; });
+  EXPECT_EQ(asked(ones({1})).item(), 20);
+}
+
+TEST(Compile, HoldsWhatTheFunctionMakesFromValues) {
+  auto f = compile([](const Tensor& x) {
+    const Tensor made = tensor({3.f, 4.f});
+    return x * made + arange(2) + full({2}, 0.5);
+  });
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(f(ones({2})).to_vector<float>(), (std::vector<float>{3.5, 5.5}));
+  }
+  EXPECT_EQ(f.captures(), 1u);
+}
+
+TEST(Compile, SaysWhichTensorComesFromAnotherCapture) {
+  Tensor left;
+  auto first = compile([&](const Tensor& x) {
+    left = x * 2;
+    return x * 3;
+  });
+  first(ones({2}));
+  auto second = compile([&](const Tensor& x) { return x + left; });
+  EXPECT_EQ(error_text([&] { second(ones({2})); }),
+            "add: x2 belongs to another capture and has no data here; pass it as an operand, or "
+            "return it from the function that made it (x1 f32[2], x2 f32[2])");
+  EXPECT_NE(
+      error_text([&] { (void)left.to_vector<float>(); }).find("made while a function was captured"),
+      std::string::npos);
+  // Of one around it.
+  const Tensor x = ones({2});
+  const auto inner = [](const Tensor& outer) {
+    capture({outer},
+            [&](const std::vector<Tensor>& in) -> std::vector<Tensor> { return {in[0] + outer}; });
+  };
+  EXPECT_NE(error_text([&] {
+              capture({x}, [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+                inner(in[0]);
+                return {};
+              });
+            }).find("add: x2 belongs to another capture"),
+            std::string::npos);
+  EXPECT_EQ(capture_number, 0u);
+}
+
+TEST(Compile, AModesCheckerInsideACaptureLetsConstantsThrough) {
+  const Tensor weight = tensor({2.f});
+  auto f = compile([&](const Tensor& x) {
+    const detect_anomaly check;
+    return x * constant(weight);
+  });
+  EXPECT_EQ(f(ones({1})).item(), 2);
+}
+
+// ---------------------------------------------------------------------------------- the tape
+
+TEST(Compile, RunsTheFunctionItselfWhileItsResultIsOnTheTape) {
+  nn::Linear layer(1, 1, false);
+  layer.weight.set(full({1, 1}, 3));
+  auto forward = compile([&](const Tensor& x) { return sum(layer(x)); });
+  for (int i = 0; i < 2; ++i) {
+    const Tensor loss = forward(full({1, 1}, 5));
+    ASSERT_TRUE(loss.requires_grad());
+    EXPECT_EQ(gradients(loss, layer.parameters())[0].item(), 5);
+  }
+  EXPECT_EQ(forward.captures(), 1u);
+  const no_grad off;
+  EXPECT_EQ(forward(full({1, 1}, 5)).item(), 15);
+  EXPECT_EQ(forward.captures(), 2u);
+}
+
+TEST(Compile, ReplaysAStepThatTookItsGradientsInside) {
+  nn::Linear layer(1, 1, false);
+  layer.weight.set(full({1, 1}, 3));
+  int runs = 0;
+  auto step = compile([&](const Tensor& x) {
+    ++runs;
+    const Tensor output = layer(x);
+    const Tensor loss = sum(output);
+    const Tensor grad = gradients(loss, layer.parameters())[0];
+    return std::vector<Tensor>{loss, output, grad, loss * 2};
+  });
+  for (int i = 0; i < 3; ++i) {
+    const std::vector<Tensor> results = step(full({1, 1}, 5));
+    EXPECT_EQ(results[2].item(), 5);
+    EXPECT_FALSE(results[0].requires_grad());
+  }
+  EXPECT_EQ(runs, 1);
+}
+
+TEST(Compile, RunsTheFunctionItselfWhereItKeepsTheGraph) {
+  nn::Linear layer(1, 1, false);
+  layer.weight.set(full({1, 1}, 3));
+  auto slope = compile([&](const Tensor& x) {
+    const Tensor loss = sum(square(layer(x)));
+    return gradients(loss, layer.parameters(), true)[0];
+  });
+  for (int i = 0; i < 2; ++i) {
+    // d/dw (w x)^2 = 2 w x^2, and its slope 2 x^2.
+    const Tensor first = slope(full({1, 1}, 5));
+    EXPECT_EQ(first.item(), 150);
+    EXPECT_EQ(gradients(sum(first), layer.parameters())[0].item(), 50);
+  }
+}
+
+TEST(Compile, ATransformInsideIsReplayed) {
+  int runs = 0;
+  auto slope = compile([&](const Tensor& x) {
+    ++runs;
+    return grad([](const std::vector<Tensor>& in) { return sum(in[0] * in[0]); })({x});
+  });
+  EXPECT_EQ(slope(full({1}, 3)).item(), 6);
+  EXPECT_EQ(slope(full({1}, 4)).item(), 8);
+  EXPECT_EQ(runs, 1);
+}
+
+// ---------------------------------------------------------------------------------- threads
+
+TEST(Compile, SeveralThreadsMayCallOneObject) {
+  manual_seed(6);
+  nn::Sequential net{nn::Linear(4, 8), nn::Tanh(), nn::Linear(8, 2)};
+  auto forward = compile([&](const Tensor& x) { return net(x); });
+  std::vector<std::thread> threads;
+  std::vector<Tensor> results(4);
+  for (size_t i = 0; i < results.size(); ++i) {
+    threads.emplace_back([&, i] {
+      const no_grad off;
+      for (int k = 0; k < 50; ++k) {
+        results[i] = forward(full({1 + static_cast<int64_t>(i % 2), 4}, 0.25));
+        EXPECT_EQ(forward.graph().nodes.size(), 3u);
+        EXPECT_GE(forward.captures(), 1u);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const no_grad off;
+  for (size_t i = 0; i < results.size(); ++i) {
+    const Tensor expected = net(full({1 + static_cast<int64_t>(i % 2), 4}, 0.25));
+    EXPECT_EQ(results[i].to_vector<float>(), expected.to_vector<float>());
+  }
+  EXPECT_EQ(forward.captures(), 2u);
+}
+
+TEST(Compile, AGraphOutlivesItsPlan) {
+  auto twice = compile([](const Tensor& x) { return x * 2; });
+  twice(ones({1}));
+  const Graph graph = twice.graph();
+  for (int64_t size = 2; size < 20; ++size) twice(ones({size}));
+  verify(graph);
+  EXPECT_EQ(twice.graph().specs.back().shape, (Shape{19}));
+}
+
+}  // namespace
+}  // namespace taper
