@@ -1,19 +1,18 @@
 #include <taper/core/allocator.h>
 
 #include <pthread.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstdint>
 #include <cstdlib>
-#include <map>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include <taper/core/error.h>
+#include <taper/core/large_blocks.h>
 
 namespace taper {
 namespace detail {
@@ -29,7 +28,6 @@ constexpr bool keep_blocks = false;  // so that it sees every use after free and
 constexpr bool keep_blocks = true;
 #endif
 
-constexpr size_t huge_page = size_t{2} << 20;
 constexpr size_t refill_bytes = size_t{32} << 10;
 
 /// Everything that threads share. Never destroyed: blocks may be given back during exit.
@@ -38,10 +36,11 @@ struct Shared {
   std::vector<ThreadPool*> threads;
   int64_t ended_in_use = 0;  // of threads that have ended
   std::vector<void*> small[ThreadPool::classes];
-  std::map<size_t, std::vector<void*>> large;  // by rounded size
+  LargeBlocks large;
   int64_t large_in_use = 0;
-  size_t cached = 0;
+  size_t small_cached = 0;
   size_t peak = 0;
+  size_t most_in_use = 0;  // ever; `peak` can start anew
 };
 
 Shared& shared();
@@ -76,6 +75,7 @@ int64_t in_use_locked(const Shared& all) {
 
 void note_peak_locked(Shared& all) {
   all.peak = std::max(all.peak, static_cast<size_t>(std::max<int64_t>(0, in_use_locked(all))));
+  all.most_in_use = std::max(all.most_in_use, all.peak);
 }
 
 /// Registers the calling thread's pool, and hands its blocks to the others when the thread ends.
@@ -92,7 +92,7 @@ struct ThreadMember {
       while (ThreadPool::Free* block = thread_pool.list[c]) {
         thread_pool.list[c] = block->next;
         all.small[c].push_back(block);
-        all.cached += c * ThreadPool::step;
+        all.small_cached += c * ThreadPool::step;
       }
       thread_pool.count[c] = ThreadPool::keep;  // what is given back later goes the slow way
     }
@@ -121,12 +121,16 @@ size_t round_large(size_t bytes) {
   fail(ErrorKind::value, "cannot allocate " + std::to_string(bytes) + " bytes of memory");
 }
 
-void* system_allocate(size_t bytes) {
-  const size_t alignment = bytes >= huge_page ? huge_page : ThreadPool::step;
-  void* block = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+/// `make` gives null where the system, or a limit set for the process, allows no more memory. Then
+/// all that is kept goes back, and it is asked once more.
+template <class Make>
+void* allocate_or_fail_locked(Shared& all, size_t bytes, Make make) {
+  void* block = make();
+  if (block == nullptr && all.large.kept() > 0) {
+    all.large.shrink(0, nullptr);
+    block = make();
+  }
   if (block == nullptr) fail_to_allocate(bytes);
-  // Without huge pages a fresh 64 MiB costs 16,384 page faults, more than most kernels on it.
-  if (bytes >= huge_page) madvise(block, bytes, MADV_HUGEPAGE);
   return block;
 }
 
@@ -142,14 +146,15 @@ void* allocate_small(size_t size_class) {
   std::vector<void*>& spare = all.small[size_class];
   const size_t wanted = std::clamp<size_t>(refill_bytes / bytes, 8, ThreadPool::keep / 2);
   if (spare.size() < wanted) {
-    auto* slab = static_cast<std::byte*>(system_allocate(bytes * wanted));
+    auto* slab = static_cast<std::byte*>(allocate_or_fail_locked(
+        all, bytes * wanted, [&] { return std::aligned_alloc(ThreadPool::step, bytes * wanted); }));
     for (size_t i = 0; i < wanted; ++i) spare.push_back(slab + i * bytes);
-    all.cached += bytes * wanted;
+    all.small_cached += bytes * wanted;
   }
   auto take = [&] {
     void* block = spare.back();
     spare.pop_back();
-    all.cached -= bytes;
+    all.small_cached -= bytes;
     return block;
   };
   if (!ThreadMember::ended && allocations_before_failure < 0) {
@@ -166,27 +171,18 @@ void* allocate_small(size_t size_class) {
   return block;
 }
 
-void* take_cached(size_t rounded) {
-  Shared& all = shared();
-  auto found = all.large.find(rounded);
-  if (found == all.large.end() || found->second.empty()) return nullptr;
-  void* block = found->second.back();
-  found->second.pop_back();
-  all.cached -= rounded;
-  return block;
-}
-
 void* allocate_large(size_t bytes) {
-  if (bytes > PTRDIFF_MAX) fail_to_allocate(bytes);  // rounding up could overflow
+  if (bytes > PTRDIFF_MAX / 2) fail_to_allocate(bytes);  // rounding up could overflow
   Shared& all = shared();
   const size_t rounded = round_large(bytes);
-  void* block = nullptr;
-  {
-    const std::lock_guard lock(all.mutex);
-    block = take_cached(rounded);
-  }
-  if (block == nullptr) block = system_allocate(rounded);
   const std::lock_guard lock(all.mutex);
+  void* block = all.large.take(rounded);
+  if (block == nullptr) {
+    block = allocate_or_fail_locked(all, bytes, [&] {
+      return LargeBlocks::is_big(rounded) ? all.large.map(rounded)
+                                          : std::aligned_alloc(ThreadPool::step, rounded);
+    });
+  }
   all.large_in_use += static_cast<int64_t>(rounded);
   note_peak_locked(all);
   return block;
@@ -232,9 +228,10 @@ void give_back_slow(void* block, size_t size_class, size_t bytes) {
   const std::lock_guard lock(all.mutex);
   if (size_class >= ThreadPool::classes) {
     const size_t rounded = round_large(bytes);
-    all.large[rounded].push_back(block);
+    all.large.put(block, rounded);
     all.large_in_use -= static_cast<int64_t>(rounded);
-    all.cached += rounded;
+    const size_t most = 2 * all.most_in_use;
+    if (all.large.kept() > most) all.large.shrink(most, block);
     return;
   }
   const auto size = static_cast<int64_t>(size_class * ThreadPool::step);
@@ -244,7 +241,7 @@ void give_back_slow(void* block, size_t size_class, size_t bytes) {
     count_small(-size);
   }
   all.small[size_class].push_back(block);
-  all.cached += static_cast<size_t>(size);
+  all.small_cached += static_cast<size_t>(size);
 }
 
 }  // namespace detail
@@ -254,7 +251,9 @@ MemoryStats memory_stats() {
   const std::lock_guard lock(all.mutex);
   detail::note_peak_locked(all);
   const int64_t in_use = std::max<int64_t>(0, detail::in_use_locked(all));
-  return {.in_use = static_cast<size_t>(in_use), .peak = all.peak, .cached = all.cached};
+  return {.in_use = static_cast<size_t>(in_use),
+          .peak = all.peak,
+          .cached = all.small_cached + all.large.kept()};
 }
 
 void reset_peak_memory() {
@@ -267,11 +266,7 @@ void reset_peak_memory() {
 void empty_memory_cache() {
   detail::Shared& all = detail::shared();
   const std::lock_guard lock(all.mutex);
-  for (auto& [size, blocks] : all.large) {
-    for (void* block : blocks) std::free(block);
-    all.cached -= size * blocks.size();
-  }
-  all.large.clear();
+  all.large.shrink(0, nullptr);
 }
 
 }  // namespace taper

@@ -11,7 +11,7 @@ namespace taper {
 struct MemoryStats {
   size_t in_use = 0;  ///< handed out and not yet given back
   size_t peak = 0;    ///< the largest `in_use` seen since the start or `reset_peak_memory`
-  size_t cached = 0;  ///< kept for reuse
+  size_t cached = 0;  ///< kept for reuse, above 2 KiB at most twice the largest `in_use` ever
 };
 
 /// Statistics over all threads. Blocks up to 2 KiB enter `peak` when a thread's list is refilled.
@@ -24,7 +24,8 @@ TAPER_API void reset_peak_memory();
 TAPER_API void empty_memory_cache();
 
 /// Memory aligned to 64 bytes, kept and reused when given back; small blocks from a list of the
-/// calling thread. Throws value if the system has no more. `bytes` must be the same in `give_back`.
+/// calling thread. Where the system has no more, all that is kept goes back to it first; throws
+/// value if that does not help. `bytes` must be the same in `give_back`.
 void* allocate(size_t bytes);
 void give_back(void* block, size_t bytes);
 

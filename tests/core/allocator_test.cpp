@@ -2,9 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <random>
 #include <set>
 #include <string>
@@ -160,6 +166,99 @@ TEST(Allocator, CountsWhatItKeepsAndGivesItToTheSystem) {
   empty_memory_cache();
   EXPECT_EQ(memory_stats().cached, before);
 }
+
+TEST(Allocator, KeepsAtMostTwiceWhatWasEverInUse) {
+  if (!keeps_blocks) GTEST_SKIP() << "the address sanitizer sees every block";
+  empty_memory_cache();
+  reset_peak_memory();
+  const size_t before = memory_stats().cached;
+  size_t most = in_use();
+  // One block at a time, from 100 MB to 1.16 GB; nobody touches them.
+  for (size_t bytes = 100'000'000; bytes < 1'160'000'000; bytes += bytes / 16) {
+    void* block = allocate(bytes);
+    most = std::max(most, in_use());
+    give_back(block, bytes);
+    EXPECT_LE(memory_stats().cached, before + 2 * std::max(most, memory_stats().peak)) << bytes;
+  }
+  // The last ones were made of those before them.
+  empty_memory_cache();
+  EXPECT_EQ(memory_stats().cached, before);
+}
+
+TEST(Allocator, SmallerRequestsAreCutFromALargeBlock) {
+  if (!keeps_blocks) GTEST_SKIP() << "the address sanitizer sees every block";
+  empty_memory_cache();
+  const size_t before = memory_stats().cached;
+  void* whole = allocate(64 * large);
+  give_back(whole, 64 * large);
+  std::vector<std::pair<std::byte*, size_t>> pieces;
+  for (size_t bytes : {20 * large, large / 16, 4 * large, large}) {
+    pieces.emplace_back(static_cast<std::byte*>(allocate(bytes)), bytes);
+    fill(pieces.back().first, bytes, static_cast<uint8_t>(pieces.size()));
+  }
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    const auto& [piece, bytes] = pieces[i];
+    EXPECT_GE(piece, static_cast<std::byte*>(whole));
+    EXPECT_LE(piece + bytes, static_cast<std::byte*>(whole) + 64 * large);
+    EXPECT_TRUE(holds(piece, bytes, static_cast<uint8_t>(i + 1)));
+  }
+  EXPECT_EQ(memory_stats().cached, before + 39 * large - large / 16);
+  for (const auto& [piece, bytes] : pieces) give_back(piece, bytes);
+  EXPECT_EQ(memory_stats().cached, before + 64 * large);
+  EXPECT_EQ(allocate(64 * large), whole);  // joined again
+  give_back(whole, 64 * large);
+  empty_memory_cache();
+  EXPECT_EQ(memory_stats().cached, before);
+}
+
+TEST(Allocator, PiecesGoBackToTheSystemInAnyOrder) {
+  if (!keeps_blocks) GTEST_SKIP() << "the address sanitizer sees every block";
+  empty_memory_cache();
+  give_back(allocate(16 * large), 16 * large);
+  void* first = allocate(4 * large);
+  void* second = allocate(large / 4);
+  void* third = allocate(2 * large);
+  give_back(second, large / 4);
+  empty_memory_cache();  // the gap and the end, while the others are in use
+  fill(first, 4 * large, 1);
+  fill(third, 2 * large, 3);
+  give_back(first, 4 * large);
+  empty_memory_cache();
+  EXPECT_TRUE(holds(third, 2 * large, 3));
+  give_back(third, 2 * large);
+  const size_t cached = memory_stats().cached;
+  empty_memory_cache();
+  EXPECT_EQ(memory_stats().cached, cached - 2 * large);
+}
+
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+/// Limits the address space of the process, in a child of its own.
+TEST(Allocator, EmptiesItsCacheBeforeItFails) {
+  const auto in_child = [] {
+    empty_memory_cache();
+    std::vector<void*> blocks;
+    for (int i = 0; i < 11; ++i) blocks.push_back(allocate(512 * large));
+    std::ranges::sort(blocks);
+    blocks.erase(blocks.begin() + 5);  // stays in use: what is kept is in two halves
+    for (void* block : blocks) give_back(block, 512 * large);
+    if (memory_stats().cached < 5120 * large) std::exit(1);
+    std::ifstream pages("/proc/self/statm");
+    size_t total = 0;
+    pages >> total;
+    const size_t now = total * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    const rlimit limit{now + 64 * large, now + 64 * large};
+    if (setrlimit(RLIMIT_AS, &limit) != 0) std::exit(2);
+    give_back(allocate(5120 * large), 5120 * large);
+    try {
+      allocate(8192 * large);
+    } catch (const Error&) {
+      std::exit(0);  // that is too much indeed
+    }
+    std::exit(3);
+  };
+  EXPECT_EXIT(in_child(), ::testing::ExitedWithCode(0), "");
+}
+#endif
 
 TEST(Allocator, CachedNeverWraps) {
   for (int i = 0; i < 1000; ++i) {
