@@ -381,14 +381,11 @@ void Tensor::backward(bool keep_graph) const {
   pass.start(*this, start);
   pass.run(keep_graph, {});
   pass.for_leaves([](Node& leaf, const Tensor& grad) {
-    const State cell(leaf.grad);
-    Tensor sum = cell.take();
-    if (sum.defined()) {
+    update(State(leaf.grad), [&](Tensor& sum) {
+      if (!sum.defined()) return grad;
       sum += grad;
-    } else {
-      sum = grad;
-    }
-    cell.set(sum);
+      return sum;
+    });
   });
 }
 

@@ -31,6 +31,10 @@ class EagerInterpreter : public Interpreter {
     const Aside aside(*this);
     cell.set(value);
   }
+  Tensor move_on(const State& counter, FunctionRef<Tensor(const Tensor&)> next) override {
+    const Aside aside(*this);
+    return taper::move_on(counter, next);
+  }
   void depend_on(const void* key, std::function<uint64_t()> look) override {
     if (outer_ != nullptr) outer_->depend_on(key, std::move(look));
   }

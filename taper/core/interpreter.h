@@ -7,6 +7,7 @@
 #include <string>
 
 #include <taper/core/api.h>
+#include <taper/core/function_ref.h>
 #include <taper/core/shape.h>
 
 namespace taper {
@@ -53,6 +54,8 @@ class TAPER_API Interpreter {
   /// The value of a cell as this interpretation sees it.
   virtual Tensor read(const State& cell) = 0;
   virtual void write(const State& cell, const Tensor& value) = 0;
+  /// `taper::move_on` as this interpretation sees it.
+  virtual Tensor move_on(const State& counter, FunctionRef<Tensor(const Tensor&)> next) = 0;
   /// The interpretation holds only while `look()` gives its present value. `key` tells what is
   /// looked at, so that each thing is remembered once; `look` keeps it alive.
   virtual void depend_on(const void* key, std::function<uint64_t()> look) = 0;

@@ -1,7 +1,10 @@
 #include <taper/core/state.h>
 
+#include <optional>
 #include <unordered_map>
 #include <utility>
+
+#include <taper/core/error.h>
 
 namespace taper {
 namespace {
@@ -73,32 +76,156 @@ Tensor State::value() const {
   return impl_->value;
 }
 
-Tensor State::take() const {
-  if (interpreter != nullptr) [[unlikely]]
-    return interpreter->read(*this);
-  Tensor value = std::exchange(impl_->value, Tensor());
-  // The record stays with the cell; the tensor that leaves is plain data.
-  if (value && impl_->leaf) {
-    if (value.pointer().sole_owner()) {
-      value.impl()->node = Ptr<TapeRecord>();
-    } else {
-      value = shallow_copy(value);
-    }
-  }
-  return value;
-}
-
 void State::set(const Tensor& value) const {
   if (interpreter != nullptr) [[unlikely]] {
     interpreter->write(*this, value);
     return;
   }
-  if (!value || (!impl_->leaf && !value.requires_grad())) {
-    impl_->value = value;
+  impl_->value = detail::as_cell_value(*this, value, false);
+}
+
+namespace detail {
+
+Tensor as_cell_value(const State& cell, const Tensor& value, bool is_own) {
+  const Ptr<TapeRecord>& leaf = cell.impl()->leaf;
+  if (!value.defined() || (!leaf && !value.requires_grad())) return value;
+  Tensor own = is_own ? value : shallow_copy(value);
+  own.impl()->node = leaf;
+  own.impl()->output = 0;
+  return own;
+}
+
+bool give_up(const State& cell, Tensor& value) {
+  value = Tensor();  // the caller's may be the other handle
+  Tensor& held = cell.impl()->value;
+  if (!held.defined() || !held.pointer().sole_owner()) {
+    value = held;
+    return false;
+  }
+  held.impl()->node = Ptr<TapeRecord>();
+  value = std::move(held);
+  return true;
+}
+
+void take_back(const State& cell, Tensor& value) noexcept {
+  value.impl()->node = cell.impl()->leaf;
+  cell.impl()->value = std::move(value);
+}
+
+}  // namespace detail
+
+namespace {
+
+/// A cell's value while it is updated. Unless it gets a new one, it is put back in the end.
+class Updated {
+ public:
+  explicit Updated(const State& cell) : cell_(&cell) {
+    if (interpreter != nullptr) {
+      value_ = interpreter->read(cell);
+    } else {
+      given_ = detail::give_up(cell, value_);
+      if (!given_ && value_.defined()) value_ = shallow_copy(value_);  // plain data here, too
+    }
+  }
+  ~Updated() {
+    if (given_) detail::take_back(*cell_, value_);
+  }
+  Updated(const Updated&) = delete;
+  Updated& operator=(const Updated&) = delete;
+
+  Tensor& old() { return value_; }
+
+  /// The first half of an assignment, which may throw.
+  void prepare(const Tensor& value) {
+    next_ = detail::as_cell_value(*cell_, value, value.defined() && value.pointer().sole_owner());
+  }
+  void assign() noexcept {
+    cell_->impl()->value = std::move(next_);
+    given_ = false;
+  }
+
+ private:
+  const State* cell_;
+  Tensor value_;
+  Tensor next_;
+  bool given_ = false;
+};
+
+}  // namespace
+
+void update(const State& cell, FunctionRef<Tensor(Tensor&)> f) {
+  Updated updated(cell);
+  const Tensor value = f(updated.old());
+  if (interpreter != nullptr) return interpreter->write(cell, value);
+  updated.prepare(value);
+  updated.assign();
+}
+
+void update(std::initializer_list<std::reference_wrapper<const State>> cells,
+            FunctionRef<Results(std::span<Tensor* const>)> f) {
+  TAPER_CHECK(cells.size() <= max_outputs);
+  std::optional<Updated> updated[max_outputs];
+  Tensor* old[max_outputs];
+  size_t count = 0;
+  for (const State& cell : cells) {
+    old[count] = &updated[count].emplace(cell).old();
+    ++count;
+  }
+  const Results values = f({old, count});
+  const auto value = [&](size_t i) -> const Tensor& { return values[static_cast<int>(i)]; };
+  if (interpreter != nullptr) {
+    for (size_t i = 0; i < count; ++i) interpreter->write(cells.begin()[i], value(i));
     return;
   }
-  impl_->value = shallow_copy(value);
-  impl_->value.impl()->node = impl_->leaf;
+  for (size_t i = 0; i < count; ++i) updated[i]->prepare(value(i));
+  for (size_t i = 0; i < count; ++i) updated[i]->assign();
+}
+
+// -------------------------------------------------------------------------------- counters
+
+namespace {
+
+constinit thread_local CounterScope* innermost_scope = nullptr;
+
+std::mutex& counter_mutex() {
+  static std::mutex* const mutex = new std::mutex;  // outlives every static generator
+  return *mutex;
+}
+
+}  // namespace
+
+CounterScope::CounterScope(const State& counter, std::function<Tensor()> first)
+    : counter_(counter.impl()),
+      first_(std::move(first)),
+      capture_(capture_number),
+      outer_(std::exchange(innermost_scope, this)) {}
+
+CounterScope::~CounterScope() { innermost_scope = outer_; }
+
+Tensor* CounterScope::find(const State& counter) {
+  for (CounterScope* scope = innermost_scope; scope != nullptr; scope = scope->outer_) {
+    if (scope->counter_ != counter.impl() || scope->capture_ != capture_number) continue;
+    if (!scope->value_.defined()) scope->value_ = scope->first_();
+    return &scope->value_;
+  }
+  return nullptr;
+}
+
+CounterAccess::CounterAccess() : lock_(counter_mutex()) {}
+
+Tensor& CounterAccess::value(const State& counter) const {
+  Tensor* const own = CounterScope::find(counter);
+  return own != nullptr ? *own : counter.impl()->value;
+}
+
+Tensor move_on(const State& counter, FunctionRef<Tensor(const Tensor&)> next) {
+  if (interpreter != nullptr) [[unlikely]]
+    return interpreter->move_on(counter, next);
+  const CounterAccess access;
+  Tensor& value = access.value(counter);
+  Tensor old = value;
+  value = next(old);
+  return old;
 }
 
 }  // namespace taper

@@ -1,7 +1,12 @@
 #pragma once
 
+#include <functional>
+#include <initializer_list>
+#include <mutex>
+#include <span>
 #include <string>
 
+#include <taper/core/function_ref.h>
 #include <taper/core/tensor.h>
 
 namespace taper {
@@ -12,11 +17,15 @@ struct StateImpl {
   std::string name;
   Tensor value;          // on the tape through `leaf`, if there is one
   Ptr<TapeRecord> leaf;  // the autograd record; null if no gradient is needed
+  bool counter = false;  // its value is reached through CounterAccess only
 };
 
 /// A named, shared cell for what changes over time: parameters, buffers, optimizer slots, counters,
 /// random offsets. Copies of the handle share the cell. A captured function reads the cell anew at
 /// each call and assigns it what the captured code assigned.
+///
+/// Several threads may read a cell at once; a write (`set`, `update`, an optimizer's step, a
+/// backward pass that adds to `grad`) excludes all other use of that cell.
 class TAPER_API State {
  public:
   /// No cell at all, such as the bias of a layer without one.
@@ -41,13 +50,13 @@ class TAPER_API State {
   Tensor value() const;
   /// Rebinds the cell. A parameter stays a leaf of the tape.
   void set(const Tensor& value) const;
-  /// Moves the value out for an update that may reuse its buffer; the cell is empty until `set`.
-  Tensor take() const;
 
   bool requires_grad() const { return static_cast<bool>(impl_->leaf); }
   void set_requires_grad(bool needed) const;
   /// The accumulated gradient; undefined if there is none or none is needed.
   Tensor grad() const;
+  /// Sets the gradient, or clears it with an undefined one. Throws shape or dtype if it is not like
+  /// the value. Does nothing where no gradient is needed.
   void set_grad(const Tensor& grad) const;
   void zero_grad() const;
 
@@ -56,6 +65,65 @@ class TAPER_API State {
  private:
   Ptr<StateImpl> impl_;
 };
+
+/// Gives a cell a new value: `f` gets the present one, which may be undefined, and returns the new
+/// one. In there `old += x` and an op called with `donate(old)` may take the buffer for the result,
+/// if nobody else holds it. Whatever `f` throws, the cell has its old value or its new one: so what
+/// can refuse values comes first, and `old` is given up once, in the end.
+TAPER_API void update(const State& cell, FunctionRef<Tensor(Tensor& old)> f);
+
+/// The same for cells that one op changes together: `update({p, buffer}, [&](auto old) { ... })`.
+TAPER_API void update(std::initializer_list<std::reference_wrapper<const State>> cells,
+                      FunctionRef<Results(std::span<Tensor* const> old)> f);
+
+/// Gives a counter, such as a generator's key, the value `next(old)` and returns the old one. No
+/// two threads get the same value. A counter is reached in no other way.
+TAPER_API Tensor move_on(const State& counter, FunctionRef<Tensor(const Tensor& old)> next);
+
+/// While it lives, `counter` has a value of its own on this thread.
+class TAPER_API CounterScope {
+ public:
+  /// `first` makes that value when it is first asked for.
+  CounterScope(const State& counter, std::function<Tensor()> first);
+  ~CounterScope();
+  CounterScope(const CounterScope&) = delete;
+  CounterScope& operator=(const CounterScope&) = delete;
+
+  /// The value of the innermost scope that was made in the same capture, or outside of any as this
+  /// call; null if there is none.
+  static Tensor* find(const State& counter);
+
+ private:
+  const StateImpl* counter_;
+  std::function<Tensor()> first_;
+  Tensor value_;
+  uint32_t capture_;
+  CounterScope* outer_;
+};
+
+/// While it lives, no other thread moves a counter on.
+class TAPER_API CounterAccess {
+ public:
+  CounterAccess();
+  /// The value to read and to assign: that of this thread's CounterScope, else the cell's.
+  Tensor& value(const State& counter) const;
+
+ private:
+  std::lock_guard<std::mutex> lock_;
+};
+
+namespace detail {
+
+/// What a cell that is assigned `value` holds. The cell's leaf lies in the handle's own object, so
+/// one that somebody else has too is copied.
+TAPER_API Tensor as_cell_value(const State& cell, const Tensor& value, bool is_own);
+
+/// Moves a cell's value to `value`, as plain data, if nobody else holds it; else it stays in the
+/// cell and `value` shares it.
+TAPER_API bool give_up(const State& cell, Tensor& value);
+TAPER_API void take_back(const State& cell, Tensor& value) noexcept;
+
+}  // namespace detail
 
 /// While it lives, copying a State on this thread makes (once for each cell) a new cell, and
 /// copying a module handle a new module: this is how `clone` copies typed members too.

@@ -74,7 +74,7 @@ class Recorder final : public Interpreter {
     if (cell.read || cell.assigned) return present_[index];
     cell.read = true;
     cell.requires_grad = state.requires_grad();
-    const Tensor& value = state.impl()->value;
+    const Tensor value = present_value(state);
     if (!value.defined()) return {};
     const Tensor symbol = attached(new_value(value.spec()), state);
     graph_.cells[index].initial = symbol.impl()->value_id;
@@ -88,6 +88,17 @@ class Recorder final : public Interpreter {
     graph_.cells[index].assigned = true;
     const bool on_tape = state.requires_grad() || (value.defined() && value.requires_grad());
     present_[index] = value.defined() && on_tape ? attached(symbolic_copy(value), state) : value;
+  }
+
+  Tensor move_on(const State& counter, FunctionRef<Tensor(const Tensor&)> next) override {
+    if (Tensor* own = CounterScope::find(counter)) {
+      Tensor old = *own;
+      *own = next(old);
+      return old;
+    }
+    Tensor old = read(counter);
+    write(counter, next(old));
+    return old;
   }
 
   void depend_on(const void* key, std::function<uint64_t()> look) override {
@@ -134,6 +145,10 @@ class Recorder final : public Interpreter {
     tensor.impl()->node = state.impl()->leaf;
     tensor.impl()->output = 0;
     return tensor;
+  }
+  static Tensor present_value(const State& state) {
+    if (state.impl()->counter) return CounterAccess().value(state);
+    return state.impl()->value;
   }
   static Tensor symbolic_copy(const Tensor& value) { return shallow_copy(value); }
 

@@ -12,6 +12,7 @@ Plan::Plan(Captured captured, const std::vector<Tensor>& inputs)
   for (const Tensor& input : inputs) {
     input_specs_.push_back(input.defined() ? std::optional(input.spec()) : std::nullopt);
   }
+  move_draws_forward();
   const Graph& graph = captured_.graph;
   steps_.resize(graph.nodes.size());
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
@@ -21,6 +22,37 @@ Plan::Plan(Captured captured, const std::vector<Tensor>& inputs)
     }
   }
   find_givers(find_ends());
+}
+
+/// A replay reserves its random numbers before all else: the nodes that the new values of counters
+/// are made of come first, in their order.
+void Plan::move_draws_forward() {
+  Graph& graph = captured_.graph;
+  std::vector<bool> wanted(graph.specs.size(), false);
+  for (const GraphCell& cell : graph.cells) {
+    if (!cell.assigned || !cell.cell.impl()->counter) continue;
+    counters_.push_back(&cell);
+    wanted[static_cast<size_t>(cell.result)] = true;
+  }
+  if (counters_.empty()) return;
+  std::vector<bool> is_draw(graph.nodes.size(), false);
+  for (size_t i = graph.nodes.size(); i-- > 0;) {
+    const GraphNode& node = graph.nodes[i];
+    is_draw[i] = std::ranges::any_of(node.outputs,
+                                     [&](ValueId id) { return wanted[static_cast<size_t>(id)]; });
+    if (!is_draw[i]) continue;
+    for (ValueId id : node.inputs) {
+      if (id != no_value) wanted[static_cast<size_t>(id)] = true;
+    }
+  }
+  std::vector<GraphNode> nodes;
+  for (const bool draws : {true, false}) {
+    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+      if (is_draw[i] == draws) nodes.push_back(std::move(graph.nodes[i]));
+    }
+    if (draws) draws_ = nodes.size();
+  }
+  graph.nodes = std::move(nodes);
 }
 
 /// Returns the last node that uses each value; none for what is kept to the end.
@@ -53,7 +85,7 @@ void Plan::find_givers(const std::vector<size_t>& last_use) {
     for (ValueId id : graph.nodes[i].outputs) maker[static_cast<size_t>(id)] = i;
   }
   for (const GraphCell& cell : graph.cells) {
-    if (!cell.assigned) continue;
+    if (!cell.assigned || cell.cell.impl()->counter) continue;
     assigns_ = true;
     if (cell.initial != no_value && cell.result != no_value) {
       const size_t last = last_use[static_cast<size_t>(cell.initial)];
@@ -80,7 +112,7 @@ bool Plan::fits(const std::vector<Tensor>& inputs) const {
     if (guard.look() != guard.value) return false;
   }
   for (const GraphCell& cell : captured_.graph.cells) {
-    if (!cell.read) continue;
+    if (!cell.read || cell.cell.impl()->counter) continue;  // a counter's spec never changes
     const Tensor& value = cell.cell.impl()->value;
     if (value.defined() != (cell.initial != no_value)) return false;
     if (cell.cell.requires_grad() != cell.requires_grad) return false;
@@ -89,34 +121,6 @@ bool Plan::fits(const std::vector<Tensor>& inputs) const {
   }
   return true;
 }
-
-namespace {
-
-/// What a cell that is assigned `value` holds. The cell's leaf lies in the handle's own object, so
-/// one that somebody else has too is copied.
-Tensor as_cell_value(const State& cell, const Tensor& value, bool is_own) {
-  const Ptr<TapeRecord>& leaf = cell.impl()->leaf;
-  if (!value.defined() || (!leaf && !value.requires_grad())) return value;
-  Tensor own = is_own ? value : shallow_copy(value);
-  own.impl()->node = leaf;
-  return own;
-}
-
-/// Moves a cell's value to `value`, the other handle of this call on it, if nobody else holds it;
-/// else both stay.
-bool give_up(const State& cell, Tensor& value) {
-  value = Tensor();
-  Tensor& held = cell.impl()->value;
-  if (!held.pointer().sole_owner()) {
-    value = held;
-    return false;
-  }
-  held.impl()->node = Ptr<TapeRecord>();
-  value = std::move(held);
-  return true;
-}
-
-}  // namespace
 
 void Plan::execute_node(size_t index, std::vector<Tensor>& values) const {
   const GraphNode& node = captured_.graph.nodes[index];
@@ -152,25 +156,55 @@ void Plan::execute_giving(size_t index, std::vector<Tensor>& values) const {
   std::vector<Tensor> taken(gives.size());
   try {
     for (size_t i = 0; i < gives.size(); ++i) {
-      gave[i] = give_up(gives[i]->cell, value(gives[i]->initial));
+      gave[i] = detail::give_up(gives[i]->cell, value(gives[i]->initial));
     }
     execute_node(index, values);
     for (size_t i = 0; i < gives.size(); ++i) {
       const Tensor& result = value(gives[i]->result);
-      taken[i] = as_cell_value(gives[i]->cell, result, result.pointer().sole_owner());
+      taken[i] = detail::as_cell_value(gives[i]->cell, result, result.pointer().sole_owner());
     }
   } catch (...) {
     // A kernel that writes into a buffer allocates nothing once it does: this one was not touched.
     for (size_t i = 0; i < gives.size(); ++i) {
-      if (!gave[i]) continue;
-      Tensor& old = value(gives[i]->initial);
-      old.impl()->node = gives[i]->cell.impl()->leaf;
-      gives[i]->cell.impl()->value = std::move(old);
+      if (gave[i]) detail::take_back(gives[i]->cell, value(gives[i]->initial));
     }
     throw;
   }
   for (size_t i = 0; i < gives.size(); ++i) {
     gives[i]->cell.impl()->value = std::move(taken[i]);
+  }
+}
+
+void Plan::execute_step(size_t index, std::vector<Tensor>& values) const {
+  if (steps_[index].gives.empty()) {
+    execute_node(index, values);
+  } else {
+    execute_giving(index, values);
+  }
+  for (ValueId id : steps_[index].ends) values[static_cast<size_t>(id)] = Tensor();
+}
+
+void Plan::reserve_draws(std::vector<Tensor>& values, std::vector<Tensor>& before) const {
+  if (counters_.empty()) return;
+  const CounterAccess access;
+  for (const GraphCell* cell : counters_) {
+    before.push_back(access.value(cell->cell));
+    if (cell->initial != no_value) values[static_cast<size_t>(cell->initial)] = before.back();
+  }
+  for (size_t i = 0; i < draws_; ++i) execute_step(i, values);
+  for (const GraphCell* cell : counters_) {
+    access.value(cell->cell) = values[static_cast<size_t>(cell->result)];
+  }
+}
+
+/// After a failure: unless somebody else has drawn since, it is as if nothing had been drawn.
+void Plan::undo_draws(const std::vector<Tensor>& values, const std::vector<Tensor>& before) const {
+  if (counters_.empty()) return;
+  const CounterAccess access;
+  for (size_t i = 0; i < before.size(); ++i) {
+    Tensor& now = access.value(counters_[i]->cell);
+    const Tensor& ours = values[static_cast<size_t>(counters_[i]->result)];
+    if (ours.defined() && now.impl() == ours.impl()) now = before[i];
   }
 }
 
@@ -180,9 +214,9 @@ void Plan::store_cells(const std::vector<Tensor>& values) const {
   fresh.reserve(stored_last_.size());
   for (const GraphCell* cell : stored_last_) {
     const bool empties = cell->result == no_value;
-    fresh.push_back(
-        empties ? Tensor()
-                : as_cell_value(cell->cell, values[static_cast<size_t>(cell->result)], false));
+    fresh.push_back(empties ? Tensor()
+                            : detail::as_cell_value(
+                                  cell->cell, values[static_cast<size_t>(cell->result)], false));
   }
   for (size_t i = 0; i < fresh.size(); ++i) {
     stored_last_[i]->cell.impl()->value = std::move(fresh[i]);
@@ -200,16 +234,22 @@ std::vector<Tensor> Plan::run(const std::vector<Tensor>& inputs) const {
   }
   for (const auto& [id, tensor] : graph.constants) values[static_cast<size_t>(id)] = tensor;
   for (const GraphCell& cell : graph.cells) {
-    if (cell.initial != no_value) values[static_cast<size_t>(cell.initial)] = cell.cell.value();
+    if (cell.initial == no_value || cell.cell.impl()->counter) continue;
+    values[static_cast<size_t>(cell.initial)] = cell.cell.value();
   }
-  for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    if (steps_[i].gives.empty()) {
-      execute_node(i, values);
-    } else {
-      execute_giving(i, values);
-    }
-    for (ValueId id : steps_[i].ends) values[static_cast<size_t>(id)] = Tensor();
+  std::vector<Tensor> before;
+  try {
+    reserve_draws(values, before);
+    return finish(values);
+  } catch (...) {
+    undo_draws(values, before);
+    throw;
   }
+}
+
+std::vector<Tensor> Plan::finish(std::vector<Tensor>& values) const {
+  const Graph& graph = captured_.graph;
+  for (size_t i = draws_; i < graph.nodes.size(); ++i) execute_step(i, values);
   std::vector<Tensor> outputs;
   outputs.reserve(graph.outputs.size());
   for (ValueId id : graph.outputs) {

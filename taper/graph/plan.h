@@ -13,7 +13,8 @@ namespace taper {
 /// A replay that throws leaves every cell whole. Up to the last node that can refuse values all
 /// cells are as they were. Behind it a cell gives its buffer up only to the node whose result it
 /// takes, and takes it at once; the rest are assigned together in the end. So what fails there, for
-/// want of memory, leaves each cell its old value or its new one.
+/// want of memory, leaves each cell its old value or its new one. Generators are moved on at the
+/// beginning, in one go, by all that the replay draws.
 class TAPER_API Plan {
  public:
   Plan(Captured captured, const std::vector<Tensor>& inputs);
@@ -32,10 +33,15 @@ class TAPER_API Plan {
     std::vector<ValueId> ends;            // values whose last use this is
     std::vector<const GraphCell*> gives;  // cells whose buffer this may take for their new value
   };
+  void move_draws_forward();
   std::vector<size_t> find_ends();
   void find_givers(const std::vector<size_t>& last_use);
   void execute_node(size_t index, std::vector<Tensor>& values) const;
   void execute_giving(size_t index, std::vector<Tensor>& values) const;
+  void execute_step(size_t index, std::vector<Tensor>& values) const;
+  void reserve_draws(std::vector<Tensor>& values, std::vector<Tensor>& before) const;
+  void undo_draws(const std::vector<Tensor>& values, const std::vector<Tensor>& before) const;
+  std::vector<Tensor> finish(std::vector<Tensor>& values) const;
   void store_cells(const std::vector<Tensor>& values) const;
 
   Captured captured_;
@@ -43,6 +49,8 @@ class TAPER_API Plan {
   bool tape_on_;
   int threads_;
   std::vector<Step> steps_;
+  std::vector<const GraphCell*> counters_;     // the assigned cells of generators
+  size_t draws_ = 0;                           // so many nodes come first, to move them on
   std::vector<const GraphCell*> stored_last_;  // the assigned cells that no step gives
   bool assigns_ = false;
   mutable std::mutex mutex_;

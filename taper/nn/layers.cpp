@@ -168,9 +168,11 @@ Tensor BatchNorm<Derived>::forward(const Tensor& x) const {
   for (int axis = 2; axis < x.rank(); ++axis) axes.push_back(axis);
   const Tensor batch_mean = mean(x, axes);
   const Tensor batch_var = var(x, axes);
+  Tensor y = batch_norm(x, batch_mean, batch_var, value_or_none(weight), value_or_none(bias),
+                        options_.eps);
+  // In the end: a call that throws has seen no batch.
   if (this->training() && running_mean) update_statistics(batch_mean, batch_var, count);
-  return batch_norm(x, batch_mean, batch_var, value_or_none(weight), value_or_none(bias),
-                    options_.eps);
+  return y;
 }
 
 /// The running variance takes the unbiased estimate, as in PyTorch.
@@ -180,9 +182,12 @@ void BatchNorm<Derived>::update_statistics(const Tensor& mean, const Tensor& var
   const no_grad off;
   const double m = options_.momentum;
   const double unbiased = static_cast<double>(count) / static_cast<double>(count - 1);
-  running_mean.set(running_mean.value() * (1 - m) + mean.detach() * m);
-  running_var.set(running_var.value() * (1 - m) + var.detach() * (m * unbiased));
-  num_batches_tracked.set(num_batches_tracked.value() + 1);
+  const Tensor next_mean = running_mean.value() * (1 - m) + mean.detach() * m;
+  const Tensor next_var = running_var.value() * (1 - m) + var.detach() * (m * unbiased);
+  const Tensor next_count = num_batches_tracked.value() + 1;
+  running_mean.set(next_mean);
+  running_var.set(next_var);
+  num_batches_tracked.set(next_count);
 }
 
 template class BatchNorm<BatchNorm1d>;

@@ -236,9 +236,21 @@ Tensor State::grad() const {
 }
 
 void State::set_grad(const Tensor& grad) const {
-  if (requires_grad()) State(static_cast<Node*>(impl_->leaf.get())->grad).set(grad);
+  if (!requires_grad()) return;
+  const Tensor present = value();
+  if (grad.defined() && present.defined() && grad.spec() != present.spec()) {
+    const bool shape = grad.shape() != present.shape();
+    fail(shape ? ErrorKind::shape : ErrorKind::dtype,
+         "set_grad: the gradient of `" + name() + "` must be like its value (value " +
+             to_string(present.spec()) + ", gradient " + to_string(grad.spec()) + "); " +
+             (shape ? "sum it over the axes along which the value was broadcast"
+                    : "convert it with astype"));
+  }
+  State(static_cast<Node*>(impl_->leaf.get())->grad).set(grad);
 }
 
-void State::zero_grad() const { set_grad({}); }
+void State::zero_grad() const {
+  if (requires_grad()) State(static_cast<Node*>(impl_->leaf.get())->grad).set({});
+}
 
 }  // namespace taper

@@ -79,7 +79,6 @@ void Optimizer::attach(std::vector<State> parameters) {
     slots_.push_back(std::move(slots));
     missed_.emplace_back(std::string(missed_name), zeros({}, DType::i64));
   }
-  late_.resize(parameters_.size());
 }
 
 void Optimizer::attach_groups(std::vector<ParameterGroup> groups, const Fields& defaults) {
@@ -110,33 +109,44 @@ void Optimizer::step(const std::vector<Tensor>& grads) {
     fail(ErrorKind::value, "optimizer: " + std::to_string(grads.size()) + " gradients for " +
                                std::to_string(parameters_.size()) + " parameters");
   }
+  check_grads(grads);
   const no_grad off;
-  const Tensor steps = steps_.value() + 1;
-  steps_.set(steps);
-  begin_step(lr_.value(), astype(steps, DType::f64));
-  const auto takes_part = [&](size_t i) {
-    return grads[i].defined() && parameters_[i].requires_grad();
-  };
-  for (size_t i = 0; i < slots_.size(); ++i) {
-    if (!takes_part(i)) {
-      missed_[i].set(missed_[i].value() + 1);
-      late_[i] = true;
-    } else if (!late_[i]) {
-      update(parameters_[i], grads[i], slots_[i]);
-    }
-  }
-  for (size_t i = 0; i < slots_.size(); ++i) {
-    if (!late_[i] || !takes_part(i)) continue;
-    begin_step(lr_.value(), astype(steps - missed_[i].value(), DType::f64));
-    update(parameters_[i], grads[i], slots_[i]);
-  }
-  auto grad = grads.begin() + static_cast<std::ptrdiff_t>(slots_.size());
-  for (const auto& other : others_) {
-    const auto end = grad + static_cast<std::ptrdiff_t>(other->parameters_.size());
-    other->step(std::vector<Tensor>(grad, end));
-    grad = end;
+  step_checked(grads);
+}
+
+void Optimizer::check_grads(const std::vector<Tensor>& grads) const {
+  for (size_t i = 0; i < grads.size(); ++i) {
+    if (!grads[i].defined()) continue;
+    const Tensor value = parameters_[i].value();
+    if (value.defined() && grads[i].spec() == value.spec()) continue;
+    const std::string who =
+        "optimizer: `" + parameters_[i].name() + "` (parameter " + std::to_string(i) + ")";
+    if (!value.defined()) fail(ErrorKind::value, who + " has lost its value");
+    fail(grads[i].shape() == value.shape() ? ErrorKind::dtype : ErrorKind::shape,
+         who + " is " + to_string(value.spec()) + ", its gradient must be too, got " +
+             to_string(grads[i].spec()));
   }
 }
+
+void Optimizer::step_checked(std::span<const Tensor> grads) {
+  Step now{.lr = lr_.value(), .steps = steps_.value() + 1, .missed = {}};
+  steps_.set(now.steps);
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    now.missed = missed_[i].value();
+    if (grads[i].defined() && parameters_[i].requires_grad()) {
+      update(parameters_[i], grads[i], slots_[i], now);
+    } else {
+      missed_[i].set(now.missed + 1);
+    }
+  }
+  grads = grads.subspan(slots_.size());
+  for (const auto& other : others_) {
+    other->step_checked(grads.first(other->parameters_.size()));
+    grads = grads.subspan(other->parameters_.size());
+  }
+}
+
+Tensor Optimizer::Step::count() const { return astype(steps - missed, DType::f64); }
 
 void Optimizer::zero_grad() {
   for (const State& parameter : parameters_) parameter.zero_grad();
@@ -221,12 +231,6 @@ void Optimizer::load_state(const std::vector<std::pair<std::string, Tensor>>& va
   for (size_t i = 0; i < cells.size(); ++i) {
     cells[i].second.set(found[i].defined() ? found[i] : zeros({}, DType::i64));
   }
-  find_late();
-}
-
-void Optimizer::find_late() {
-  for (size_t i = 0; i < late_.size(); ++i) late_[i] = missed_[i].value().item() > 0;
-  for (const auto& other : others_) other->find_late();
 }
 
 // ---------------------------------------------------------------------------------- SGD
@@ -246,25 +250,19 @@ std::vector<std::string> SGD::slot_names() const {
   return {"momentum_buffer"};
 }
 
-void SGD::begin_step(const Tensor& lr, const Tensor& steps) {
-  lr_now_ = lr;
-  // The first buffer is the gradient itself, without dampening.
-  gain_ = where(less_equal(steps, 1), 1.0, full({}, 1 - options_.dampening, DType::f64));
-}
-
-void SGD::update(const State& parameter, const Tensor& grad, const std::vector<State>& slots) {
-  const Tensor p = parameter.take();
-  const Tensor lr = astype(lr_now_, p.dtype());
+void SGD::update(const State& parameter, const Tensor& grad, const std::vector<State>& slots,
+                 const Step& step) {
   if (slots.empty()) {
-    parameter.set(sgd_update(donate(p), grad, lr, options_.weight_decay));
+    taper::update(parameter, [&](Tensor& p) {
+      return sgd_update(donate(p), grad, step.lr, options_.weight_decay);
+    });
     return;
   }
-  const Tensor buffer = slots[0].take();
-  const Results results =
-      momentum_update(donate(p), grad, donate(buffer), lr, astype(gain_, p.dtype()),
-                      {options_.momentum, options_.weight_decay, options_.nesterov});
-  parameter.set(results[0]);
-  slots[0].set(results[1]);
+  taper::update({parameter, slots[0]}, [&](std::span<Tensor* const> old) {
+    return momentum_update(
+        donate(*old[0]), grad, donate(*old[1]), {step.lr, step.steps}, step.missed,
+        {options_.momentum, options_.dampening, options_.weight_decay, options_.nesterov});
+  });
 }
 
 // ---------------------------------------------------------------------------------- Adam
@@ -280,22 +278,13 @@ Adam::Adam(AdamOptions options) : Optimizer(options.lr), options_(options) {
 
 Fields Adam::options() const { return to_fields(options_); }
 
-void Adam::begin_step(const Tensor& lr, const Tensor& steps) {
-  step_size_ = lr / (1 - pow(options_.betas[0], steps));
-  root_ = sqrt(1 - pow(options_.betas[1], steps));
-}
-
-void Adam::update(const State& parameter, const Tensor& grad, const std::vector<State>& slots) {
-  const Tensor p = parameter.take();
-  const Tensor m = slots[0].take();
-  const Tensor v = slots[1].take();
-  const Results results =
-      adam_update(donate(p), grad, donate(m), donate(v), astype(step_size_, p.dtype()),
-                  astype(root_, p.dtype()),
-                  {options_.betas[0], options_.betas[1], options_.eps, options_.weight_decay});
-  parameter.set(results[0]);
-  slots[0].set(results[1]);
-  slots[1].set(results[2]);
+void Adam::update(const State& parameter, const Tensor& grad, const std::vector<State>& slots,
+                  const Step& step) {
+  taper::update({parameter, slots[0], slots[1]}, [&](std::span<Tensor* const> old) {
+    return adam_update(donate(*old[0]), grad, donate(*old[1]), donate(*old[2]),
+                       {step.lr, step.steps}, step.missed,
+                       {options_.betas[0], options_.betas[1], options_.eps, options_.weight_decay});
+  });
 }
 
 namespace {

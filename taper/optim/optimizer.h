@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -37,6 +38,8 @@ class TAPER_API Optimizer {
   /// steps, by which Adam corrects its means, is that of its updates, as in PyTorch.
   void step();
   /// Updates with these gradients, one for each parameter; undefined ones leave theirs as it is.
+  /// Throws value, shape or dtype, before anything changes, for a gradient that is not like its
+  /// parameter. Where memory cannot be had each cell keeps its old value or has its new one.
   void step(const std::vector<Tensor>& grads);
   void zero_grad();
 
@@ -72,10 +75,18 @@ class TAPER_API Optimizer {
 
   /// Names of the tensors like the parameter that the update keeps, such as `exp_avg`.
   virtual std::vector<std::string> slot_names() const = 0;
-  /// Called before the parameters that have had as many updates; `steps` counts from 1 (f64, 0-d).
-  virtual void begin_step(const Tensor& lr, const Tensor& steps) = 0;
-  virtual void update(const State& parameter, const Tensor& grad,
-                      const std::vector<State>& slots) = 0;
+  /// What one parameter's step depends on besides its gradient and slots.
+  struct Step {
+    Tensor lr;      // f64, 0-d
+    Tensor steps;   // i64, 0-d: of the optimizer, from 1
+    Tensor missed;  // i64, 0-d: those in which the parameter had no part
+    /// The parameter's own count of steps, from 1 (f64, 0-d).
+    Tensor count() const;
+  };
+  /// Gives the parameter and its slots their next values, by `taper::update`. The gradient is like
+  /// the parameter, and the tape is off.
+  virtual void update(const State& parameter, const Tensor& grad, const std::vector<State>& slots,
+                      const Step& step) = 0;
 
   static void require(bool condition, std::string_view owner, const char* rule, double got);
 
@@ -89,7 +100,8 @@ class TAPER_API Optimizer {
   void set_rate(double lr);
   /// With the counts of missed steps that are 0, too.
   std::vector<std::pair<std::string, State>> all_cells() const;
-  void find_late();
+  void check_grads(const std::vector<Tensor>& grads) const;
+  void step_checked(std::span<const Tensor> grads);
 
   State steps_;
   State lr_;
@@ -98,7 +110,6 @@ class TAPER_API Optimizer {
   // Of the parameters of group 0:
   std::vector<std::vector<State>> slots_;
   std::vector<State> missed_;                       // steps in which it had no part
-  std::vector<bool> late_;                          // whether there were any
   std::vector<std::shared_ptr<Optimizer>> others_;  // one for each further group
 };
 
@@ -140,12 +151,10 @@ class TAPER_API SGD final : public Optimizer {
 
  private:
   std::vector<std::string> slot_names() const override;
-  void begin_step(const Tensor& lr, const Tensor& steps) override;
-  void update(const State& parameter, const Tensor& grad, const std::vector<State>& slots) override;
+  void update(const State& parameter, const Tensor& grad, const std::vector<State>& slots,
+              const Step& step) override;
 
   SGDOptions options_;
-  Tensor lr_now_;
-  Tensor gain_;
 };
 
 struct AdamOptions {
@@ -176,12 +185,10 @@ class TAPER_API Adam final : public Optimizer {
 
  private:
   std::vector<std::string> slot_names() const override { return {"exp_avg", "exp_avg_sq"}; }
-  void begin_step(const Tensor& lr, const Tensor& steps) override;
-  void update(const State& parameter, const Tensor& grad, const std::vector<State>& slots) override;
+  void update(const State& parameter, const Tensor& grad, const std::vector<State>& slots,
+              const Step& step) override;
 
   AdamOptions options_;
-  Tensor step_size_;
-  Tensor root_;
 };
 
 /// Any optimizer as an option: made from a typed one, copied as a handle.

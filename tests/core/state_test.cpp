@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -10,6 +13,7 @@
 #include <taper/ops/ops.h>
 
 #include "tests/core/error_testing.h"
+#include "tests/core/failing_allocation.h"
 
 namespace taper {
 namespace {
@@ -48,26 +52,77 @@ TEST(State, ValuesTakenEarlierDoNotChange) {
   EXPECT_EQ(mine.item(), 12);
 }
 
-TEST(State, TakeEmptiesTheCellSoThatItsBufferIsReused) {
+TEST(State, AnUpdateReusesTheBuffer) {
   const State cell("moment", full({1000}, 2));
   const std::byte* buffer = cell.value().raw();
-  Tensor value = cell.take();
-  EXPECT_FALSE(cell.value().defined());
-  value *= 3;
-  EXPECT_EQ(value.raw(), buffer);
-  cell.set(value);
+  update(cell, [](Tensor& old) {
+    old *= 3;
+    return old;
+  });
   EXPECT_EQ(cell.value().raw(), buffer);
   EXPECT_EQ(cell.value().to_vector<float>(), Floats(1000, 6));
 }
 
-TEST(State, TakeOfASharedValueDoesNotTouchTheOthers) {
+TEST(State, AnUpdateOfASharedValueDoesNotTouchTheOthers) {
   const State cell("moment", full({10}, 2));
   const Tensor held = cell.value();
-  Tensor value = cell.take();
-  value += 1;
-  cell.set(value);
+  update(cell, [](Tensor& old) {
+    old += 1;
+    return old;
+  });
   EXPECT_EQ(held.to_vector<float>(), Floats(10, 2));
   EXPECT_EQ(values_of(cell), Floats(10, 3));
+}
+
+TEST(State, AnUpdateThatThrowsLeavesTheOldValue) {
+  const State weight("weight", tensor({2.f, 3.f}), true);
+  const State moment("moment", tensor({4.f, 5.f}));
+  const State empty("empty", {});
+  const std::byte* buffer = weight.value().raw();
+  EXPECT_THROW(update(weight, [](Tensor& old) { return add(old, tensor({1.f, 2.f, 3.f})); }),
+               Error);
+  EXPECT_THROW(update({weight, moment, empty},
+                      [](std::span<Tensor* const> old) -> Results {
+                        EXPECT_FALSE(old[2]->defined());
+                        throw std::runtime_error("no");
+                      }),
+               std::runtime_error);
+  EXPECT_EQ(weight.value().raw(), buffer);
+  EXPECT_TRUE(weight.value().requires_grad());
+  EXPECT_EQ(values_of(weight), (Floats{2, 3}));
+  EXPECT_EQ(values_of(moment), (Floats{4, 5}));
+  EXPECT_FALSE(empty.value().defined());
+  sum(weight.value() * weight.value()).backward();
+  EXPECT_EQ(weight.grad().to_vector<float>(), (Floats{4, 6}));
+}
+
+TEST(State, AnUpdateWithoutMemoryLeavesEachCellWhole) {
+  const no_grad off;
+  for (int64_t before = 0;; ++before) {
+    const State weight("weight", full({100}, 2), true);
+    const State moment("moment", full({100}, 4));
+    bool failed = false;
+    {
+      const testing::FailingAllocation failing(before);
+      try {
+        update({weight, moment}, [](std::span<Tensor* const> old) {
+          Results results;
+          results[0] = *old[0] + *old[1];
+          results[1] = *old[1] * 2;
+          return results;
+        });
+      } catch (const Error&) {
+        failed = true;
+      }
+    }
+    EXPECT_EQ(values_of(weight), Floats(100, failed ? 2 : 6));
+    EXPECT_EQ(values_of(moment), Floats(100, failed ? 4 : 8));
+    EXPECT_TRUE(weight.value().requires_grad());
+    if (!failed) {
+      EXPECT_GT(before, 3);
+      break;
+    }
+  }
 }
 
 TEST(State, AParameterCollectsItsGradient) {
@@ -93,19 +148,31 @@ TEST(State, AParameterStaysALeafWhenItIsSet) {
   EXPECT_EQ(weight.grad().item(), 3);
 }
 
-TEST(State, ATakenParameterIsPlainDataAndComesBackAsALeaf) {
+TEST(State, AnUpdateSeesPlainDataAndTheParameterStaysALeaf) {
   const State weight("weight", tensor({2.f}), true);
   const Tensor seen = weight.value();
-  Tensor value = weight.take();
-  EXPECT_FALSE(value.requires_grad());
-  EXPECT_TRUE(seen.requires_grad());
-  EXPECT_TRUE(weight.requires_grad());
-  value += 1;
-  weight.set(value);
+  const no_grad off;
+  update(weight, [](Tensor& old) { return old + 1; });
   EXPECT_EQ(seen.item(), 2);
+  EXPECT_TRUE(seen.requires_grad());
   EXPECT_TRUE(weight.value().requires_grad());
+  const enable_grad on;
   sum(weight.value()).backward();
   EXPECT_EQ(weight.grad().item(), 1);
+}
+
+TEST(State, AGradientMustBeLikeTheValue) {
+  const State bias("bias", tensor({2.f, 3.f}), true);
+  bias.set_grad(tensor({1.f, 1.f}));
+  const std::string shape =
+      thrown_text(ErrorKind::shape, [&] { bias.set_grad(tensor({1.f, 1.f, 1.f})); });
+  EXPECT_NE(shape.find("`bias`"), std::string::npos) << shape;
+  EXPECT_NE(shape.find("value f32[2], gradient f32[3]"), std::string::npos) << shape;
+  thrown_text(ErrorKind::shape, [&] { bias.set_grad(tensor({1.f})); });  // would broadcast
+  thrown_text(ErrorKind::dtype, [&] { bias.set_grad(tensor({1.0, 1.0})); });
+  EXPECT_EQ(bias.grad().to_vector<float>(), (Floats{1, 1}));
+  bias.set_grad({});
+  EXPECT_FALSE(bias.grad().defined());
 }
 
 TEST(State, ABufferForgetsTheTape) {

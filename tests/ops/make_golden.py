@@ -429,9 +429,10 @@ def sgd_steps(start, slopes):
             if momentum:
                 # The first step starts the buffer with the gradient: any momentum of zeros.
                 buffer = np.zeros(p.shape) if buffer is None else buffer
-                golden.add("momentum_update", (before, slope, buffer, 0.125, 1.0),
+                golden.add("momentum_update",
+                           (before, slope, buffer, 0.125, np.int64(step + 3), np.int64(2)),
                            (p.numpy(), sgd.state[p]["momentum_buffer"].numpy()), "f32",
-                           {"momentum": momentum, "weight_decay": decay,
+                           {"momentum": momentum, "dampening": 0.0, "weight_decay": decay,
                             "nesterov": bool(nesterov)}, ulps=8, scale=1)
             else:
                 golden.add("sgd_update", (before, slope, 0.125), (p.numpy(),), "f32",
@@ -449,9 +450,9 @@ def adam_steps(start, slopes):
                        for n in names]
             p.grad = torch.tensor(slope)
             adam.step()
-            step_size = 0.01 / (1 - betas[0] ** (step + 1))
-            root = math.sqrt(1 - betas[1] ** (step + 1))
-            golden.add("adam_update", (before, slope, *moments, step_size, root),
+            # The optimizer made two steps more, in which the parameter had no part.
+            golden.add("adam_update",
+                       (before, slope, *moments, 0.01, np.int64(step + 3), np.int64(2)),
                        (p.numpy(), *(adam.state[p][n].numpy() for n in names)), "f32",
                        {"beta1": betas[0], "beta2": betas[1], "eps": eps, "weight_decay": decay},
                        ulps=32, scale=1)
