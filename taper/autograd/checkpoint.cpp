@@ -27,6 +27,14 @@ class Watcher final : public EagerInterpreter {
     EagerInterpreter::write(cell, value);
   }
 
+  Tensor move_on(const State& counter, FunctionRef<Tensor(const Tensor&)> next) override {
+    Tensor old = EagerInterpreter::move_on(counter, next);
+    bool known = false;
+    for (const auto& [each, before] : moved) known |= each == counter;
+    if (!known) moved.emplace_back(counter, old);
+    return old;
+  }
+
   /// Within f nothing gets on the tape: what is there comes from outside.
   void note(const Tensor& tensor) {
     if (!tensor.defined() || !tensor.requires_grad()) return;
@@ -41,6 +49,7 @@ class Watcher final : public EagerInterpreter {
 
   std::vector<Tensor> outside;
   CellValues assigned;  // with the value before
+  CellValues moved;     // counters, with the value before
 };
 
 /// Sets cells, and puts back at the end of the scope what they held.
@@ -62,14 +71,33 @@ class CellScope {
   CellValues before_;
 };
 
+/// Draws on this thread give the same numbers again; those of others go on.
+class DrawAgain {
+ public:
+  explicit DrawAgain(const CellValues& counters) {
+    for (const auto& [counter, value] : counters) {
+      scopes_.push_back(std::make_unique<CounterScope>(counter, [first = value] { return first; }));
+    }
+  }
+  ~DrawAgain() {
+    while (!scopes_.empty()) scopes_.pop_back();  // in reverse order of their making
+  }
+  DrawAgain(const DrawAgain&) = delete;
+  DrawAgain& operator=(const DrawAgain&) = delete;
+
+ private:
+  std::vector<std::unique_ptr<CounterScope>> scopes_;
+};
+
 class Recomputation final : public FunctionGradient {
  public:
   Recomputation(TensorFunction f, std::vector<Tensor> inputs, std::vector<Tensor> outside,
-                CellValues assigned)
+                CellValues assigned, CellValues moved)
       : f_(std::move(f)),
         inputs_(std::move(inputs)),
         outside_(std::move(outside)),
         assigned_(std::move(assigned)),
+        moved_(std::move(moved)),
         layer_(layer_path()) {}
 
   std::string name() const override { return "checkpoint"; }
@@ -78,6 +106,7 @@ class Recomputation final : public FunctionGradient {
     Tensor result;
     {
       const CellScope cells(assigned_);
+      const DrawAgain draws(moved_);
       const enable_grad on;
       if (layer_.empty()) {
         result = f_(inputs_);
@@ -109,6 +138,7 @@ class Recomputation final : public FunctionGradient {
     inputs_.clear();
     outside_.clear();
     assigned_.clear();
+    moved_.clear();
   }
 
  private:
@@ -116,6 +146,7 @@ class Recomputation final : public FunctionGradient {
   std::vector<Tensor> inputs_;
   std::vector<Tensor> outside_;
   CellValues assigned_;
+  CellValues moved_;
   std::string layer_;
 };
 
@@ -127,6 +158,7 @@ Tensor checkpoint(TensorFunction f, std::vector<Tensor> inputs) {
   Tensor output;
   std::vector<Tensor> outside;
   CellValues assigned;
+  CellValues moved;
   {
     const no_grad off;
     Watcher watcher;
@@ -135,6 +167,7 @@ Tensor checkpoint(TensorFunction f, std::vector<Tensor> inputs) {
     watcher.note(output);
     outside = std::move(watcher.outside);
     assigned = std::move(watcher.assigned);
+    moved = std::move(watcher.moved);
   }
   output = output.detach();
   if (outside.empty() || !is_float(output.dtype())) return output;
@@ -144,9 +177,10 @@ Tensor checkpoint(TensorFunction f, std::vector<Tensor> inputs) {
     edges.push_back({tensor.impl()->node, tensor.impl()->output});
     specs.push_back(tensor.spec());
   }
-  record_function(std::make_unique<Recomputation>(std::move(f), std::move(inputs),
-                                                  std::move(outside), std::move(assigned)),
-                  std::move(edges), specs, {&output, 1});
+  record_function(
+      std::make_unique<Recomputation>(std::move(f), std::move(inputs), std::move(outside),
+                                      std::move(assigned), std::move(moved)),
+      std::move(edges), specs, {&output, 1});
   return output;
 }
 

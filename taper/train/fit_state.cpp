@@ -57,15 +57,6 @@ const Fields& object(const Fields& fields, std::string_view name) {
   return *found;
 }
 
-void assign(const State& cell, const std::string& name, const Tensor& value) {
-  const Spec wanted = cell.value().spec();
-  if (value.spec() != wanted) {
-    fail(ErrorKind::shape, name + " is " + to_string(wanted) + " in this training, " +
-                               to_string(value.spec()) + " in the checkpoint");
-  }
-  cell.set(value);
-}
-
 /// One object, a list of them for several groups.
 Value options_of_groups(const optim::Optimizer& optimizer) {
   if (optimizer.groups() == 1) return Value(optimizer.options());
@@ -119,7 +110,7 @@ Checkpoint FitRun::snapshot() const {
   for (const auto& [name, cell] : trainer_.optimizer_->state()) {
     made.tensors.emplace_back(optimizer_prefix + name, cell.value());
   }
-  made.tensors.emplace_back(random_name, default_generator().state().value());
+  made.tensors.emplace_back(random_name, default_generator().state());
   Value::List callbacks;
   for (size_t i = 0; i < options_.callbacks.size(); ++i) {
     CallbackState state = options_.callbacks[i]->state();
@@ -186,7 +177,7 @@ void FitRun::restore(const Checkpoint& checkpoint) {
   restore_first_rates(*trainer_.optimizer_, position.first_lr);
   trainer_.optimizer_->load_state(part(checkpoint.tensors, optimizer_prefix));
   for (const auto& [name, tensor] : checkpoint.tensors) {
-    if (name == random_name) assign(default_generator().state(), name, tensor);
+    if (name == random_name) default_generator().set_state(tensor);
   }
   if (const Value* history = find(checkpoint.progress, "history")) {
     history_ = History::from_value(*history);

@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <set>
+#include <thread>
+
 #include <taper/taper.h>
 
 #include "tests/core/error_testing.h"
@@ -32,12 +35,35 @@ Gradients gradients_of(bool recompute) {
       all.push_back(cell.value().to_vector<float>());
     }
   }
-  all.push_back(default_generator().state().value().to_vector<float>());
+  all.push_back(default_generator().state().to_vector<float>());
   return all;
 }
 
 TEST(Checkpoint, GivesThePlainGradientsBuffersAndRandomNumbersBitForBit) {
   EXPECT_EQ(gradients_of(true), gradients_of(false));
+}
+
+/// What a recomputation draws again is drawn on its thread only: others never get it a second time.
+TEST(Checkpoint, DrawsOfOtherThreadsGoOn) {
+  manual_seed(2);
+  std::vector<int64_t> offsets;
+  const auto draw_elsewhere = [&] {
+    std::thread([&] {
+      offsets.push_back(default_generator().draw(1).to_vector<int64_t>()[1]);
+    }).join();
+  };
+  Tensor x = rand({100}).set_requires_grad();
+  const Tensor y = checkpoint(
+      [&](const Tensor& in) {
+        const Tensor kept = dropout(in * 1, 0.5);
+        draw_elsewhere();
+        return dropout(kept, 0.5);
+      },
+      x);
+  sum(y).backward();
+  draw_elsewhere();
+  ASSERT_EQ(offsets.size(), 3u);
+  EXPECT_EQ(std::set<int64_t>(offsets.begin(), offsets.end()).size(), 3u);
 }
 
 TEST(Checkpoint, LowersThePeakOfMemory) {

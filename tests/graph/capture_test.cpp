@@ -57,7 +57,7 @@ void expect_replay_equals_eager(const nn::Sequential& net, MakeOptimizer make_op
     for (const auto& [name, cell] : optimizer.state()) {
       cells.push_back(cell.value().template to_vector<double>());
     }
-    cells.push_back(default_generator().state().value().to_vector<double>());
+    cells.push_back(default_generator().state().to_vector<double>());
     return std::pair(losses, cells);
   };
   const auto eager = run(false);

@@ -44,7 +44,7 @@ struct Training {
     for (const auto& [name, cell] : net.named_buffers()) all.push_back(cell);
     for (const auto& [name, cell] : adam.state()) all.push_back(cell);
     all.insert(all.end(), {average, momentum, left, right, twin, counted});
-    all.push_back(default_generator().state());
+    all.push_back(default_generator().cell());
     return all;
   }
   /// The cells, and behind them the gradients.

@@ -129,7 +129,7 @@ TEST(Preflight, LeavesNoTrace) {
   const auto values = [&] {
     std::vector<std::vector<double>> all;
     for (const auto& [name, value] : model.state_dict()) all.push_back(value.to_vector<double>());
-    all.push_back(default_generator().state().value().to_vector<double>());
+    all.push_back(default_generator().state().to_vector<double>());
     return all;
   };
   const auto before = values();

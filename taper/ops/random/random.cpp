@@ -223,17 +223,53 @@ Tensor fill(const Op<FillAttrs>& op, RandomKind kind, const FillAttrs& attrs,
 
 }  // namespace
 
-Generator::Generator(uint64_t seed) : state_("random", Tensor()) { manual_seed(seed); }
+namespace {
 
-void Generator::manual_seed(uint64_t seed) {
-  state_.set(from_values<int64_t>({2}, std::vector<int64_t>{static_cast<int64_t>(seed), 0}));
+Tensor key_of(uint64_t seed) {
+  return from_values<int64_t>({2}, std::vector<int64_t>{static_cast<int64_t>(seed), 0});
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): every bit depends on all of `x`.
+uint64_t mix(uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
+uint64_t mix(uint64_t seed, uint64_t major, uint64_t minor) {
+  constexpr uint64_t golden = 0x9e3779b97f4a7c15;  // so that zeros do not stay zeros
+  return mix(mix(mix(seed + golden) + major + golden) + minor + golden);
+}
+
+}  // namespace
+
+Generator::Generator(uint64_t seed) : cell_("random", key_of(seed)) {
+  cell_.impl()->counter = true;
+}
+
+void Generator::manual_seed(uint64_t seed) { set_state(key_of(seed)); }
+
+Tensor Generator::state() const {
+  return move_on(cell_, [](const Tensor& key) { return key; });
+}
+
+void Generator::set_state(const Tensor& key) {
+  const Spec wanted{DType::i64, Device::cpu, {2}};
+  if (!key.defined() || key.spec() != wanted) {
+    fail(key.defined() && key.dtype() != wanted.dtype ? ErrorKind::dtype : ErrorKind::shape,
+         "set_state: the state of a generator is " + to_string(wanted) + ", got " +
+             (key.defined() ? to_string(key.spec()) : "an undefined tensor"));
+  }
+  move_on(cell_, [&](const Tensor&) { return key; });
 }
 
 Tensor Generator::draw(int64_t blocks) {
-  Tensor key = state_.value();
-  state_.set(advance_op({key}, {blocks}));
-  return key;
+  return move_on(cell_, [&](const Tensor& key) { return advance_op({key}, {blocks}); });
 }
+
+GeneratorScope::GeneratorScope(const Generator& generator, uint64_t seed, uint64_t major,
+                               uint64_t minor)
+    : scope_(generator.cell(), [=] { return key_of(mix(seed, major, minor)); }) {}
 
 Generator& default_generator() {
   static Generator* const generator = new Generator;  // outlives every static tensor
