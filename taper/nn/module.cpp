@@ -4,6 +4,8 @@
 #include <string_view>
 #include <unordered_map>
 
+#include <taper/nn/mode_scope.h>
+
 namespace taper::nn {
 namespace {
 
@@ -144,16 +146,18 @@ void Module::load_state_dict(const StateDict& values) {
 }
 
 void Module::train(bool on) {
-  visit_modules(*state_, "",
-                [&](ModuleState& module, const std::string&) { *module.training = on; });
+  visit_modules(*state_, "", [&](ModuleState& module, const std::string&) {
+    ModeScope::mode_of(*module.training) = on;
+  });
 }
 
 bool Module::training() const {
   if (interpreter != nullptr) {
-    interpreter->depend_on(state_->training.get(),
-                           [flag = state_->training] { return uint64_t{*flag}; });
+    interpreter->depend_on(state_->training.get(), [flag = state_->training] {
+      return uint64_t{ModeScope::mode_of(*flag)};
+    });
   }
-  return *state_->training;
+  return ModeScope::mode_of(*state_->training);
 }
 
 void Module::zero_grad() {

@@ -47,6 +47,10 @@ using StateDict = std::vector<std::pair<std::string, Tensor>>;
 
 /// The part of a module that does not depend on its type: a handle on its cells and children.
 /// Copies share them; `clone` makes an independent one.
+///
+/// Several threads may call one module at once in evaluation mode. Forward in training mode may
+/// write (batch norm's statistics), so it excludes all other use, as do `load_state_dict`, `train`
+/// and whatever else changes the module.
 class TAPER_API Module {
  public:
   Module() : state_(std::make_shared<ModuleState>()) {}

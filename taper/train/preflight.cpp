@@ -9,9 +9,9 @@
 #include <taper/core/warning.h>
 #include <taper/graph/capture.h>
 #include <taper/nn/hints.h>
+#include <taper/nn/mode_scope.h>
 #include <taper/train/batch_rules.h>
 #include <taper/train/meter.h>
-#include <taper/train/mode_scope.h>
 #include <taper/train/weighting.h>
 
 namespace taper {
@@ -320,7 +320,7 @@ std::vector<Tensor> first_rows(const data::Dataset& dataset, const std::vector<S
 
 void check_validation(const Pass& pass, const std::vector<Spec>& trained,
                       const data::Dataset& dataset) {
-  const ModeScope mode(pass.model, false);
+  const nn::ModeScope mode(pass.model, false);
   const std::vector<Spec> specs = dataset.specs();
   const int64_t rows = std::min(pass.options.batch_size, dataset.size());
   const DryRun run = run_dry(pass, specs, rows, difference(trained, specs));

@@ -5,8 +5,8 @@
 
 #include <taper/autograd/autograd.h>
 #include <taper/data/loader.h>
+#include <taper/nn/mode_scope.h>
 #include <taper/ops/ops.h>
-#include <taper/train/mode_scope.h>
 
 namespace taper {
 namespace {
@@ -37,7 +37,7 @@ void finish(ClassifierFacts& facts, int64_t examples, size_t most_mistakes) {
 }  // namespace
 
 std::optional<ClassifierFacts> classifier_facts(const ReportInput& input, size_t most_mistakes) {
-  const ModeScope mode(input.model, false);
+  const nn::ModeScope mode(input.model, false);
   const no_grad off;
   ClassifierFacts facts;
   facts.bins.resize(bin_count);
@@ -90,7 +90,7 @@ Tensor first_filters(const ReportInput& input, int64_t most) {
 }
 
 Tensor feature_maps(const ReportInput& input, const Tensor& example, int64_t most) {
-  const ModeScope mode(input.model, false);
+  const nn::ModeScope mode(input.model, false);
   const no_grad off;
   Tensor maps;
   std::vector<HookHandle> handles;

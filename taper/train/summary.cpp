@@ -6,7 +6,7 @@
 #include <chrono>
 
 #include <taper/autograd/autograd.h>
-#include <taper/train/mode_scope.h>
+#include <taper/nn/mode_scope.h>
 #include <taper/train/module_config.h>
 
 namespace taper {
@@ -66,7 +66,7 @@ std::string amount(int64_t bytes) {
 int64_t LayerSummary::output_bytes() const { return ran() ? bytes_of(output) : 0; }
 
 ModelSummary summarize(const nn::AnyModule& model, const Tensor& example) {
-  const ModeScope mode(model, false);
+  const nn::ModeScope mode(model, false);
   const no_grad off;
   const Value config = model.is_described() ? model.config() : Value();
   std::vector<Leaf> leaves;

@@ -4,11 +4,11 @@
 
 #include <taper/autograd/autograd.h>
 #include <taper/core/error.h>
+#include <taper/nn/mode_scope.h>
 #include <taper/ops/ops.h>
 #include <taper/train/batch_rules.h>
 #include <taper/train/fit_run.h>
 #include <taper/train/meter.h>
-#include <taper/train/mode_scope.h>
 #include <taper/train/weighting.h>
 
 namespace taper {
@@ -120,7 +120,7 @@ History Trainer::fit(const data::AnyDataset& dataset, const FitOptions& options)
     check_fields(**options.validation_data, "fit", 2, "validation dataset");
   }
   if (!optimizer_->attached()) optimizer_->attach(model_.parameters());
-  const ModeScope mode(model_, true);
+  const nn::ModeScope mode(model_, true);
   const enable_grad on;
   if (options.validation_split == 0) {
     return FitRun(*this, dataset, options.validation_data, options).run();
@@ -138,7 +138,7 @@ Evaluation Trainer::evaluate(const data::AnyDataset& dataset,
 
 std::optional<Evaluation> Trainer::evaluate_with(data::Loader& loader, int64_t epoch,
                                                  const std::function<bool()>& interrupted) const {
-  const ModeScope mode(model_, false);
+  const nn::ModeScope mode(model_, false);
   const no_grad off;
   Meter meter(std::string(loss_.type()), metrics_, true);
   for (const data::Batch& batch : loader) {
@@ -160,7 +160,7 @@ std::optional<Evaluation> Trainer::evaluate_with(data::Loader& loader, int64_t e
 
 Tensor Trainer::predict(const data::AnyDataset& dataset, const EvaluateOptions& options) const {
   check_fields(*dataset, "predict", 1);
-  const ModeScope mode(model_, false);
+  const nn::ModeScope mode(model_, false);
   const no_grad off;
   data::Loader loader(dataset, {.batch_size = options.batch_size, .workers = options.workers});
   std::vector<Tensor> outputs;
@@ -176,7 +176,7 @@ Tensor Trainer::predict(const Tensor& inputs, const EvaluateOptions& options) co
     fail(ErrorKind::value,
          "predict: `batch_size` must be at least 1, got " + std::to_string(options.batch_size));
   }
-  const ModeScope mode(model_, false);
+  const nn::ModeScope mode(model_, false);
   const no_grad off;
   std::vector<Tensor> outputs;
   const int64_t rows = inputs.size(0);
