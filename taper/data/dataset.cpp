@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include <taper/core/philox.h>
+#include <taper/data/epoch_scope.h>
 
 namespace taper::data {
 namespace {
@@ -159,6 +160,7 @@ std::vector<Spec> Dataset::specs() const {
     fail(ErrorKind::value, "dataset: without examples the fields are not known; override specs()");
   }
   std::vector<Spec> specs;
+  const GeneratorScope draws(default_generator(), 0, 0, 0);  // to ask moves no generator on
   for (const Tensor& field : get(0)) {
     if (!field.defined()) {
       fail(ErrorKind::value,
@@ -179,7 +181,9 @@ void Dataset::fill(std::span<const int64_t> indices, std::span<Tensor> batch) co
     specs.back().shape.erase(0);
   }
   check_batch(specs, indices.size(), batch);
+  std::optional<GeneratorScope> draws;
   for (size_t row = 0; row < indices.size(); ++row) {
+    EpochScope::draw_for_example(draws, indices[row]);
     const std::vector<Tensor> example = get(indices[row]);
     check_example(indices[row], example, specs);
     for (size_t i = 0; i < specs.size(); ++i) {

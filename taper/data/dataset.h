@@ -34,7 +34,8 @@ class TAPER_API Dataset {
   virtual int64_t size() const = 0;
 
   /// The fields of example `index` in [0, size()), without a batch axis, such as
-  /// {f32[1,28,28], i64[]}.
+  /// {f32[1,28,28], i64[]}. In a loader, what it draws from the default generator depends on the
+  /// loader's seed, the epoch and `index` only.
   virtual std::vector<Tensor> get(int64_t index) const = 0;
 
   /// What `get` returns. By default example 0 is asked; throws value if there is none.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <taper/core/threads.h>
+#include <taper/data/epoch_scope.h>
 
 namespace taper::data {
 namespace {
@@ -116,6 +117,8 @@ struct Loader::Impl {
       std::iota(in_order.begin(), in_order.end(), begin);
       indices = in_order;
     }
+    const GeneratorScope draws = draw_for_batch(options.seed, at.epoch, at.batch);
+    const EpochScope epoch(options.seed, at.epoch);
     Batch batch{read_batch(*dataset, specs, indices), at.epoch, at.batch, count};
     if (transform) transform(batch);
     return batch;

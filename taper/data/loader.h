@@ -16,7 +16,7 @@ namespace taper::data {
 struct LoaderOptions {
   int64_t batch_size = 32;
   bool shuffle = false;    ///< a new order in every epoch
-  uint64_t seed = 0;       ///< of the orders
+  uint64_t seed = 0;       ///< of the orders and of what `Dataset::get` and the transform draw
   bool drop_last = false;  ///< leave out the last batch if it is smaller than the others
   int workers = 1;         ///< threads that make batches ahead; 0: the caller makes them
   int prefetch = 2;        ///< batches made ahead of the caller, at least one for each worker
@@ -33,8 +33,8 @@ struct TAPER_API Batch {
   const Tensor& operator[](size_t field) const;
 };
 
-/// Changes a batch after it was read, in the thread that read it. What it draws at random should
-/// depend on the batch's epoch and index only: then every run is the same.
+/// Changes a batch after it was read, in the thread that read it. What it draws from the default
+/// generator depends on the loader's seed, the epoch and the batch's index only.
 using BatchTransform = std::function<void(Batch& batch)>;
 
 /// Where a loader stands: the batch that `next` returns.
@@ -52,9 +52,11 @@ struct LoaderPosition {
 ///   }
 ///
 /// The batches and their order depend on the dataset, batch_size, shuffle, seed, drop_last and the
-/// transform only, never on the workers. Workers start with the first batch that is asked for, run
-/// ahead to the end of the epoch at most, and end with the loader. One thread at a time may use a
-/// loader.
+/// transform only, never on the workers. So do random numbers: while `Dataset::get` runs, `rand`
+/// and all that draws from the default generator takes numbers that depend on the seed, the epoch
+/// and the example only; augmentation repeats for any number of workers. Workers start with the
+/// first batch that is asked for, run ahead to the end of the epoch at most, and end with the
+/// loader. One thread at a time may use a loader.
 class TAPER_API Loader {
  public:
   /// Throws value for an option out of range. The dataset's size and specs are asked for here.

@@ -7,6 +7,8 @@
 
 #include <taper/core/allocator.h>
 #include <taper/core/threads.h>
+#include <taper/ops/ops.h>
+#include <taper/ops/random/generator.h>
 
 #include "../io/file_testing.h"
 
@@ -284,6 +286,59 @@ TEST(Loader, MemoryStaysFlat) {
     // How far workers run ahead differs by a batch or two from epoch to epoch.
     EXPECT_LE(after.second, before.second + 3 * 32 * 784 * sizeof(float) * 5 / 4);
   }
+}
+
+/// Draws as an augmentation does, more often for some examples than for others.
+struct Drawing : Dataset {
+  int64_t size() const override { return 23; }
+  std::vector<Tensor> get(int64_t i) const override {
+    Tensor drawn = rand({3});
+    for (int64_t again = i % 3; again > 0; --again) drawn = drawn + dropout(ones({3}), 0.5);
+    return {drawn, from_values<int64_t>({}, std::vector<int64_t>{i})};
+  }
+};
+
+using Drawn = std::vector<std::vector<float>>;
+
+/// By example, what each drew in an epoch; behind them what the transform drew for each batch.
+Drawn drawn_in(int64_t epoch, LoaderOptions options) {
+  Loader loader(Drawing(), options, [](Batch& batch) { batch.fields.push_back(rand({2})); });
+  Drawn examples(23);
+  Drawn batches;
+  for (const Batch& batch : loader.epoch(epoch)) {
+    const std::vector<int64_t> indices = batch[1].to_vector<int64_t>();
+    const std::vector<float> values = batch[0].to_vector<float>();
+    for (size_t row = 0; row < indices.size(); ++row) {
+      const auto from = values.begin() + static_cast<std::ptrdiff_t>(3 * row);
+      examples[static_cast<size_t>(indices[row])] = {from, from + 3};
+    }
+    batches.push_back(batch[2].to_vector<float>());
+  }
+  examples.insert(examples.end(), batches.begin(), batches.end());
+  return examples;
+}
+
+TEST(Loader, WhatExamplesDrawRepeatsForAnyNumberOfWorkers) {
+  manual_seed(5);
+  const Drawn here = drawn_in(2, {.batch_size = 4, .seed = 8, .workers = 0});
+  EXPECT_EQ(std::set(here.begin(), here.end()).size(), here.size());
+  rand({7});  // the state of the default generator does not matter
+  for (const int workers : {0, 1, 3}) {
+    EXPECT_EQ(drawn_in(2, {.batch_size = 4, .seed = 8, .workers = workers}), here) << workers;
+  }
+  EXPECT_NE(drawn_in(3, {.batch_size = 4, .seed = 8}), here);
+  EXPECT_NE(drawn_in(2, {.batch_size = 4, .seed = 9}), here);
+  // Each example's numbers are its own, whichever batch it is in.
+  Drawn shuffled = drawn_in(2, {.batch_size = 6, .shuffle = true, .seed = 8, .workers = 2});
+  shuffled.resize(23);
+  EXPECT_EQ(shuffled, Drawn(here.begin(), here.begin() + 23));
+}
+
+TEST(Loader, WhatExamplesDrawLeavesTheDefaultGeneratorAlone) {
+  manual_seed(5);
+  drawn_in(0, {.batch_size = 4, .workers = 0});
+  drawn_in(0, {.batch_size = 4, .workers = 2});
+  EXPECT_EQ(default_generator().state().to_vector<int64_t>(), (std::vector<int64_t>{5, 0}));
 }
 
 }  // namespace
