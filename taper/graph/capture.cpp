@@ -72,9 +72,13 @@ class Recorder final : public Interpreter {
     const size_t index = find(state);
     GraphCell& cell = graph_.cells[index];
     if (cell.read || cell.assigned) return present_[index];
+    const Tensor value = present_value(state);
+    if (value.defined() && !value.impl()->storage) {  // made here, with a value of this capture
+      write(state, value);
+      return present_[index];
+    }
     cell.read = true;
     cell.requires_grad = state.requires_grad();
-    const Tensor value = present_value(state);
     if (!value.defined()) return {};
     const Tensor symbol = attached(new_value(value.spec()), state);
     graph_.cells[index].initial = symbol.impl()->value_id;

@@ -74,6 +74,17 @@ TEST(Compile, HoldsWhatTheFunctionMakesFromValues) {
   EXPECT_EQ(f.captures(), 1u);
 }
 
+TEST(Compile, ACellMadeInsideTakesItsValueAtEachCall) {
+  std::vector<State> made;
+  auto f = compile([&](const Tensor& x) {
+    if (made.empty()) made.emplace_back("made", x * 2);
+    return made[0].value() + 1;
+  });
+  EXPECT_EQ(f(full({1}, 3)).item(), 7);
+  EXPECT_EQ(f(full({1}, 5)).item(), 11);
+  EXPECT_EQ(made[0].value().item(), 10);
+}
+
 TEST(Compile, SaysWhichTensorComesFromAnotherCapture) {
   Tensor left;
   auto first = compile([&](const Tensor& x) {
