@@ -31,13 +31,18 @@ std::string_view kind_name(ErrorKind kind) {
   return "unknown";
 }
 
-Error::Error(ErrorKind kind, const std::string& text, std::string op, std::string layer)
-    : std::runtime_error(text), kind_(kind), op_(std::move(op)), layer_(std::move(layer)) {}
+Error::Error(ErrorKind kind, const std::string& text, std::string op, std::string layer,
+             std::string rule)
+    : std::runtime_error(text),
+      kind_(kind),
+      op_(std::move(op)),
+      layer_(std::move(layer)),
+      rule_(rule.empty() ? text : std::move(rule)) {}
 
 void fail(ErrorKind kind, const std::string& message) {
   std::string layer = layer_path();
   std::string text = layer.empty() ? message : message + " in " + layer;
-  throw Error(kind, text, {}, std::move(layer));
+  throw Error(kind, text, {}, std::move(layer), message);
 }
 
 void internal_failure(const char* condition, const char* file, int line) {

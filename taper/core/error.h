@@ -17,16 +17,20 @@ TAPER_API std::string_view kind_name(ErrorKind kind);
 /// f32[128,64,3,3]) in model.block2.conv1`; `op()` and `layer()` are its parts, empty if none.
 class TAPER_API Error : public std::runtime_error {
  public:
-  Error(ErrorKind kind, const std::string& text, std::string op = {}, std::string layer = {});
+  /// `rule` is what the text says besides op, operands and layer; the whole text if it is left out.
+  Error(ErrorKind kind, const std::string& text, std::string op = {}, std::string layer = {},
+        std::string rule = {});
 
   ErrorKind kind() const { return kind_; }
   const std::string& op() const { return op_; }
   const std::string& layer() const { return layer_; }
+  const std::string& rule() const { return rule_; }
 
  private:
   ErrorKind kind_;
   std::string op_;
   std::string layer_;
+  std::string rule_;
 };
 
 /// Throws an Error; the path of the layer being run, if any, is appended to the message.

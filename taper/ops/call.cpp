@@ -2,6 +2,7 @@
 #include <utility>
 
 #include <taper/backend/cpu/copy.h>
+#include <taper/ops/composed.h>
 #include <taper/ops/node_extra.h>
 #include <taper/ops/op.h>
 #include <taper/ops/tape.h>
@@ -62,18 +63,30 @@ std::vector<bool> beside_the_point(const OpBase& op, const std::string& rule, si
 }  // namespace
 
 void report(const OpBase& op, const Violation& violation, std::span<const Arg> args) {
-  std::string text = std::string(op.name) + ": " + violation.rule;
-  std::string operands;
+  NamedOperands operands;
   const std::vector<bool> left_out = beside_the_point(op, violation.rule, args.size());
   for (size_t i = 0; i < args.size(); ++i) {
-    if (left_out[i] || !args[i].tensor->defined()) continue;
-    operands += (operands.empty() ? "" : ", ") + operand_name(op, i) + " " +
-                to_string(args[i].tensor->spec());
+    if (!left_out[i]) operands.emplace_back(operand_name(op, i), *args[i].tensor);
   }
-  if (!operands.empty()) text += " (" + operands + ")";
+  report(op.name, violation, operands);
+}
+
+void report(std::string_view function, const Violation& violation, const NamedOperands& operands) {
+  std::string list;
+  for (const auto& [name, tensor] : operands) {
+    if (tensor.defined())
+      list += (list.empty() ? "" : ", ") + name + " " + to_string(tensor.spec());
+  }
+  std::string text = std::string(function) + ": " + violation.rule;
+  if (!list.empty()) text += " (" + list + ")";
   const std::string layer = layer_path();
   if (!layer.empty()) text += " in " + layer;
-  throw Error(violation.kind, text, std::string(op.name), layer);
+  throw Error(violation.kind, text, std::string(function), layer, violation.rule);
+}
+
+Violation as_violation(const Error& error) {
+  if (error.kind() == ErrorKind::internal) throw error;
+  return {error.kind(), error.rule()};
 }
 
 namespace {
@@ -233,20 +246,11 @@ Results run_kernel(const OpBase& op, const void* attrs, std::span<const Arg> arg
   return results;
 }
 
-/// What the error says without its layer, to be reported once more as the mistake of another op.
-Violation as_violation(const Error& error) {
-  std::string rule = error.what();
-  const std::string suffix = " in " + error.layer();
-  if (!error.layer().empty() && rule.ends_with(suffix)) rule.resize(rule.size() - suffix.size());
-  return {error.kind(), std::move(rule)};
-}
-
 /// Runs the expansion; what goes wrong in it is reported as this op's, which the user called.
 Results expand(const OpBase& op, const void* attrs, std::span<const Arg> args) {
   try {
     return op.expand(Inputs(args), attrs);
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::internal) throw;
     throw as_violation(error);
   }
 }
@@ -292,7 +296,7 @@ Results call(const OpBase& op, const void* attrs, std::span<const Arg> args) {
     report(op, violation, args);
   } catch (const Error& error) {
     // From below the ops, such as memory that cannot be had: which call needed it?
-    if (error.kind() == ErrorKind::internal || !error.op().empty()) throw;
+    if (!error.op().empty()) throw;
     report(op, as_violation(error), args);
   }
 }

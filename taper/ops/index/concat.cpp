@@ -2,6 +2,7 @@
 #include <limits>
 
 #include <taper/backend/cpu/copy.h>
+#include <taper/ops/composed.h>
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/tape.h>
@@ -296,18 +297,23 @@ Tensor concat(const std::vector<Tensor>& xs, int64_t axis) {
 }
 
 Tensor stack(const std::vector<Tensor>& xs, int64_t axis) {
-  std::vector<Tensor> expanded;
-  expanded.reserve(xs.size());
-  for (const Tensor& x : xs) {
-    if (!x.defined()) fail(ErrorKind::value, "stack: a tensor is undefined");
-    if (x.shape() != xs[0].shape()) {
-      fail(ErrorKind::shape,
-           "stack: the tensors must have one shape (xs[0] " + to_string(xs[0].spec()) + ", xs[" +
-               std::to_string(expanded.size()) + "] " + to_string(x.spec()) + ")");
+  const auto operands = [&] {
+    NamedOperands named;
+    for (size_t i = 0; i < xs.size(); ++i) named.emplace_back(operand(i), xs[i]);
+    return named;
+  };
+  return composed("stack", operands, [&] {
+    std::vector<Tensor> expanded;
+    expanded.reserve(xs.size());
+    for (size_t i = 0; i < xs.size(); ++i) {
+      if (!xs[i].defined()) violate(ErrorKind::value, operand(i) + " is undefined");
+      if (xs[i].shape() != xs[0].shape()) {
+        violate(ErrorKind::shape, "the tensors must have one shape");
+      }
+      expanded.push_back(expand_dims(xs[i], axis));
     }
-    expanded.push_back(expand_dims(x, axis));
-  }
-  return concat(expanded, axis);
+    return concat(expanded, axis);
+  });
 }
 
 Tensor pad(const Tensor& x, const std::vector<int64_t>& widths, double value) {

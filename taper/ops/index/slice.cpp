@@ -2,6 +2,7 @@
 
 #include <taper/backend/cpu/copy.h>
 #include <taper/backend/cpu/strided.h>
+#include <taper/ops/composed.h>
 #include <taper/ops/index/indices.h>
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
@@ -243,7 +244,9 @@ Tensor slice(const Tensor& x, int64_t axis, std::optional<int64_t> start,
   return slice_op({x}, {axis, start, stop, step});
 }
 
-Tensor flip(const Tensor& x, int64_t axis) { return slice(x, axis, {}, {}, -1); }
+Tensor flip(const Tensor& x, int64_t axis) {
+  return composed_of_x("flip", x, [&] { return slice(x, axis, {}, {}, -1); });
+}
 
 Tensor slice_update(const Tensor& x, const Tensor& values, int64_t axis,
                     std::optional<int64_t> start, std::optional<int64_t> stop, int64_t step) {

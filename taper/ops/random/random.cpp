@@ -1,5 +1,6 @@
 #include <taper/backend/cpu/random.h>
 
+#include <taper/ops/composed.h>
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/random/generator.h>
@@ -215,10 +216,14 @@ Tensor draw(Generator* generator, RandomKind kind, int64_t numel, DType dtype) {
   return source.draw(blocks_used(kind, numel, dtype));
 }
 
-Tensor fill(const Op<FillAttrs>& op, RandomKind kind, const FillAttrs& attrs,
-            Generator* generator) {
-  checked_bytes(attrs.shape, attrs.dtype);
-  return op({draw(generator, kind, attrs.shape.numel(), attrs.dtype)}, attrs);
+Tensor fill(std::string_view function, const Op<FillAttrs>& op, RandomKind kind,
+            const FillAttrs& attrs, Generator* generator) {
+  return composed(
+      function, [] { return NamedOperands(); },
+      [&] {
+        checked_bytes(attrs.shape, attrs.dtype);
+        return op({draw(generator, kind, attrs.shape.numel(), attrs.dtype)}, attrs);
+      });
 }
 
 }  // namespace
@@ -279,15 +284,19 @@ Generator& default_generator() {
 void manual_seed(uint64_t seed) { default_generator().manual_seed(seed); }
 
 Tensor uniform(const Shape& shape, double low, double high, DType dtype, Generator* generator) {
-  return fill(uniform_op, RandomKind::uniform, {shape, low, high, dtype}, generator);
+  return fill("uniform", uniform_op, RandomKind::uniform, {shape, low, high, dtype}, generator);
 }
-Tensor rand(const Shape& shape, DType dtype) { return uniform(shape, 0, 1, dtype); }
+Tensor rand(const Shape& shape, DType dtype) {
+  return fill("rand", uniform_op, RandomKind::uniform, {shape, 0, 1, dtype}, nullptr);
+}
 Tensor normal(const Shape& shape, double mean, double std, DType dtype, Generator* generator) {
-  return fill(normal_op, RandomKind::normal, {shape, mean, std, dtype}, generator);
+  return fill("normal", normal_op, RandomKind::normal, {shape, mean, std, dtype}, generator);
 }
-Tensor randn(const Shape& shape, DType dtype) { return normal(shape, 0, 1, dtype); }
+Tensor randn(const Shape& shape, DType dtype) {
+  return fill("randn", normal_op, RandomKind::normal, {shape, 0, 1, dtype}, nullptr);
+}
 Tensor randint(int64_t low, int64_t high, const Shape& shape, DType dtype, Generator* generator) {
-  return fill(integers_op, RandomKind::integers,
+  return fill("randint", integers_op, RandomKind::integers,
               {shape, static_cast<double>(low), static_cast<double>(high), dtype}, generator);
 }
 

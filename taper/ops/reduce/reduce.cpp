@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include <taper/ops/composed.h>
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/tape.h>
@@ -318,7 +319,7 @@ Tensor var(const Tensor& x, const Axes& axis, double correction, bool keepdims) 
   return var_op({x}, {axis, correction, keepdims});
 }
 Tensor std(const Tensor& x, const Axes& axis, double correction, bool keepdims) {
-  return sqrt(var(x, axis, correction, keepdims));
+  return composed_of_x("std", x, [&] { return sqrt(var(x, axis, correction, keepdims)); });
 }
 
 }  // namespace taper

@@ -1,5 +1,6 @@
 #include <taper/backend/cpu/copy.h>
 #include <taper/backend/cpu/strided.h>
+#include <taper/ops/composed.h>
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/pointwise/pointwise.h>
@@ -320,67 +321,56 @@ Tensor reshape(const Tensor& x, const Shape& shape) { return reshape_op({x}, {sh
 Tensor permute_dims(const Tensor& x, const Shape& axes) { return permute_op({x}, {axes}); }
 Tensor broadcast_to(const Tensor& x, const Shape& shape) { return broadcast_op({x}, {shape}); }
 
-namespace {
-
-/// normalize_axis for functions that are written with other ops.
-int checked_axis(const char* op, int64_t axis, const Tensor& x, int rank) {
-  try {
-    return normalize_axis(axis, rank);
-  } catch (const Violation& violation) {
-    fail(violation.kind,
-         std::string(op) + ": " + violation.rule + " (x " + to_string(x.spec()) + ")");
-  }
-}
-
-}  // namespace
-
 Tensor flatten(const Tensor& x, int64_t start_axis, int64_t end_axis) {
-  if (x.rank() == 0) return reshape(x, {1});
-  const int first = checked_axis("flatten", start_axis, x, x.rank());
-  const int last = checked_axis("flatten", end_axis, x, x.rank());
-  if (first > last) {
-    fail(ErrorKind::value, "flatten: start_axis " + std::to_string(start_axis) +
-                               " lies behind end_axis " + std::to_string(end_axis) + " (x " +
-                               to_string(x.spec()) + ")");
-  }
-  Shape shape;
-  for (int i = 0; i < x.rank(); ++i) {
-    if (i > first && i <= last) {
-      shape[first] *= x.shape()[i];
-    } else {
-      shape.push_back(x.shape()[i]);
+  return composed_of_x("flatten", x, [&] {
+    if (x.rank() == 0) return reshape(x, {1});
+    const int first = normalize_axis(start_axis, x.rank());
+    const int last = normalize_axis(end_axis, x.rank());
+    if (first > last) {
+      violate(ErrorKind::value, "start_axis " + std::to_string(start_axis) +
+                                    " lies behind end_axis " + std::to_string(end_axis));
     }
-  }
-  return reshape(x, shape);
+    Shape shape;
+    for (int i = 0; i < x.rank(); ++i) {
+      if (i > first && i <= last) {
+        shape[first] *= x.shape()[i];
+      } else {
+        shape.push_back(x.shape()[i]);
+      }
+    }
+    return reshape(x, shape);
+  });
 }
 
 Tensor matrix_transpose(const Tensor& x) {
-  if (x.rank() < 2) {
-    fail(ErrorKind::shape,
-         "matrix_transpose: needs at least 2 axes (x " + to_string(x.spec()) + ")");
-  }
-  Shape axes = x.shape();
-  for (int i = 0; i < axes.rank(); ++i) axes[i] = i;
-  std::swap(axes[axes.rank() - 1], axes[axes.rank() - 2]);
-  return permute_dims(x, axes);
+  return composed_of_x("matrix_transpose", x, [&] {
+    if (x.rank() < 2) violate(ErrorKind::shape, "needs at least 2 axes");
+    Shape axes = x.shape();
+    for (int i = 0; i < axes.rank(); ++i) axes[i] = i;
+    std::swap(axes[axes.rank() - 1], axes[axes.rank() - 2]);
+    return permute_dims(x, axes);
+  });
 }
 
 Tensor expand_dims(const Tensor& x, int64_t axis) {
-  Shape shape = x.shape();
-  shape.insert(checked_axis("expand_dims", axis, x, x.rank() + 1), 1);
-  return reshape(x, shape);
+  return composed_of_x("expand_dims", x, [&] {
+    Shape shape = x.shape();
+    shape.insert(normalize_axis(axis, x.rank() + 1), 1);
+    return reshape(x, shape);
+  });
 }
 
 Tensor squeeze(const Tensor& x, int64_t axis) {
-  const int at = checked_axis("squeeze", axis, x, x.rank());
-  if (x.shape()[at] != 1) {
-    fail(ErrorKind::shape, "squeeze: axis " + std::to_string(axis) + " has size " +
-                               std::to_string(x.shape()[at]) + ", not 1 (x " + to_string(x.spec()) +
-                               ")");
-  }
-  Shape shape = x.shape();
-  shape.erase(at);
-  return reshape(x, shape);
+  return composed_of_x("squeeze", x, [&] {
+    const int at = normalize_axis(axis, x.rank());
+    if (x.shape()[at] != 1) {
+      violate(ErrorKind::shape, "axis " + std::to_string(axis) + " has size " +
+                                    std::to_string(x.shape()[at]) + ", not 1");
+    }
+    Shape shape = x.shape();
+    shape.erase(at);
+    return reshape(x, shape);
+  });
 }
 
 }  // namespace taper
