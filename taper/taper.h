@@ -28,6 +28,7 @@
 #include <taper/nn/functional.h>
 #include <taper/nn/layers.h>
 #include <taper/nn/losses.h>
+#include <taper/nn/mode_scope.h>
 #include <taper/nn/sequential.h>
 #include <taper/ops/index/indexing.h>
 #include <taper/ops/ops.h>
