@@ -78,7 +78,6 @@ class Recorder final : public Interpreter {
       return present_[index];
     }
     cell.read = true;
-    cell.requires_grad = state.requires_grad();
     if (!value.defined()) return {};
     const Tensor symbol = attached(new_value(value.spec()), state);
     graph_.cells[index].initial = symbol.impl()->value_id;
@@ -219,7 +218,7 @@ class Recorder final : public Interpreter {
   size_t find(const State& state) {
     auto [found, fresh] = cells_.try_emplace(state.impl(), graph_.cells.size());
     if (fresh) {
-      graph_.cells.push_back({.cell = state});
+      graph_.cells.push_back({.cell = state, .requires_grad = state.requires_grad()});
       present_.emplace_back();
     }
     return found->second;

@@ -27,7 +27,7 @@ struct GraphCell {
   State cell;
   bool read = false;           // its value at the start is an input
   ValueId initial = no_value;  // that value; no_value if the cell was empty
-  bool requires_grad = false;  // when it was read
+  bool requires_grad = false;  // when it was first read or assigned
   bool assigned = false;       // it is an output
   ValueId result = no_value;   // what it is assigned; no_value empties it
 };

@@ -112,10 +112,10 @@ bool Plan::fits(const std::vector<Tensor>& inputs) const {
     if (guard.look() != guard.value) return false;
   }
   for (const GraphCell& cell : captured_.graph.cells) {
+    if (cell.cell.requires_grad() != cell.requires_grad) return false;
     if (!cell.read || cell.cell.impl()->counter) continue;  // a counter's spec never changes
     const Tensor& value = cell.cell.impl()->value;
     if (value.defined() != (cell.initial != no_value)) return false;
-    if (cell.cell.requires_grad() != cell.requires_grad) return false;
     if (!value.defined()) continue;
     if (value.spec() != captured_.graph.specs[static_cast<size_t>(cell.initial)]) return false;
   }

@@ -175,6 +175,20 @@ TEST(Compile, RunsTheFunctionItselfWhereItKeepsTheGraph) {
   }
 }
 
+TEST(Compile, ACellThatIsFirstAssignedIsGuardedToo) {
+  const State cell("cell", ones({1}), true);
+  auto slope = compile([&](const Tensor& x) {
+    cell.set(x * 2);
+    const Tensor loss = sum(cell.value() * x);
+    return gradients(loss, std::vector<State>{cell})[0];
+  });
+  EXPECT_EQ(slope(full({1}, 3)).item(), 3);
+  cell.set_requires_grad(false);
+  EXPECT_THROW(slope(full({1}, 3)), Error);  // as the function itself
+  cell.set_requires_grad(true);
+  EXPECT_EQ(slope(full({1}, 4)).item(), 4);
+}
+
 TEST(Compile, ATransformInsideIsReplayed) {
   int runs = 0;
   auto slope = compile([&](const Tensor& x) {
