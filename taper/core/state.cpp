@@ -65,7 +65,8 @@ State::State(const State& other) {
   const Tensor& value = other.impl_->value;
   impl_ = Ptr<StateImpl>(new StateImpl);
   impl_->name = other.name();
-  if (value) impl_->value = shallow_copy(value);  // values never change, so the buffer is shared
+  if (value.defined())
+    impl_->value = shallow_copy(value);  // values never change, so the buffer is shared
   if (other.requires_grad()) set_requires_grad(true);
   CloneScope::remember(other.impl(), std::make_shared<Ptr<StateImpl>>(impl_));
 }

@@ -60,7 +60,6 @@ class TAPER_API Tensor {
   explicit Tensor(Ptr<TensorImpl> impl) : impl_(std::move(impl)) {}
 
   bool defined() const { return static_cast<bool>(impl_); }
-  explicit operator bool() const { return defined(); }
 
   // All that follows throws value for the undefined tensor.
   const Spec& spec() const { return checked().spec; }

@@ -219,12 +219,12 @@ Tensor Tensor::detach() const { return shallow_copy(*this); }
 void State::set_requires_grad(bool needed) const {
   if (needed == requires_grad()) return;
   const Tensor value = impl_->value;
-  if (needed && value && !is_float(value.dtype())) {
+  if (needed && value.defined() && !is_float(value.dtype())) {
     fail(ErrorKind::dtype, "set_requires_grad: only floating tensors have gradients (" + name() +
                                " " + to_string(value.spec()) + ")");
   }
   impl_->leaf = needed ? new_leaf() : Ptr<TapeRecord>();
-  if (value) {
+  if (value.defined()) {
     impl_->value = shallow_copy(value);
     impl_->value.impl()->node = impl_->leaf;
   }

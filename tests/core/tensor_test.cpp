@@ -133,10 +133,9 @@ TEST(TensorReading, SizesAndSpec) {
             "size: axis must be in [-3, 2], got 3 (x i16[2,3,4])");
 }
 
-TEST(TensorReading, UndefinedIsFalse) {
+TEST(TensorReading, UndefinedIsNotDefined) {
   EXPECT_FALSE(Tensor().defined());
-  EXPECT_FALSE(Tensor());
-  EXPECT_TRUE(empty({0}));
+  EXPECT_TRUE(empty({0}).defined());
 }
 
 TEST(TensorReading, UndefinedHasNothingToRead) {
