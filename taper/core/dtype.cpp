@@ -1,5 +1,6 @@
 #include <taper/core/dtype.h>
 
+#include <ostream>
 #include <string>
 #include <utility>
 
@@ -25,6 +26,8 @@ DType promote_integers(DType a, DType b) {
 }  // namespace
 
 std::string_view dtype_name(DType dtype) { return names[static_cast<size_t>(dtype)].first; }
+
+std::ostream& operator<<(std::ostream& out, DType dtype) { return out << dtype_name(dtype); }
 
 DType parse_dtype(std::string_view name) {
   std::string known;

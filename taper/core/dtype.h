@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <iosfwd>
 #include <string_view>
 #include <type_traits>
 
@@ -149,6 +150,8 @@ constexpr bool is_signed(DType dtype) { return !is_bool(dtype) && dtype != DType
 
 /// The printed name: `f32`, ..., `bool`.
 TAPER_API std::string_view dtype_name(DType dtype);
+/// Prints that name.
+TAPER_API std::ostream& operator<<(std::ostream& out, DType dtype);
 
 /// The dtype with this printed (`f32`) or user's name (`float32`); not_found names them all.
 TAPER_API DType parse_dtype(std::string_view name);

@@ -1,6 +1,7 @@
 #include <taper/core/shape.h>
 
 #include <algorithm>
+#include <ostream>
 
 namespace taper {
 
@@ -10,6 +11,14 @@ Shape::Shape(std::span<const int64_t> sizes) {
                                std::to_string(sizes.size()));
   }
   for (int64_t size : sizes) sizes_[rank_++] = size;
+}
+
+void Shape::fail_axis(int axis) const {
+  const std::string range = rank_ == 0 ? "there is no axis"
+                                       : "axis must be in [" + std::to_string(-rank_) + ", " +
+                                             std::to_string(rank_ - 1) + "]";
+  fail(ErrorKind::index,
+       "shape: " + range + ", got " + std::to_string(axis) + " (" + to_string(*this) + ")");
 }
 
 void Shape::push_back(int64_t size) { insert(rank_, size); }
@@ -38,6 +47,10 @@ std::string to_string(const Shape& shape) {
 std::string to_string(const Spec& spec) {
   return std::string(dtype_name(spec.dtype)) + to_string(spec.shape);
 }
+
+std::ostream& operator<<(std::ostream& out, const Shape& shape) { return out << to_string(shape); }
+
+std::ostream& operator<<(std::ostream& out, const Spec& spec) { return out << to_string(spec); }
 
 namespace {
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <iosfwd>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,11 +23,12 @@ class TAPER_API Shape {
   explicit Shape(std::span<const int64_t> sizes);
 
   int rank() const { return rank_; }
-  int64_t operator[](int axis) const { return sizes_[axis]; }
-  int64_t& operator[](int axis) { return sizes_[axis]; }
+  /// The size of `axis`, counted from the end if negative. Throws index.
+  int64_t operator[](int axis) const { return sizes_[place_of(axis)]; }
+  int64_t& operator[](int axis) { return sizes_[place_of(axis)]; }
   const int64_t* begin() const { return sizes_; }
   const int64_t* end() const { return sizes_ + rank_; }
-  int64_t back() const { return sizes_[rank_ - 1]; }
+  int64_t back() const { return (*this)[-1]; }
   std::vector<int64_t> to_vector() const { return {begin(), end()}; }
 
   void push_back(int64_t size);
@@ -49,6 +51,14 @@ class TAPER_API Shape {
   }
 
  private:
+  int place_of(int axis) const {
+    const int place = axis < 0 ? axis + rank_ : axis;
+    if (static_cast<unsigned>(place) >= rank_) [[unlikely]]
+      fail_axis(axis);
+    return place;
+  }
+  [[noreturn]] void fail_axis(int axis) const;
+
   uint8_t rank_ = 0;
   int64_t sizes_[max_rank];  // copied whole: cheaper than a loop over the rank
 };
@@ -57,6 +67,7 @@ using Strides = Shape;
 
 /// `[8,32,28,28]`
 TAPER_API std::string to_string(const Shape& shape);
+TAPER_API std::ostream& operator<<(std::ostream& out, const Shape& shape);
 
 /// Strides of a dense row-major array.
 TAPER_API Strides row_major_strides(const Shape& shape);
@@ -94,5 +105,6 @@ struct Spec {
 
 /// `f32[8,32,28,28]`
 TAPER_API std::string to_string(const Spec& spec);
+TAPER_API std::ostream& operator<<(std::ostream& out, const Spec& spec);
 
 }  // namespace taper

@@ -1,5 +1,6 @@
 #include <taper/core/tensor.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <ostream>
 
@@ -195,20 +196,61 @@ std::string element_text(T value) {
   }
 }
 
+/// Writes elements as nested brackets: a line for each row, one more between matrices, and so on.
 template <class T>
-std::string nested_text(const T* data, const Shape& shape, const Strides& strides, int axis) {
-  if (axis == shape.rank()) return element_text(*data);
-  std::string text = "[";
-  for (int64_t i = 0; i < shape[axis]; ++i) {
-    if (shape[axis] > most_printed && i == most_printed / 2) {
-      text += ", ...";
-      i = shape[axis] - most_printed / 2;
-    }
-    text += i > 0 ? ", " : "";
-    text += nested_text(data + i * strides[axis], shape, strides, axis + 1);
+class Printer {
+ public:
+  Printer(const Shape& shape, const Strides& strides) : shape_(shape), strides_(strides) {}
+
+  std::string print(const T* data) {
+    if (shape_.numel() == 0) return "[]";
+    if (shape_.rank() > 1) find_width(data, 0);
+    return nested(data, 0);
   }
-  return text + "]";
-}
+
+ private:
+  bool is_shortened(int axis) const { return shape_[axis] > most_printed; }
+
+  /// Calls `visit(i)` for the places of an axis that are shown.
+  template <class Visit>
+  void for_shown(int axis, Visit&& visit) const {
+    for (int64_t i = 0; i < shape_[axis]; ++i) {
+      if (is_shortened(axis) && i == most_printed / 2) i = shape_[axis] - most_printed / 2;
+      visit(i);
+    }
+  }
+
+  /// The columns of a matrix are as wide as its longest element.
+  void find_width(const T* data, int axis) {
+    if (axis == shape_.rank()) {
+      width_ = std::max(width_, element_text(*data).size());
+      return;
+    }
+    for_shown(axis, [&](int64_t i) { find_width(data + i * strides_[axis], axis + 1); });
+  }
+
+  std::string nested(const T* data, int axis) const {
+    if (axis == shape_.rank()) {
+      const std::string text = element_text(*data);
+      return std::string(width_ - std::min(width_, text.size()), ' ') + text;
+    }
+    const int deeper = shape_.rank() - axis - 1;
+    const std::string line = std::string(static_cast<size_t>(deeper), '\n') +
+                             std::string(static_cast<size_t>(axis + 1), ' ');
+    const std::string between = "," + (deeper > 0 ? line : " ");
+    std::string text = "[";
+    for_shown(axis, [&](int64_t i) {
+      if (i > 0) text += between;
+      if (is_shortened(axis) && i == shape_[axis] - most_printed / 2) text += "..." + between;
+      text += nested(data + i * strides_[axis], axis + 1);
+    });
+    return text + "]";
+  }
+
+  const Shape& shape_;
+  const Strides& strides_;
+  size_t width_ = 0;
+};
 
 }  // namespace
 
@@ -216,9 +258,8 @@ std::string to_string(const Tensor& tensor) {
   if (!tensor.defined()) return "undefined";
   if (!tensor.impl()->storage) return to_string(tensor.spec()) + " (captured)";
   return visit_dtype(tensor.dtype(), [&]<class T>() {
-    return nested_text(reinterpret_cast<const T*>(tensor.raw()), tensor.shape(), tensor.strides(),
-                       0) +
-           " " + to_string(tensor.spec());
+    Printer<T> printer(tensor.shape(), tensor.strides());
+    return printer.print(reinterpret_cast<const T*>(tensor.raw())) + " " + to_string(tensor.spec());
   });
 }
 

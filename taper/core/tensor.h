@@ -223,7 +223,8 @@ std::vector<T> Tensor::to_vector() const {
   return values;
 }
 
-/// NumPy-like text: nested brackets, long axes shortened, with dtype and shape.
+/// NumPy-like text: nested brackets, a matrix in rows with its columns aligned, long axes
+/// shortened, with dtype and shape.
 TAPER_API std::string to_string(const Tensor& tensor);
 TAPER_API std::ostream& operator<<(std::ostream& out, const Tensor& tensor);
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include <cstdint>
 #include <vector>
 
@@ -190,6 +192,29 @@ TEST(CheckedBytes, StridesOfRefusedShapesAreDefined) {
   EXPECT_EQ(row_major_strides({huge, huge, 2}), (Strides{huge * 2, 2, 1}));
   is_row_major({huge, huge, huge}, {1, 2, 3});
   channels_last_strides({huge, huge, huge, huge});
+}
+
+TEST(Shape, CountsAxesFromTheEndIfNegative) {
+  Shape shape{2, 3, 5};
+  EXPECT_EQ(shape[-1], 5);
+  EXPECT_EQ(shape[-3], 2);
+  shape[-2] = 7;
+  EXPECT_EQ(shape, (Shape{2, 7, 5}));
+}
+
+TEST(Shape, HasNoAxesBeyondItsRank) {
+  const Shape shape{2, 3};
+  EXPECT_EQ(testing::thrown_text(ErrorKind::index, [&] { (void)shape[5]; }),
+            "shape: axis must be in [-2, 1], got 5 ([2,3])");
+  testing::thrown_text(ErrorKind::index, [&] { (void)shape[2]; });
+  testing::thrown_text(ErrorKind::index, [&] { (void)shape[-3]; });
+  testing::thrown_text(ErrorKind::index, [] { (void)Shape().back(); });
+}
+
+TEST(Shape, IsPrintedAlikeSpecsAndDtypes) {
+  std::ostringstream out;
+  out << Shape{2, 3} << ' ' << DType::bf16 << ' ' << Spec{DType::i64, Device::cpu, {4}};
+  EXPECT_EQ(out.str(), "[2,3] bf16 i64[4]");
 }
 
 }  // namespace

@@ -308,13 +308,35 @@ TEST(TensorMemory, WhatCannotBeHadIsAnErrorAndLeavesNothingBehind) {
 // ---------------------------------------------------------------------------------- printing
 
 TEST(TensorPrinting, IsNestedWithSpec) {
-  EXPECT_EQ(to_string(counted({2, 3})), "[[0, 1, 2], [3, 4, 5]] f32[2,3]");
   EXPECT_EQ(to_string(full({}, 2.5)), "2.5 f32[]");
   EXPECT_EQ(to_string(tensor({true, false})), "[true, false] bool[2]");
   EXPECT_EQ(to_string(tensor<uint8_t>({65, 255})), "[65, 255] u8[2]");
-  EXPECT_EQ(to_string(tensor({1e-10, -1e30, 1.0 / 3})), "[1e-10, -1e+30, 0.333333] f64[3]");
-  EXPECT_EQ(to_string(empty({2, 0})), "[[], []] f32[2,0]");
+  EXPECT_EQ(to_string(tensor<double>({1e-10, -1e30, 1.0 / 3})), "[1e-10, -1e+30, 0.333333] f64[3]");
+  EXPECT_EQ(to_string(empty({2, 0})), "[] f32[2,0]");
   EXPECT_EQ(to_string(Tensor()), "undefined");
+}
+
+// As NumPy prints them, but for the words behind.
+TEST(TensorPrinting, GivesEachRowALineAndAlignsColumns) {
+  EXPECT_EQ(to_string(counted({2, 3})),
+            "[[0, 1, 2],\n"
+            " [3, 4, 5]] f32[2,3]");
+  EXPECT_EQ(to_string(tensor<int32_t>({1, -20, 300, 4})[{newaxis, newaxis}]),
+            "[[[  1, -20, 300,   4]]] i32[1,1,4]");
+  EXPECT_EQ(to_string(counted({2, 2, 2})),
+            "[[[0, 1],\n"
+            "  [2, 3]],\n"
+            "\n"
+            " [[4, 5],\n"
+            "  [6, 7]]] f32[2,2,2]");
+  EXPECT_EQ(to_string(counted({8, 1})),
+            "[[0],\n"
+            " [1],\n"
+            " [2],\n"
+            " ...,\n"
+            " [5],\n"
+            " [6],\n"
+            " [7]] f32[8,1]");
 }
 
 TEST(TensorPrinting, ShortensLongAxes) {
@@ -326,7 +348,7 @@ TEST(TensorPrinting, ShortensLongAxes) {
 TEST(TensorPrinting, GoesToStreams) {
   std::ostringstream out;
   out << matrix_transpose(counted({2, 2}));
-  EXPECT_EQ(out.str(), "[[0, 2], [1, 3]] f32[2,2]");
+  EXPECT_EQ(out.str(), "[[0, 2],\n [1, 3]] f32[2,2]");
 }
 
 }  // namespace
