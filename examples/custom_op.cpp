@@ -25,11 +25,11 @@ int main() {
   const auto softplus = tp::custom_function(
       {.name = "softplus", .forward = softplus_forward, .backward = softplus_backward});
 
-  const tp::Tensor x = tp::tensor({-2.0, 0.5, 3.0});
+  const tp::Tensor x = tp::tensor<double>({-2.0, 0.5, 3.0});
   tp::gradcheck(softplus, {x});  // throws if forward and backward disagree
   tp::gradgradcheck(softplus, {x});
 
-  tp::Tensor weight = tp::tensor({1.0, 1.0, 1.0}).set_requires_grad();
+  tp::Tensor weight = tp::tensor<double>({1.0, 1.0, 1.0}).set_requires_grad();
   sum(softplus({x * weight})).backward();
   std::cout << "gradient " << weight.grad() << '\n';
 }

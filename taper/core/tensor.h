@@ -170,9 +170,10 @@ Tensor from_values(const Shape& shape, const std::vector<T>& values) {
   return from_values<T>(shape, std::span<const T>(values));
 }
 
-/// `tensor({1.f, 2.f})`: a 1-d tensor of the given numbers.
+/// `tensor<float>({1, 2})`: a 1-d tensor of the given numbers in exactly this type. Without a type,
+/// `tensor({1, 2})` in ops.h chooses the dtype.
 template <class T>
-Tensor tensor(std::initializer_list<T> values) {
+Tensor tensor(std::initializer_list<std::type_identity_t<T>> values) {
   return from_values<T>({static_cast<int64_t>(values.size())},
                         std::span<const T>(values.begin(), values.size()));
 }
@@ -182,6 +183,15 @@ Tensor tensor(std::initializer_list<T> values) {
 TAPER_API Tensor from_foreign(const void* data, const Spec& spec, void (*free)(void*),
                               void* context);
 
+/// A 1-d tensor of the vector's or span's type.
+template <class T>
+Tensor tensor(const std::vector<T>& values) {
+  return from_values<T>({static_cast<int64_t>(values.size())}, values);
+}
+template <class T>
+Tensor tensor(std::span<const T> values) {
+  return from_values<T>({static_cast<int64_t>(values.size())}, values);
+}
 /// The number of elements and the fail text shared by `from_values`.
 TAPER_API void check_count(const Shape& shape, size_t given);
 

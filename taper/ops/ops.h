@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <optional>
 #include <span>
 #include <vector>
@@ -46,6 +47,30 @@ class TAPER_API Operand {
 };
 
 // ---------------------------------------------------------------------------------- creation
+/// Numbers in nested lists of equal lengths: `{1, 2}`, `{{1, 2}, {3, 4}}`.
+class TAPER_API NumberList {
+ public:
+  NumberList(Number value) : numbers_{value} {}  // NOLINT: implicit, as all here
+  template <class T>
+    requires(std::is_arithmetic_v<T>)
+  NumberList(T value) : NumberList(Number(value)) {}  // NOLINT
+  /// Throws shape if the lists differ in length or depth.
+  NumberList(std::initializer_list<NumberList> items);  // NOLINT
+  const Shape& shape() const { return shape_; }
+  /// In row-major order.
+  std::span<const Number> numbers() const { return numbers_; }
+
+ private:
+  Shape shape_;
+  std::vector<Number> numbers_;
+};
+/// A tensor of the given numbers: `tensor({{1, 2}, {3, 4}})`. Without a dtype integers give i64,
+/// bools bool, and numbers with a floating one among them f32. `tensor<double>({1, 2})`, and that
+/// of a vector or span, has exactly the numbers' type.
+TAPER_API Tensor tensor(const NumberList& values, std::optional<DType> dtype = {});
+/// The same with a shape: `from_values({2, 2}, {1, 2, 3, 4})`.
+TAPER_API Tensor from_values(const Shape& shape, std::initializer_list<Number> values,
+                             std::optional<DType> dtype = {});
 TAPER_API Tensor full(const Shape& shape, Number value, DType dtype = DType::f32);
 TAPER_API Tensor zeros(const Shape& shape, DType dtype = DType::f32);
 TAPER_API Tensor ones(const Shape& shape, DType dtype = DType::f32);

@@ -60,13 +60,13 @@ TEST(Backward, SaysWhatIsWrong) {
 }
 
 TEST(Backward, IntegersHaveNoGradients) {
-  Tensor x = tensor({1, 2});
+  Tensor x = tensor<int>({1, 2});
   EXPECT_NE(error_text([&] { x.set_requires_grad(); }).find("only floating tensors"),
             std::string::npos);
 }
 
 TEST(Backward, LongChainsNeedNoStack) {
-  Tensor x = tensor({1.0}).set_requires_grad();
+  Tensor x = tensor<double>({1.0}).set_requires_grad();
   {
     Tensor y = x;
     for (int i = 0; i < 300000; ++i) y = y + 1;
@@ -118,7 +118,7 @@ TEST(Gradients, OfInnerTensorsAndOfNothing) {
 }
 
 TEST(Gradients, OfGradients) {
-  Tensor x = tensor({0.5, -1.0, 2.0}).set_requires_grad();
+  Tensor x = tensor<double>({0.5, -1.0, 2.0}).set_requires_grad();
   const Tensor first = gradients(sum(x * x * x), std::vector<Tensor>{x}, true)[0];
   const Tensor second = gradients(sum(first), std::vector<Tensor>{x}, true)[0];
   const Tensor third = gradients(sum(second), std::vector<Tensor>{x})[0];
@@ -129,7 +129,7 @@ TEST(Gradients, OfGradients) {
 
 TEST(Gradients, ThirdOrderThroughAFunctorsExpansion) {
   // silu'''(0.3), from the closed form s(1-s)[3(1-2s) + x(1-6s+6s^2)], s = sigmoid(0.3).
-  Tensor x = tensor({0.3}).set_requires_grad();
+  Tensor x = tensor<double>({0.3}).set_requires_grad();
   Tensor y = silu(x);
   for (int i = 0; i < 3; ++i) y = gradients(sum(y), std::vector<Tensor>{x}, true)[0];
   const double s = 1 / (1 + std::exp(-0.3));
@@ -138,8 +138,8 @@ TEST(Gradients, ThirdOrderThroughAFunctorsExpansion) {
 
 TEST(Transforms, GradAndValueAndGrad) {
   const TensorFunction f = [](const std::vector<Tensor>& in) { return sum(sin(in[0]) * in[1]); };
-  const Tensor x = tensor({0.5});
-  const Tensor k = tensor({3.0});
+  const Tensor x = tensor<double>({0.5});
+  const Tensor k = tensor<double>({3.0});
   EXPECT_NEAR(grad(f)({x, k}).item(), 3 * std::cos(0.5), 1e-15);
   EXPECT_NEAR(grad(f, 1)({x, k}).item(), std::sin(0.5), 1e-15);
   EXPECT_NEAR(grad(grad(f))({x, k}).item(), -3 * std::sin(0.5), 1e-15);

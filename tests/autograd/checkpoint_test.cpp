@@ -88,7 +88,7 @@ TEST(Checkpoint, LowersThePeakOfMemory) {
 
 TEST(Checkpoint, DifferentiatesByWhatTheFunctionCapturesOnlyOnce) {
   const auto run = [](bool recompute) {
-    Tensor w = tensor({3.0}).set_requires_grad();
+    Tensor w = tensor<double>({3.0}).set_requires_grad();
     const Tensor inner = w * w;
     const auto f = [&](const Tensor& x) { return x * inner * w; };
     const Tensor x = w + 1;
@@ -104,7 +104,7 @@ TEST(Checkpoint, HasGradientsOfGradients) {
       [](const std::vector<Tensor>& in) {
         return checkpoint([](const Tensor& x) { return x * x * sin(x); }, in[0]);
       },
-      {tensor({0.5, -1.2})}));
+      {tensor<double>({0.5, -1.2})}));
 }
 
 TEST(Checkpoint, ReturningItsInputPassesTheGradientOn) {

@@ -24,16 +24,16 @@ TensorFunction square(int64_t wrong) {
 }
 
 TEST(Gradcheck, AcceptsRightGradients) {
-  const Tensor x = tensor({0.5, -1.0, 2.0});
+  const Tensor x = tensor<double>({0.5, -1.0, 2.0});
   EXPECT_TRUE(gradcheck(square(-1), {x}));
   EXPECT_TRUE(gradcheck(square(-1), {x}, {.fast_mode = true}));
   EXPECT_TRUE(gradgradcheck(square(-1), {x}));
   EXPECT_TRUE(gradcheck([](const std::vector<Tensor>& in) { return in[0] * exp(in[1]); },
-                        {x, tensor({0.25})}));
+                        {x, tensor<double>({0.25})}));
 }
 
 TEST(Gradcheck, NamesTheElementAndBothNumbers) {
-  const Tensor x = tensor({0.5, -1.0, 2.0});
+  const Tensor x = tensor<double>({0.5, -1.0, 2.0});
   const std::string text = thrown_text(ErrorKind::value, [&] { gradcheck(square(2), {x}); });
   EXPECT_EQ(text.substr(0, 58), "gradcheck: the gradient of output[2] by input 0 at [2] is ");
   EXPECT_NE(text.find("is 6.0, differences give 4"), std::string::npos) << text;
@@ -46,7 +46,7 @@ TEST(Gradcheck, NeedsDoubleInputs) {
   EXPECT_EQ(thrown_text(ErrorKind::dtype, [] { gradcheck(square(-1), {tensor({1.f})}); }),
             "gradcheck: input 0 must be float64, since differences need the digits; convert with "
             "astype (input 0 f32[1])");
-  EXPECT_NE(thrown_text(ErrorKind::value, [] { gradcheck(square(-1), {tensor({1})}); })
+  EXPECT_NE(thrown_text(ErrorKind::value, [] { gradcheck(square(-1), {tensor<int>({1})}); })
                 .find("no floating input"),
             std::string::npos);
 }

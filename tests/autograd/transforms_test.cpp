@@ -16,7 +16,7 @@ TensorFunction of_one(std::function<Tensor(const Tensor&)> f) {
 }
 
 TEST(Transforms, DifferentiateOnlyTheUsesOfTheirOwnOperand) {
-  const Tensor x = tensor({3.0}).set_requires_grad();
+  const Tensor x = tensor<double>({3.0}).set_requires_grad();
   // d/dv (v x) at v = x is x, not 2x.
   const Tensor slope = grad(of_one([&](const Tensor& v) { return sum(v * x); }))({x});
   EXPECT_EQ(slope.item(), 3);
@@ -31,17 +31,17 @@ TEST(Transforms, KeepTheirPerturbationsApartWhereTheyNest) {
   const TensorFunction f = of_one([](const Tensor& x) {
     return sum(x * grad(of_one([&](const Tensor& y) { return sum(x + y); }))({x}));
   });
-  EXPECT_EQ(grad(f)({tensor({2.0})}).item(), 1);
+  EXPECT_EQ(grad(f)({tensor<double>({2.0})}).item(), 1);
   // d/dx [x d/dy (x y^2) at y = x] = d/dx 2x^3 = 6x^2, and once more 12x.
   const TensorFunction g = of_one([](const Tensor& x) {
     return sum(x * grad(of_one([&](const Tensor& y) { return sum(x * y * y); }))({x}));
   });
-  EXPECT_EQ(grad(g)({tensor({2.0})}).item(), 24);
-  EXPECT_EQ(grad(grad(g))({tensor({2.0})}).item(), 24);
+  EXPECT_EQ(grad(g)({tensor<double>({2.0})}).item(), 24);
+  EXPECT_EQ(grad(grad(g))({tensor<double>({2.0})}).item(), 24);
 }
 
 TEST(Transforms, StayConnectedToTheTapeAroundThem) {
-  Tensor x = tensor({3.0}).set_requires_grad();
+  Tensor x = tensor<double>({3.0}).set_requires_grad();
   // Through the operand: d/dx of d/dx x^3 is 6x.
   const Tensor through = grad(of_one([](const Tensor& v) { return sum(v * v * v); }))({x * 1});
   sum(through).backward();
@@ -49,22 +49,22 @@ TEST(Transforms, StayConnectedToTheTapeAroundThem) {
   x.zero_grad();
   // Through what f closes over, with an operand that needs no gradient: d/dx (2 v x) at v = 5.
   const Tensor closed =
-      grad(of_one([&](const Tensor& v) { return sum(v * v * x); }))({tensor({5.0})});
+      grad(of_one([&](const Tensor& v) { return sum(v * v * x); }))({tensor<double>({5.0})});
   EXPECT_EQ(closed.item(), 30);
   sum(closed).backward();
   EXPECT_EQ(x.grad().item(), 10);
   x.zero_grad();
   // The value as well.
   const auto [value, grads] =
-      value_and_grad(of_one([&](const Tensor& v) { return sum(v * x); }))({tensor({5.0})});
+      value_and_grad(of_one([&](const Tensor& v) { return sum(v * x); }))({tensor<double>({5.0})});
   sum(value + grads[0]).backward();
   EXPECT_EQ(x.grad().item(), 6);
 }
 
 TEST(Transforms, GiveNothingOnTheTapeWhereNothingElseCouldUseIt) {
-  const Tensor x = tensor({3.0}).set_requires_grad();
+  const Tensor x = tensor<double>({3.0}).set_requires_grad();
   const TensorFunction square_sum = of_one([](const Tensor& v) { return sum(v * v); });
-  EXPECT_FALSE(grad(square_sum)({tensor({3.0})}).requires_grad());
+  EXPECT_FALSE(grad(square_sum)({tensor<double>({3.0})}).requires_grad());
   EXPECT_TRUE(grad(square_sum)({x}).requires_grad());
   const no_grad off;
   const auto [value, grads] = value_and_grad(square_sum)({x});
@@ -73,7 +73,7 @@ TEST(Transforms, GiveNothingOnTheTapeWhereNothingElseCouldUseIt) {
 }
 
 TEST(Transforms, GiveZerosWhereTheFunctionDoesNotDependOnTheOperand) {
-  const Tensor x = tensor({3.0, 4.0}).set_requires_grad();
+  const Tensor x = tensor<double>({3.0, 4.0}).set_requires_grad();
   const Tensor none = grad(of_one([&](const Tensor&) { return sum(x * x); }))({x});
   EXPECT_EQ(none.to_vector<double>(), (std::vector<double>{0, 0}));
   // The second derivative of a linear function.
@@ -84,7 +84,7 @@ TEST(Transforms, GiveZerosWhereTheFunctionDoesNotDependOnTheOperand) {
 
 TEST(Transforms, TellTwoOperandsApartThatAreOneTensor) {
   const TensorFunction f = [](const Tensors& in) { return sum(in[0] * in[0] * in[1]); };
-  for (Tensor x : {tensor({3.0}), tensor({3.0}).set_requires_grad()}) {
+  for (Tensor x : {tensor<double>({3.0}), tensor<double>({3.0}).set_requires_grad()}) {
     const auto [value, grads] = value_and_grad(f, {0, 1})({x, x});
     EXPECT_EQ(value.item(), 27);
     EXPECT_EQ(grads[0].item(), 18);
@@ -99,7 +99,7 @@ TEST(Transforms, GiveTheRowsOfAHessian) {
   // f = x0^2 x1 + sin(x1): the Hessian is {{2 x1, 2 x0}, {2 x0, -sin(x1)}}.
   const TensorFunction f =
       of_one([](const Tensor& v) { return sum(v[0] * v[0] * v[1] + sin(v[1])); });
-  Tensor x = tensor({1.5, 0.5}).set_requires_grad();
+  Tensor x = tensor<double>({1.5, 0.5}).set_requires_grad();
   const Tensor slope = grad(f)({x});
   std::vector<double> hessian;
   for (int i = 0; i < 2; ++i) {
@@ -114,7 +114,7 @@ TEST(Transforms, GiveTheRowsOfAHessian) {
   for (int i = 0; i < 2; ++i) {
     const Tensor row = grad(of_one([&](const Tensor& v) -> Tensor {
       return std::as_const(static_cast<const Tensor&>(grad(f)({v})))[i];
-    }))({tensor({1.5, 0.5})});
+    }))({tensor<double>({1.5, 0.5})});
     for (size_t k = 0; k < 2; ++k) {
       EXPECT_NEAR(row.to_vector<double>()[k], expected[static_cast<size_t>(i) * 2 + k], 1e-15);
     }

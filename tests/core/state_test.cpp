@@ -169,7 +169,7 @@ TEST(State, AGradientMustBeLikeTheValue) {
   EXPECT_NE(shape.find("`bias`"), std::string::npos) << shape;
   EXPECT_NE(shape.find("value f32[2], gradient f32[3]"), std::string::npos) << shape;
   thrown_text(ErrorKind::shape, [&] { bias.set_grad(tensor({1.f})); });  // would broadcast
-  thrown_text(ErrorKind::dtype, [&] { bias.set_grad(tensor({1.0, 1.0})); });
+  thrown_text(ErrorKind::dtype, [&] { bias.set_grad(tensor<double>({1.0, 1.0})); });
   EXPECT_EQ(bias.grad().to_vector<float>(), (Floats{1, 1}));
   bias.set_grad({});
   EXPECT_FALSE(bias.grad().defined());
@@ -190,7 +190,7 @@ TEST(State, RequiresGradIsSwitched) {
   EXPECT_FALSE(cell.value().requires_grad());
   cell.set_requires_grad(true);
   EXPECT_TRUE(cell.value().requires_grad());
-  const State counter("steps", tensor({1}));
+  const State counter("steps", tensor<int>({1}));
   EXPECT_NE(thrown_text(ErrorKind::dtype, [&] { counter.set_requires_grad(true); }).find("steps"),
             std::string::npos);
 }

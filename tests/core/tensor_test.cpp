@@ -151,12 +151,12 @@ TEST(TensorReading, UndefinedHasNothingToRead) {
 
 TEST(TensorReading, ItemConverts) {
   EXPECT_EQ(tensor({2.5f}).item(), 2.5);
-  EXPECT_EQ(tensor({2.5}).item<float>(), 2.5f);
+  EXPECT_EQ(tensor<double>({2.5}).item<float>(), 2.5f);
   EXPECT_EQ(tensor({2.5f}).item<int>(), 2);
   EXPECT_EQ(tensor({true}).item<int>(), 1);
   EXPECT_EQ(tensor<int8_t>({-3}).item(), -3);
   EXPECT_EQ(astype(tensor({1.5f}), DType::bf16).item(), 1.5);
-  EXPECT_EQ(reshape(tensor({7}), {1, 1, 1}).item<int>(), 7);
+  EXPECT_EQ(reshape(tensor<int>({7}), {1, 1, 1}).item<int>(), 7);
 }
 
 TEST(TensorReading, ItemKeepsEveryBitOfAnInteger) {

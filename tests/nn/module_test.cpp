@@ -102,7 +102,8 @@ TEST(Module, ErrorsNameTheLayersPath) {
   EXPECT_EQ(error_text([&] { model(ones({64, 16, 4, 4})); }),
             "linear: weight expects 400 features, x has 256 (x f32[64,256], weight f32[120,400]) "
             "in model.body.1; Linear(256, 120) would fit");
-  EXPECT_EQ(error_text([&] { relu(tensor({1, 2})); }).find("relu: takes floating tensors"), 0u);
+  EXPECT_EQ(error_text([&] { relu(tensor<int>({1, 2})); }).find("relu: takes floating tensors"),
+            0u);
 }
 
 TEST(Module, StateDictsLoadOnlyWhole) {

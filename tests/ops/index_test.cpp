@@ -224,7 +224,7 @@ TEST(IndexAssignment, Arithmetic) {
 
 TEST(IndexAssignment, ValuesTakeTheDtypeAndMayHaveLeadingOnes) {
   Tensor x = zeros({2, 3}, DType::i32);
-  x[0] = tensor({1.9, -1.9, 3.0});
+  x[0] = tensor<double>({1.9, -1.9, 3.0});
   x[1] = counting({1, 1, 3}, DType::i64);
   EXPECT_EQ(x.dtype(), DType::i32);
   expect_tensor(x, {2, 3}, {1, -1, 3, 0, 1, 2});
@@ -398,7 +398,7 @@ TEST(OneHot, Dtypes) {
 TEST(AsType, FloatsToIntegersNeverOverflow) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const double infinity = std::numeric_limits<double>::infinity();
-  const Tensor x = tensor({nan, infinity, -infinity, 2.9, -2.9, 1e30, -0.9});
+  const Tensor x = tensor<double>({nan, infinity, -infinity, 2.9, -2.9, 1e30, -0.9});
   expect_tensor(astype(x, DType::i8), {7}, {0, 127, -128, 2, -2, 127, 0});
   expect_tensor(astype(x, DType::u8), {7}, {0, 255, 0, 2, 0, 255, 0});
   expect_tensor(astype(astype(x, DType::f32), DType::i32), {7},

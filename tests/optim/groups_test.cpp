@@ -10,9 +10,9 @@ namespace {
 using testing::thrown_text;
 
 struct Cells {
-  State a{"a", tensor({1.0, 2.0}), true};
-  State b{"b", tensor({3.0}), true};
-  State c{"c", tensor({-4.0}), true};
+  State a{"a", tensor<double>({1.0, 2.0}), true};
+  State b{"b", tensor<double>({3.0}), true};
+  State c{"c", tensor<double>({-4.0}), true};
 
   std::vector<double> values() const {
     std::vector<double> all = a.value().to_vector<double>();

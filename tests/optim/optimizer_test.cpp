@@ -10,7 +10,7 @@ namespace {
 /// Minimises w^2 + 3w from w = 2 and lists w after each step.
 template <class Make>
 std::vector<double> path(Make make, int steps) {
-  const State w("w", tensor({2.0}), true);
+  const State w("w", tensor<double>({2.0}), true);
   auto optimizer = make(std::vector<State>{w});
   std::vector<double> values;
   for (int i = 0; i < steps; ++i) {
@@ -82,8 +82,8 @@ TEST(Adam, FollowsTheFormulas) {
 /// As in PyTorch, whose optimizers count the steps of each parameter: the means of one that joins
 /// late, or comes back, are corrected by its own count.
 TEST(Adam, CountsTheStepsOfEachParameter) {
-  const State whole("whole", tensor({2.0}), true);
-  const State late("late", tensor({2.0}), true);
+  const State whole("whole", tensor<double>({2.0}), true);
+  const State late("late", tensor<double>({2.0}), true);
   late.set_requires_grad(false);
   Adam adam(std::vector<State>{whole, late}, {.lr = 0.05});
   const auto step = [](Adam& by, const State& a, const State& b) {
@@ -110,7 +110,7 @@ TEST(Adam, CountsTheStepsOfEachParameter) {
 }
 
 TEST(Optimizer, RefusesTheStateOfAnother) {
-  const State w("w", tensor({2.0}), true);
+  const State w("w", tensor<double>({2.0}), true);
   Adam adam(std::vector<State>{w});
   const auto error = [&](const std::vector<std::pair<std::string, Tensor>>& values) {
     try {
