@@ -96,8 +96,8 @@ class TAPER_API Tensor {
 
   /// True if gradients flow to or through it.
   bool requires_grad() const { return static_cast<bool>(checked().node); }
-  /// Makes it a leaf of the tape (or no part of it). Throws unsupported for a computed tensor,
-  /// dtype if it is not floating.
+  /// Makes it a leaf of the tape (or no part of it). Throws dtype if it is not floating, and
+  /// unsupported for the value of a cell that needs a gradient: that is the cell's to say.
   Tensor& set_requires_grad(bool needed = true);
   /// The accumulated gradient of a leaf; undefined if there is none.
   Tensor grad() const;

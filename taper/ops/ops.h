@@ -259,7 +259,9 @@ TAPER_TENSOR_FIRST(>=, greater_equal)
 inline Tensor operator<(const Tensor& a, const Tensor& b) { return less(a, b); }
 inline Tensor operator>(const Tensor& a, const Tensor& b) { return greater(a, b); }
 
-/// These rebind the handle; a buffer that nothing else shares is reused.
+/// These rebind the handle; a buffer that nothing else shares is reused. Under `no_grad` a leaf
+/// stays a leaf with its gradient, `w -= rate * w.grad()`, and throws value if its shape or dtype
+/// changed.
 TAPER_API Tensor& operator+=(Tensor& a, const Operand& b);
 TAPER_API Tensor& operator-=(Tensor& a, const Operand& b);
 TAPER_API Tensor& operator*=(Tensor& a, const Operand& b);

@@ -98,6 +98,12 @@ Ptr<TapeRecord> new_leaf() {
   return Ptr<TapeRecord>(node);
 }
 
+Tensor as_leaf(const Tensor& updated, Ptr<TapeRecord> leaf) {
+  Tensor result = shallow_copy(updated);
+  result.impl()->node = std::move(leaf);
+  return result;
+}
+
 void record(const OpBase& op, const void* attrs, std::span<const Arg> args, Results& results) {
   Node* node = new_node(op, attrs, args.size());
   Ptr<TapeRecord> owner(node);
@@ -191,6 +197,11 @@ void free_saved(Node& node) {
 
 Tensor& Tensor::set_requires_grad(bool needed) {
   if (!needed) {
+    if (requires_grad() && node_of(*this)->of_cell) {
+      fail(ErrorKind::unsupported,
+           "set_requires_grad: the tensor is the value of a cell (" + to_string(spec()) +
+               "); call cell.set_requires_grad(false), or detach() for the value alone");
+    }
     if (requires_grad() && !node_of(*this)->is_leaf()) *this = detach();
     impl_->node = Ptr<TapeRecord>();
     return *this;
@@ -224,6 +235,7 @@ void State::set_requires_grad(bool needed) const {
                                " " + to_string(value.spec()) + ")");
   }
   impl_->leaf = needed ? new_leaf() : Ptr<TapeRecord>();
+  if (needed) static_cast<Node*>(impl_->leaf.get())->of_cell = true;
   if (value.defined()) {
     impl_->value = shallow_copy(value);
     impl_->value.impl()->node = impl_->leaf;

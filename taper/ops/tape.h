@@ -25,7 +25,8 @@ struct Node final : TapeRecord {
   uint32_t bytes = 0;
   uint16_t inputs = 0;
   uint8_t outputs = 0;
-  bool freed = false;  // what it saved is gone
+  bool freed : 1 = false;    // what it saved is gone
+  bool of_cell : 1 = false;  // the leaf of a State, which says whether it needs a gradient
   Edge* edges = nullptr;
   Tensor* saved_inputs = nullptr;
   Tensor* saved_outputs = nullptr;  // detached twins, so that no cycle of counts arises
@@ -78,6 +79,16 @@ class TAPER_API TapeMode {
 
 /// A new leaf without a gradient.
 TAPER_API Ptr<TapeRecord> new_leaf();
+
+/// The record that an update of `tensor` keeps: of a leaf of its own, while the tape is off.
+inline Ptr<TapeRecord> kept_leaf(const Tensor& tensor) {
+  if (tape_on || !tensor.defined() || !tensor.requires_grad()) return {};
+  const Node& node = *node_of(tensor);
+  return node.is_leaf() && !node.of_cell ? tensor.impl()->node : Ptr<TapeRecord>();
+}
+
+/// `updated` as the leaf with this record, so that `grad()` is the same after an update.
+TAPER_API Tensor as_leaf(const Tensor& updated, Ptr<TapeRecord> leaf);
 
 /// Puts the outputs of a call on the tape.
 TAPER_API void record(const OpBase& op, const void* attrs, std::span<const Arg> args,

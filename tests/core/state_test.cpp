@@ -183,6 +183,18 @@ TEST(State, ABufferForgetsTheTape) {
   EXPECT_EQ(values_of(buffer), Floats{8});
 }
 
+TEST(State, OnlyTheCellSaysWhetherItsValueNeedsAGradient) {
+  const State cell("weight", tensor<float>({1}), true);
+  EXPECT_NE(thrown_text(ErrorKind::unsupported, [&] { cell.value().set_requires_grad(false); })
+                .find("call cell.set_requires_grad(false)"),
+            std::string::npos);
+  EXPECT_TRUE(cell.requires_grad());
+  sum(cell.value()).backward();
+  EXPECT_EQ(cell.grad().item(), 1);
+  cell.set_requires_grad(false);
+  EXPECT_NO_THROW(cell.value().set_requires_grad(false));
+}
+
 TEST(State, RequiresGradIsSwitched) {
   const State cell("weight", tensor({1.f}), true);
   cell.set_requires_grad(false);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <taper/ops/index/indices.h>
+#include <taper/ops/tape.h>
 
 namespace taper {
 namespace {
@@ -284,7 +285,9 @@ Selection::Selection(Tensor& base, Selection* outer, std::vector<IndexItem> item
 void Selection::assign(const Operand& values) {
   Tensor::operator=(Tensor());  // it shares base's buffer, which can then be reused
   if (outer_ == nullptr) {
+    Ptr<TapeRecord> leaf = kept_leaf(*base_);
     *base_ = index_update(donate(*base_), items_, values);
+    if (leaf) *base_ = as_leaf(*base_, std::move(leaf));
   } else {
     outer_->assign(index_update(*base_, items_, values));
   }

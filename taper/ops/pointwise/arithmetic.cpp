@@ -305,14 +305,6 @@ const PointwiseOp<Round> round_op =
                      .onnx = {"Round", 11},
                      .samples = round_samples};
 
-Tensor& rebind(Tensor& a, const Operand& b, auto&& op, bool to_float = false) {
-  Promoted both = promote_operands(a, b, to_float);
-  const bool unchanged = both.x1.pointer() == a.pointer();
-  if (unchanged) both.x1 = Tensor();  // so that `a` may be the buffer's only owner
-  a = op({unchanged ? donate(a) : Arg(both.x1), both.x2});
-  return a;
-}
-
 }  // namespace
 
 Tensor add(const Operand& x1, const Operand& x2) { return call_promoted(add_op, x1, x2); }

@@ -83,6 +83,22 @@ DType dtype_beside(const Operand& operand) {
 
 }  // namespace
 
+void check_leaf_update(const Tensor& leaf, const Promoted& both) {
+  if (!both.x1.defined() || !both.x2.defined()) return;  // the op says so
+  Spec after = both.x1.spec();
+  try {
+    after.shape = broadcast_shapes(after.shape, both.x2.shape());
+  } catch (const Violation&) {
+    return;  // the op says so
+  }
+  if (after == leaf.spec()) return;
+  fail(
+      ErrorKind::value,
+      "an update in place keeps the shape and dtype of a leaf, whose gradient has them too (leaf " +
+          to_string(leaf.spec()) + ", result " + to_string(after) +
+          "); assign to the result of an expression instead");
+}
+
 Promoted promote_operands(const Operand& x1, const Operand& x2, bool to_float) {
   Promoted both{as_tensor(x1, dtype_beside(x2)), as_tensor(x2, dtype_beside(x1))};
   if (!both.x1.defined() || !both.x2.defined()) return both;
