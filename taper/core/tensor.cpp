@@ -163,6 +163,19 @@ void Tensor::check_writable() const {
        "mutable_data: the buffer is shared with another tensor (" + to_string(spec()) + ")");
 }
 
+Tensor::operator bool() const {
+  if (!defined()) {
+    fail(ErrorKind::value, "the tensor is undefined and so neither true nor false; ask defined()");
+  }
+  if (numel() != 1) {
+    fail(ErrorKind::value, "only a tensor of one element is true or false, got " +
+                               to_string(spec()) + "; say any(x) or all(x)");
+  }
+  return visit_dtype(dtype(), [&]<class T>() {
+    return static_cast<double>(*reinterpret_cast<const T*>(raw())) != 0;
+  });
+}
+
 double Tensor::item_as_double() const {
   if (numel() != 1) {
     fail(ErrorKind::value, "item: needs exactly one element, got " + to_string(spec()));

@@ -60,6 +60,9 @@ class TAPER_API Tensor {
   explicit Tensor(Ptr<TensorImpl> impl) : impl_(std::move(impl)) {}
 
   bool defined() const { return static_cast<bool>(impl_); }
+  /// The truth of a tensor of one element: whether it is not zero, `if (loss < 0.1)`. Throws value
+  /// for other numbers of elements and for the undefined tensor, unsupported while capturing.
+  explicit operator bool() const;
 
   // All that follows throws value for the undefined tensor.
   const Spec& spec() const { return checked().spec; }
@@ -177,12 +180,6 @@ Tensor tensor(std::initializer_list<std::type_identity_t<T>> values) {
   return from_values<T>({static_cast<int64_t>(values.size())},
                         std::span<const T>(values.begin(), values.size()));
 }
-
-/// Reads memory that somebody else owns, row-major, without copying; it is never written.
-/// `free(context)` runs when the last tensor over it goes away.
-TAPER_API Tensor from_foreign(const void* data, const Spec& spec, void (*free)(void*),
-                              void* context);
-
 /// A 1-d tensor of the vector's or span's type.
 template <class T>
 Tensor tensor(const std::vector<T>& values) {
@@ -192,6 +189,12 @@ template <class T>
 Tensor tensor(std::span<const T> values) {
   return from_values<T>({static_cast<int64_t>(values.size())}, values);
 }
+
+/// Reads memory that somebody else owns, row-major, without copying; it is never written.
+/// `free(context)` runs when the last tensor over it goes away.
+TAPER_API Tensor from_foreign(const void* data, const Spec& spec, void (*free)(void*),
+                              void* context);
+
 /// The number of elements and the fail text shared by `from_values`.
 TAPER_API void check_count(const Shape& shape, size_t given);
 

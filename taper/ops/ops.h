@@ -105,6 +105,8 @@ TAPER_API Tensor subtract(const Operand& x1, const Operand& x2);
 TAPER_API Tensor multiply(const Operand& x1, const Operand& x2);
 /// True division: integers become floats.
 TAPER_API Tensor divide(const Operand& x1, const Operand& x2);
+/// The remainder with the sign of x2, `%`. Integers by 0 throw value; floats give NaN.
+TAPER_API Tensor remainder(const Operand& x1, const Operand& x2);
 TAPER_API Tensor pow(const Operand& x1, const Operand& x2);
 TAPER_API Tensor maximum(const Operand& x1, const Operand& x2);
 TAPER_API Tensor minimum(const Operand& x1, const Operand& x2);
@@ -147,6 +149,11 @@ TAPER_API Tensor greater_equal(const Operand& x1, const Operand& x2);
 TAPER_API Tensor logical_and(const Tensor& x1, const Tensor& x2);
 TAPER_API Tensor logical_or(const Tensor& x1, const Tensor& x2);
 TAPER_API Tensor logical_not(const Tensor& x);
+/// Bit by bit for integers, `&`, `|`, `^` and `~`; of bools the logical ones.
+TAPER_API Tensor bitwise_and(const Operand& x1, const Operand& x2);
+TAPER_API Tensor bitwise_or(const Operand& x1, const Operand& x2);
+TAPER_API Tensor bitwise_xor(const Operand& x1, const Operand& x2);
+TAPER_API Tensor bitwise_invert(const Tensor& x);
 /// x1 where the bool condition holds, else x2.
 TAPER_API Tensor where(const Tensor& condition, const Operand& x1, const Operand& x2);
 
@@ -197,8 +204,19 @@ TAPER_API Tensor argmin(const Tensor& x, std::optional<int64_t> axis = {}, bool 
 /// Mean squared distance from the mean, divided by n - correction.
 TAPER_API Tensor var(const Tensor& x, const Axes& axis = {}, double correction = 0,
                      bool keepdims = false);
+/// The square root of `var`. Write it with its namespace, `taper::std`, even under
+/// `using namespace taper`, where a plain `std` is ambiguous with the standard library's namespace.
 TAPER_API Tensor std(const Tensor& x, const Axes& axis = {}, double correction = 0,
                      bool keepdims = false);
+/// A bool is no correction: `var(x, 1, true)` would divide by n - 1. Write `var(x, 1, 1)` for that,
+/// `var(x, 1, 0, true)` to keep the axes.
+template <std::same_as<bool> Bool>
+Tensor var(const Tensor& x, const Axes& axis, Bool correction, bool keepdims = false) = delete;
+template <std::same_as<bool> Bool>
+Tensor std(const Tensor& x, const Axes& axis, Bool correction, bool keepdims = false) = delete;
+/// Whether any (all) of the elements along `axis` are not zero; of none: false (true).
+TAPER_API Tensor any(const Tensor& x, const Axes& axis = {}, bool keepdims = false);
+TAPER_API Tensor all(const Tensor& x, const Axes& axis = {}, bool keepdims = false);
 
 // ---------------------------------------------------------------------------------- products
 TAPER_API Tensor matmul(const Tensor& x1, const Tensor& x2);
@@ -236,28 +254,37 @@ TAPER_API Tensor mse_loss(const Tensor& input, const Tensor& target,
 TAPER_API Tensor batch_norm(const Tensor& x, const Tensor& mean, const Tensor& var,
                             const Tensor& weight = {}, const Tensor& bias = {}, double eps = 1e-5);
 
-inline Tensor operator+(const Operand& a, const Tensor& b) { return add(a, b); }
-inline Tensor operator-(const Operand& a, const Tensor& b) { return subtract(a, b); }
-inline Tensor operator*(const Operand& a, const Tensor& b) { return multiply(a, b); }
-inline Tensor operator/(const Operand& a, const Tensor& b) { return divide(a, b); }
-inline Tensor operator-(const Tensor& x) { return negative(x); }
-#define TAPER_TENSOR_FIRST(op, function)     \
-  template <class T>                         \
-    requires(std::is_arithmetic_v<T>)        \
-  Tensor operator op(const Tensor& a, T b) { \
-    return function(a, b);                   \
+/// An operator between tensors and numbers. Each order is an overload of its own, so that none is
+/// a rewritten `==`, whose result would have to be a bool.
+#define TAPER_OPERATOR(op, function)                                                     \
+  inline Tensor operator op(const Tensor& a, const Tensor& b) { return function(a, b); } \
+  template <class T>                                                                     \
+    requires(std::is_arithmetic_v<T>)                                                    \
+  Tensor operator op(const Tensor& a, T b) {                                             \
+    return function(a, b);                                                               \
+  }                                                                                      \
+  template <class T>                                                                     \
+    requires(std::is_arithmetic_v<T>)                                                    \
+  Tensor operator op(T a, const Tensor& b) {                                             \
+    return function(a, b);                                                               \
   }
-TAPER_TENSOR_FIRST(+, add)
-TAPER_TENSOR_FIRST(-, subtract)
-TAPER_TENSOR_FIRST(*, multiply)
-TAPER_TENSOR_FIRST(/, divide)
-TAPER_TENSOR_FIRST(<, less)
-TAPER_TENSOR_FIRST(<=, less_equal)
-TAPER_TENSOR_FIRST(>, greater)
-TAPER_TENSOR_FIRST(>=, greater_equal)
-#undef TAPER_TENSOR_FIRST
-inline Tensor operator<(const Tensor& a, const Tensor& b) { return less(a, b); }
-inline Tensor operator>(const Tensor& a, const Tensor& b) { return greater(a, b); }
+TAPER_OPERATOR(+, add)
+TAPER_OPERATOR(-, subtract)
+TAPER_OPERATOR(*, multiply)
+TAPER_OPERATOR(/, divide)
+TAPER_OPERATOR(%, remainder)
+TAPER_OPERATOR(==, equal)
+TAPER_OPERATOR(!=, not_equal)
+TAPER_OPERATOR(<, less)
+TAPER_OPERATOR(<=, less_equal)
+TAPER_OPERATOR(>, greater)
+TAPER_OPERATOR(>=, greater_equal)
+TAPER_OPERATOR(&, bitwise_and)
+TAPER_OPERATOR(|, bitwise_or)
+TAPER_OPERATOR(^, bitwise_xor)
+#undef TAPER_OPERATOR
+inline Tensor operator-(const Tensor& x) { return negative(x); }
+inline Tensor operator~(const Tensor& x) { return bitwise_invert(x); }
 
 /// These rebind the handle; a buffer that nothing else shares is reused. Under `no_grad` a leaf
 /// stays a leaf with its gradient, `w -= rate * w.grad()`, and throws value if its shape or dtype
@@ -266,5 +293,9 @@ TAPER_API Tensor& operator+=(Tensor& a, const Operand& b);
 TAPER_API Tensor& operator-=(Tensor& a, const Operand& b);
 TAPER_API Tensor& operator*=(Tensor& a, const Operand& b);
 TAPER_API Tensor& operator/=(Tensor& a, const Operand& b);
+TAPER_API Tensor& operator%=(Tensor& a, const Operand& b);
+TAPER_API Tensor& operator&=(Tensor& a, const Operand& b);
+TAPER_API Tensor& operator|=(Tensor& a, const Operand& b);
+TAPER_API Tensor& operator^=(Tensor& a, const Operand& b);
 
 }  // namespace taper

@@ -458,12 +458,49 @@ def adam_steps(start, slopes):
                        ulps=32, scale=1)
 
 
+def integer_operators():
+    for kind in np.int8, np.int32, np.int64, np.uint8:
+        low, high = np.iinfo(kind).min, np.iinfo(kind).max
+        values = np.array([low, high, 1, 7, 100], dtype=kind)
+        for name in "bitwise_and", "bitwise_or", "bitwise_xor":
+            golden.numpy(name, getattr(np, name), (values.reshape(5, 1), values))
+        golden.numpy("bitwise_invert", np.invert, (values,))
+        divisors = np.array([3, high, -1, -7] if low else [3, high, 5], dtype=kind)
+        golden.numpy("remainder", np.remainder, (values.reshape(5, 1), divisors))
+    flags = np.array([False, True])
+    for name in "bitwise_and", "bitwise_or", "bitwise_xor":
+        golden.numpy(name, getattr(np, name), (flags.reshape(2, 1), flags))
+
+
+def remainders():
+    ordinary = np.array([5.5, -5.5, 1e30, 0.3, 7.0, -7.0])
+    for dtype, values in {"f32": SPECIAL, "f64": SPECIAL[:7], "bf16": ordinary}.items():
+        values = np.concatenate([values, ordinary])
+        golden.numpy("remainder", np.remainder, (values.reshape(-1, 1), values), dtype,
+                     ulps=int(dtype == "bf16"), zero_sign=True)
+    x, y = np.array([[5.5, -5.5, 0.75], [9.25, -1.5, -8.0]]), np.array([2.0, 2.5, -3.0])
+    slope = np.array([[0.5, -1.25, 2.0], [1.5, 0.25, -0.75]])
+    # With the quotient held fixed, x - y * floor(x / y) has these slopes.
+    golden.add("remainder", (x, y), (np.remainder(x, y),), "f64", cotangent=slope,
+               grads=(slope, -(slope * np.floor(x / y)).sum(0)))
+
+
+def truths():
+    values = np.array([[0.0, NAN, -0.0], [0.0, 0.0, 0.0], [1.0, -INF, 1e-40]])
+    for name, f in {"any": np.any, "all": np.all}.items():
+        golden.numpy(name, f, (values != 0,))
+        golden.numpy(name, lambda x: f(x, axis=1), (values,), "f32", {"axis": [1]})
+        golden.numpy(name, lambda x: f(x, axis=0, keepdims=True), (np.array([[0, 3], [5, -1]]),),
+                     None, {"axis": [0], "keepdims": True})
+        golden.numpy(name, lambda x: f(x, axis=0), (np.zeros((0, 2)),), "f32", {"axis": [0]})
+
+
 def main():
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # means of nothing
         for family in (arithmetic, exact_functions, elementary_functions, activations, comparisons,
                        reductions, products, convolutions, pools, networks, losses, indexing,
-                       layouts, casts, optimizers):
+                       layouts, casts, optimizers, integer_operators, remainders, truths):
             family()
     golden.cases.sort(key=lambda case: case["op"])
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in golden.cases)

@@ -33,6 +33,25 @@ struct Divide {
     return a / b;
   }
 };
+/// The remainder with the sign of the divisor, as Python's %; of infinities as NumPy's.
+struct Remainder {
+  static constexpr bool takes_integers = true;
+  template <class T>
+  TAPER_FN T operator()(const T& a, const T& b) const {
+    if constexpr (std::is_integral_v<T>) {
+      if constexpr (std::is_signed_v<T>) {
+        if (b == T(-1)) return T(0);  // the lowest integer has no quotient by it
+      }
+      if (b == T(0)) return T(0);  // not reached: the kernel refuses it first
+      const auto rest = T(a % b);
+      return T(rest != T(0) && (rest < T(0)) != (b < T(0)) ? rest + b : rest);
+    } else {
+      const T rest = fmod(a, b);
+      const auto other_side = ((rest < T(0.0)) & (b > T(0.0))) | ((rest > T(0.0)) & (b < T(0.0)));
+      return where(rest == T(0.0), copysign(T(0.0), b), where(other_side, rest + b, rest));
+    }
+  }
+};
 struct Negative {
   static constexpr bool takes_integers = true;
   template <class T>
@@ -122,6 +141,7 @@ TAPER_VALUE_TILES(Add)
 TAPER_VALUE_TILES(Subtract)
 TAPER_VALUE_TILES(Multiply)
 TAPER_VALUE_TILES(Divide)
+TAPER_VALUE_TILES(Remainder)
 TAPER_VALUE_TILES(Negative)
 TAPER_VALUE_TILES(Square)
 TAPER_VALUE_TILES(Reciprocal)
@@ -157,6 +177,21 @@ std::vector<Sample<Divide>> divide_samples() {
       {.inputs = {{.shape = {2}, .dtype = DType::i32}, {.shape = {2}, .dtype = DType::i32}},
        .error = "takes floating tensors"});
   return samples;
+}
+
+std::vector<Sample<Remainder>> remainder_samples() {
+  const SampleInput whole{.shape = {3, 5}, .low = -20, .high = 20, .dtype = DType::i32};
+  const SampleInput divisor{.shape = {5}, .low = 2, .high = 7, .dtype = DType::i32};
+  const SampleInput below{.shape = {3, 1}, .low = -7, .high = -1, .dtype = DType::i32};
+  const SampleInput zeros{.shape = {5}, .low = 0, .high = 1, .dtype = DType::i32};
+  const SampleInput flags{.shape = {5}, .low = 0, .high = 2, .dtype = DType::boolean};
+  return {{.inputs = {{.shape = {4, 5}, .low = 0.1, .high = 0.9}, {.shape = {5}, .low = 1}}},
+          {.inputs = {{.shape = {2, 3}, .low = 0.1, .high = 0.9},
+                      {.shape = {2, 3}, .low = -3, .high = -1}}},
+          {.inputs = {whole, divisor}},
+          {.inputs = {whole, below}},
+          {.inputs = {whole, zeros}, .error = "x2 is 0, by which integers have no remainder"},
+          {.inputs = {flags, flags}, .error = "does not take bool"}};
 }
 
 template <class F>
@@ -201,6 +236,24 @@ Grads divide_vjp(const Saved& s, const Divide&) {
   const Tensor by = s.grad() / s.in(1);
   return {s.needs(0) ? to(s, 0, by) : Tensor(),
           s.needs(1) ? to(s, 1, -(by * (s.in(0) / s.in(1)))) : Tensor()};
+}
+/// x1 - x2 * floor(x1 / x2) with the quotient held fixed.
+Grads remainder_vjp(const Saved& s, const Remainder&) {
+  return {s.needs(0) ? to(s, 0, s.grad()) : Tensor(),
+          s.needs(1) ? to(s, 1, -(s.grad() * floor(s.in(0) / s.in(1)))) : Tensor()};
+}
+void remainder_cpu(const Kernel& kernel, const Remainder& attrs) {
+  const View& divisor = kernel.in(1);
+  visit_dtype(divisor.dtype(), [&]<class T>() {
+    if constexpr (std::is_integral_v<T>) {
+      for_each_offset(divisor.shape(), *divisor.strides, [&](int64_t offset) {
+        if (divisor.as<const T>()[offset] != T(0)) return;
+        violate(ErrorKind::value,
+                "x2 is 0, by which integers have no remainder; convert x1 to a float with astype");
+      });
+    }
+  });
+  detail::run_value<Remainder>(kernel, attrs);
 }
 /// Of a piecewise constant function.
 template <class F>
@@ -250,6 +303,19 @@ const PointwiseOp<Divide> divide_op =
                       .grad = Grad<Divide>(divide_vjp, Saves::inputs),
                       .onnx = {"Div", 7},
                       .samples = divide_samples};
+const Op<Remainder> remainder_op{
+    {.name = "remainder",
+     .doc = "x1 - x2 * floor(x1 / x2): the remainder with the sign of x2, as Python's %.",
+     .inputs = {"x1", "x2"},
+     .infer = detail::infer_functor<Remainder>,
+     .reference = detail::reference_pointwise<Remainder>,
+     .grad = {remainder_vjp, Saves::inputs},
+     .layout = Layout::like_inputs,
+     .any_strides = true,
+     .refuses_values = true,
+     .reuse = {{0, 0}, {0, 1}},
+     .kernels = {.cpu = remainder_cpu},
+     .samples = remainder_samples}};
 const PointwiseOp<Maximum> maximum_op =
     Pointwise<Maximum>{.name = "maximum",
                        .doc = "The larger of x1 and x2; NaN if either is.",
@@ -313,6 +379,9 @@ Tensor multiply(const Operand& x1, const Operand& x2) { return call_promoted(mul
 Tensor divide(const Operand& x1, const Operand& x2) {
   return call_promoted(divide_op, x1, x2, true);
 }
+Tensor remainder(const Operand& x1, const Operand& x2) {
+  return call_promoted(remainder_op, x1, x2);
+}
 Tensor maximum(const Operand& x1, const Operand& x2) { return call_promoted(maximum_op, x1, x2); }
 Tensor minimum(const Operand& x1, const Operand& x2) { return call_promoted(minimum_op, x1, x2); }
 Tensor negative(const Tensor& x) { return negative_op({x}); }
@@ -328,6 +397,7 @@ Tensor& operator+=(Tensor& a, const Operand& b) { return rebind(a, b, add_op); }
 Tensor& operator-=(Tensor& a, const Operand& b) { return rebind(a, b, subtract_op); }
 Tensor& operator*=(Tensor& a, const Operand& b) { return rebind(a, b, multiply_op); }
 Tensor& operator/=(Tensor& a, const Operand& b) { return rebind(a, b, divide_op, true); }
+Tensor& operator%=(Tensor& a, const Operand& b) { return rebind(a, b, remainder_op); }
 
 #endif
 

@@ -221,6 +221,50 @@ const Op<VarAttrs> var_op{{.name = "var",
                            .grad = {var_vjp, Saves::inputs},
                            .samples = var_samples}};
 
+// ---------------------------------------------------------------------------------- any, all
+
+Specs infer_truth(const InSpecs& in, const ReduceAttrs& attrs) {
+  Spec out = infer_reduce<ReduceKind::sum>(in, attrs)[0];
+  out.dtype = DType::boolean;
+  return out;
+}
+
+/// Counts what decides: for `any` elements that are not zero, for `all` those that are.
+template <bool of_all>
+Results expand_truth(const Inputs& in, const ReduceAttrs& attrs) {
+  const Tensor decides = of_all ? equal(in[0], 0) : not_equal(in[0], 0);
+  const Tensor count = sum(decides, attrs.axis, attrs.keepdims);
+  Results results;
+  results[0] = of_all ? equal(count, 0) : not_equal(count, 0);
+  return results;
+}
+
+std::vector<Sample<ReduceAttrs>> truth_samples() {
+  const SampleInput flags{.shape = {3, 4}, .low = 0, .high = 2, .dtype = DType::boolean};
+  return {{.inputs = {flags}},
+          {.inputs = {flags}, .attrs = {1, true}},
+          {.inputs = {{.shape = {2, 3, 2}, .low = 0, .high = 2, .dtype = DType::i32}},
+           .attrs = {{0, 2}}},
+          {.inputs = {{.shape = {0, 3}}}, .attrs = {0}},
+          {.inputs = {{.shape = {2, 3}}}, .attrs = {2}, .error = "axis must be in [-2, 1], got 2"}};
+}
+
+template <bool of_all>
+Row<ReduceAttrs> truth(std::string_view name, std::string_view doc) {
+  return {.name = name,
+          .doc = doc,
+          .inputs = {"x"},
+          .infer = infer_truth,
+          .expand = expand_truth<of_all>,
+          .grad = not_differentiable{"it gives bools"},
+          .samples = truth_samples};
+}
+
+const Op<ReduceAttrs> any_op =
+    truth<false>("any", "Whether any element along `axis` is not zero; false if there is none.");
+const Op<ReduceAttrs> all_op =
+    truth<true>("all", "Whether no element along `axis` is zero; true if there is none.");
+
 // ---------------------------------------------------------------------------------- argmax
 
 struct ArgAttrs {
@@ -308,6 +352,12 @@ Tensor max(const Tensor& x, const Axes& axis, bool keepdims) {
 }
 Tensor min(const Tensor& x, const Axes& axis, bool keepdims) {
   return min_op({x}, {axis, keepdims});
+}
+Tensor any(const Tensor& x, const Axes& axis, bool keepdims) {
+  return any_op({x}, {axis, keepdims});
+}
+Tensor all(const Tensor& x, const Axes& axis, bool keepdims) {
+  return all_op({x}, {axis, keepdims});
 }
 Tensor argmax(const Tensor& x, std::optional<int64_t> axis, bool keepdims) {
   return argmax_op({x}, {axis, keepdims});

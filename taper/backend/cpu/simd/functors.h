@@ -90,6 +90,10 @@ TAPER_FN double rint(double x) { return __builtin_rint(x); }
 TAPER_FN float floor(float x) { return __builtin_floorf(x); }
 TAPER_FN double floor(double x) { return __builtin_floor(x); }
 
+/// a - b * trunc(a / b), exact.
+TAPER_FN float fmod(float a, float b) { return __builtin_fmodf(a, b); }
+TAPER_FN double fmod(double a, double b) { return __builtin_fmod(a, b); }
+
 TAPER_FN float copysign(float a, float b) { return __builtin_copysignf(a, b); }
 TAPER_FN double copysign(double a, double b) { return __builtin_copysign(a, b); }
 

@@ -93,6 +93,14 @@ struct Vec {
   friend TAPER_FN Vec sqrt(Vec a) { return hn::Sqrt(a.raw); }
   friend TAPER_FN Vec rint(Vec a) { return hn::Round(a.raw); }
   friend TAPER_FN Vec floor(Vec a) { return hn::Floor(a.raw); }
+  friend TAPER_FN Vec fmod(Vec a, Vec b) {  // the exact remainder takes steps that differ by lane
+    E x[kLanes];
+    E y[kLanes];
+    a.store(x);
+    b.store(y);
+    for (size_t i = 0; i < kLanes; ++i) x[i] = fn::fmod(x[i], y[i]);
+    return load(x);
+  }
   friend TAPER_FN Vec min(Vec a, Vec b) { return hn::Min(a.raw, b.raw); }
   friend TAPER_FN Vec max(Vec a, Vec b) { return hn::Max(a.raw, b.raw); }
   friend TAPER_FN Vec copysign(Vec a, Vec b) { return hn::CopySign(a.raw, b.raw); }
