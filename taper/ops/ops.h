@@ -219,6 +219,8 @@ TAPER_API Tensor any(const Tensor& x, const Axes& axis = {}, bool keepdims = fal
 TAPER_API Tensor all(const Tensor& x, const Axes& axis = {}, bool keepdims = false);
 
 // ---------------------------------------------------------------------------------- products
+/// The product of the last two axes; others broadcast. A 1-d operand is a row on the left, a column
+/// on the right, and the result is without that axis: two vectors give a 0-d tensor.
 TAPER_API Tensor matmul(const Tensor& x1, const Tensor& x2);
 /// x @ weight^T + bias: x [..., in], weight [out, in], bias [out] or undefined.
 TAPER_API Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});

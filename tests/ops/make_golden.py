@@ -495,12 +495,27 @@ def truths():
         golden.numpy(name, lambda x: f(x, axis=0), (np.zeros((0, 2)),), "f32", {"axis": [0]})
 
 
+def products_of_vectors():
+    v, w = np.array([1.5, -2.0, 0.25]), np.array([4.0, 0.5, -3.0])
+    m = np.array([[0.5, -1.0, 2.0], [3.0, 0.25, -0.75]])
+    g = np.array([2.0, -0.5])
+    batch = np.arange(12.0).reshape(2, 3, 2)
+    golden.add("matmul", (v, w), (v @ w,), "f64", cotangent=np.array(2.0), grads=(2 * w, 2 * v))
+    golden.add("matmul", (m, v), (m @ v,), "f64", cotangent=g, grads=(np.outer(g, v), g @ m))
+    golden.add("matmul", (v, m.T.copy()), (v @ m.T,), "f64", cotangent=g,
+               grads=(m.T @ g, np.outer(v, g)))
+    golden.numpy("matmul", np.matmul, (v, batch), "f32")
+    golden.numpy("matmul", np.matmul, (batch.swapaxes(1, 2).copy(), v), "f16")
+    golden.numpy("matmul", np.matmul, (np.array([100, 2], np.int8), np.array([3, -4], np.int8)))
+
+
 def main():
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # means of nothing
         for family in (arithmetic, exact_functions, elementary_functions, activations, comparisons,
                        reductions, products, convolutions, pools, networks, losses, indexing,
-                       layouts, casts, optimizers, integer_operators, remainders, truths):
+                       layouts, casts, optimizers, integer_operators, remainders, truths,
+                       products_of_vectors):
             family()
     golden.cases.sort(key=lambda case: case["op"])
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in golden.cases)

@@ -31,24 +31,58 @@ Specs infer_matmul(const InSpecs& in, const NoAttrs&) {
   require_numbers(in);
   const Shape& a = in[0].shape;
   const Shape& b = in[1].shape;
-  if (a.rank() < 2 || b.rank() < 2) {
-    violate(ErrorKind::shape, "takes operands of 2 or more axes");
+  if (a.rank() == 0 || b.rank() == 0) {
+    violate(ErrorKind::shape, "takes operands of 1 or more axes; multiply by a number with *");
   }
-  if (a[a.rank() - 1] != b[b.rank() - 2]) {
-    violate(ErrorKind::shape, "x1 has " + std::to_string(a[a.rank() - 1]) + " columns, x2 has " +
-                                  std::to_string(b[b.rank() - 2]) + " rows");
+  const int64_t rows = b[b.rank() == 1 ? 0 : -2];
+  if (a[-1] != rows) {
+    violate(ErrorKind::shape, "x1 has " + std::to_string(a[-1]) +
+                                  (a.rank() == 1 ? " elements" : " columns") + ", x2 has " +
+                                  std::to_string(rows) + (b.rank() == 1 ? " elements" : " rows"));
   }
   Spec out = in[0];
   out.shape = broadcast_shapes(leading(a, a.rank() - 2), leading(b, b.rank() - 2));
-  out.shape.push_back(a[a.rank() - 2]);
-  out.shape.push_back(b[b.rank() - 1]);
+  if (a.rank() > 1) out.shape.push_back(a[-2]);
+  if (b.rank() > 1) out.shape.push_back(b[-1]);
   return out;
 }
 
-void matmul_cpu(const Kernel& k, const NoAttrs&) { matmul(k.in(0), k.in(1), {}, k.out()); }
+/// A view with axes of size one put in.
+class Widened {
+ public:
+  explicit Widened(const View& view) : view_(view), spec_(*view.spec), strides_(*view.strides) {}
+  void insert(int axis) {
+    const bool last = axis == spec_.shape.rank();
+    strides_.insert(axis, last ? 1 : spec_.shape[axis] * strides_[axis]);
+    spec_.shape.insert(axis, 1);
+  }
+  View view() const { return {view_.data, &spec_, &strides_, view_.row_major}; }
+
+ private:
+  const View& view_;
+  Spec spec_;
+  Strides strides_;
+};
+
+/// A vector on the left is a row, one on the right a column; the result lacks that axis.
+void matmul_cpu(const Kernel& k, const NoAttrs&) {
+  const bool row = k.in(0).rank() == 1;
+  const bool column = k.in(1).rank() == 1;
+  if (!row && !column) return matmul(k.in(0), k.in(1), {}, k.out());
+  Widened a(k.in(0));
+  Widened b(k.in(1));
+  Widened out(k.out());
+  if (row) a.insert(0);
+  if (column) b.insert(1);
+  if (column) out.insert(k.out().rank());
+  if (row) out.insert(k.out().rank() - (column ? 0 : 1));
+  matmul(a.view(), b.view(), {}, out.view());
+}
 
 Results matmul_reference(const Inputs& in, const NoAttrs&) {
-  const Arg args[] = {in[0], in[1]};
+  const Tensor left = in[0].rank() == 1 ? expand_dims(in[0], 0) : in[0];
+  const Tensor right = in[1].rank() == 1 ? expand_dims(in[1], 1) : in[1];
+  const Arg args[] = {left, right};
   const Shape shape = infer_matmul(InSpecs(args), {})[0].shape;
   const int rank = shape.rank();
   const int64_t m = shape[rank - 2];
@@ -60,8 +94,8 @@ Results matmul_reference(const Inputs& in, const NoAttrs&) {
     wanted.push_back(columns);
     return broadcast_to(x, wanted).to_vector<double>();
   };
-  const std::vector<double> a = full(in[0], m, depth);
-  const std::vector<double> b = full(in[1], depth, n);
+  const std::vector<double> a = full(left, m, depth);
+  const std::vector<double> b = full(right, depth, n);
   std::vector<double> out(static_cast<size_t>(shape.numel()), 0.0);
   for (int64_t i = 0; i < shape.numel(); ++i) {
     const int64_t batch = m * n == 0 ? 0 : i / (m * n);
@@ -71,18 +105,27 @@ Results matmul_reference(const Inputs& in, const NoAttrs&) {
                                      b[static_cast<size_t>((batch * depth + j) * n + i % n)];
     }
   }
+  const Arg given[] = {in[0], in[1]};
   Results results;
-  results[0] = from_values(shape, out);
+  results[0] = from_values(infer_matmul(InSpecs(given), {})[0].shape, out);
   return results;
 }
 
 Grads matmul_vjp(const Saved& s, const NoAttrs&) {
+  const bool row = s.in(0).rank() == 1;
+  const bool column = s.in(1).rank() == 1;
+  const Tensor a = row ? expand_dims(s.in(0), 0) : s.in(0);
+  const Tensor b = column ? expand_dims(s.in(1), 1) : s.in(1);
+  Tensor grad = column ? expand_dims(s.grad(), -1) : s.grad();
+  if (row) grad = expand_dims(grad, -2);
   Grads grads(2);
   if (s.needs(0)) {
-    grads[0] = detail::reduce_to(matmul(s.grad(), matrix_transpose(s.in(1))), s.in_spec(0).shape);
+    grads[0] = detail::reduce_to(matmul(grad, matrix_transpose(b)), a.shape());
+    if (row) grads[0] = squeeze(grads[0], 0);
   }
   if (s.needs(1)) {
-    grads[1] = detail::reduce_to(matmul(matrix_transpose(s.in(0)), s.grad()), s.in_spec(1).shape);
+    grads[1] = detail::reduce_to(matmul(matrix_transpose(a), grad), b.shape());
+    if (column) grads[1] = squeeze(grads[1], 1);
   }
   return grads;
 }
@@ -97,11 +140,21 @@ std::vector<Sample<NoAttrs>> matmul_samples() {
                       {.shape = {3, 3}, .low = -9, .high = 9, .dtype = DType::i32}}},
           {.inputs = {{.shape = {2, 3}}, {.shape = {4, 5}}},
            .error = "matmul: x1 has 3 columns, x2 has 4 rows (x1 f32[2,3], x2 f32[4,5])"},
-          {.inputs = {{.shape = {3}}, {.shape = {3, 2}}}, .error = "2 or more axes"}};
+          {.inputs = {{.shape = {5}}, {.shape = {5}}}},
+          {.inputs = {{.shape = {3}}, {.shape = {3, 2}}}},
+          {.inputs = {{.shape = {4, 3}}, {.shape = {3}}}},
+          {.inputs = {{.shape = {3}}, {.shape = {2, 3, 4}}}},
+          {.inputs = {{.shape = {2, 5, 3}}, {.shape = {3}}}},
+          {.inputs = {{.shape = {0}}, {.shape = {0}}}},
+          {.inputs = {{.shape = {3}}, {.shape = {4, 2}}},
+           .error = "matmul: x1 has 3 elements, x2 has 4 rows"},
+          {.inputs = {{.shape = {}}, {.shape = {3, 2}}}, .error = "1 or more axes"}};
 }
 
 const Op<NoAttrs> matmul_op{{.name = "matmul",
-                             .doc = "The matrix product of the last two axes; others broadcast.",
+                             .doc =
+                                 "The matrix product of the last two axes; others broadcast. A 1-d "
+                                 "operand is a row on the left, a column on the right.",
                              .inputs = {"x1", "x2"},
                              .infer = infer_matmul,
                              .reference = matmul_reference,
