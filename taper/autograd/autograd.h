@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -43,8 +44,70 @@ using TensorFunction = std::function<Tensor(const std::vector<Tensor>&)>;
 /// if f does not give one element, index for an operand that is not there, dtype for one without
 /// gradients.
 TAPER_API TensorFunction grad(TensorFunction f, size_t argnum = 0);
+namespace detail {
+
+template <class F, size_t... I>
+constexpr bool takes_tensors(std::index_sequence<I...>) {
+  return std::is_invocable_r_v<Tensor, F&, decltype((void(I), std::declval<const Tensor&>()))...>;
+}
+/// How many tensors f takes, each as an operand of its own: 0 if it takes none or one list of them.
+template <class F, size_t count = 1>
+constexpr size_t operand_count() {
+  if constexpr (std::is_invocable_v<F&, const std::vector<Tensor>&>) {
+    return 0;
+  } else if constexpr (takes_tensors<F>(std::make_index_sequence<count>())) {
+    return count;
+  } else if constexpr (count < 8) {
+    return operand_count<F, count + 1>();
+  } else {
+    return 0;
+  }
+}
+template <class F>
+concept PlainFunction = operand_count<std::decay_t<F>>() > 0;
+
+template <class F>
+TensorFunction of_list(F f) {
+  return [f = std::move(f)](const std::vector<Tensor>& x) mutable -> Tensor {
+    return [&]<size_t... I>(std::index_sequence<I...>) -> Tensor {
+      return f(x[I]...);
+    }(std::make_index_sequence<operand_count<F>()>());
+  };
+}
+
+/// A function of a list of `count` tensors as one of that many operands.
+template <class Function, size_t count>
+struct OfOperands {
+  Function function;
+  template <class... X>
+    requires(sizeof...(X) == count && (std::is_convertible_v<const X&, Tensor> && ...))
+  auto operator()(const X&... x) const {
+    return function(std::vector<Tensor>{x...});
+  }
+};
+
+}  // namespace detail
+
+/// The same of a function of one or more tensors: `grad([](const Tensor& x) { ... })(x)`. The
+/// gradient takes the operands that f takes.
+template <detail::PlainFunction F>
+auto grad(F f, size_t argnum = 0) {
+  constexpr size_t count = detail::operand_count<F>();
+  return detail::OfOperands<TensorFunction, count>{
+      grad(TensorFunction(detail::of_list(std::move(f))), argnum)};
+}
+
 /// The function that gives {f(x...), gradients with respect to operands `argnums`}.
 TAPER_API std::function<std::pair<Tensor, std::vector<Tensor>>(const std::vector<Tensor>&)>
 value_and_grad(TensorFunction f, std::vector<size_t> argnums = {0});
+/// The same of a function of one or more tensors: `auto [y, grads] = value_and_grad(f)(x);`.
+template <detail::PlainFunction F>
+auto value_and_grad(F f, std::vector<size_t> argnums = {0}) {
+  using Function =
+      std::function<std::pair<Tensor, std::vector<Tensor>>(const std::vector<Tensor>&)>;
+  constexpr size_t count = detail::operand_count<F>();
+  return detail::OfOperands<Function, count>{
+      value_and_grad(TensorFunction(detail::of_list(std::move(f))), std::move(argnums))};
+}
 
 }  // namespace taper

@@ -317,6 +317,22 @@ Tensor start_gradient(const Tensor& loss, const Tensor& given) {
   return ones(loss.shape(), loss.dtype());
 }
 
+/// Adds the gradient of every leaf that `loss` depends on to its cell.
+void run_backward(const Tensor& loss, const Tensor& start, bool keep_graph) {
+  const TapeMode mode(false);
+  Backward pass(loss);
+  pass.want_leaves();
+  pass.start(loss, start);
+  pass.run(keep_graph, {});
+  pass.for_leaves([](Node& leaf, const Tensor& grad) {
+    update(State(leaf.grad), [&](Tensor& sum) {
+      if (!sum.defined()) return grad;
+      sum += grad;
+      return sum;
+    });
+  });
+}
+
 }  // namespace
 
 std::vector<Tensor> gradients(const Tensor& loss, std::span<const Tensor> tensors,
@@ -374,19 +390,12 @@ std::vector<Tensor> gradients_until(std::span<const Tensor> results, std::span<c
 }
 
 void Tensor::backward(bool keep_graph) const {
-  const Tensor start = start_gradient(*this, {});
-  const TapeMode mode(false);
-  Backward pass(*this);
-  pass.want_leaves();
-  pass.start(*this, start);
-  pass.run(keep_graph, {});
-  pass.for_leaves([](Node& leaf, const Tensor& grad) {
-    update(State(leaf.grad), [&](Tensor& sum) {
-      if (!sum.defined()) return grad;
-      sum += grad;
-      return sum;
-    });
-  });
+  run_backward(*this, start_gradient(*this, {}), keep_graph);
+}
+
+void Tensor::backward(const Tensor& gradient, bool keep_graph) const {
+  if (!gradient.defined()) fail(ErrorKind::value, "backward: the gradient is undefined");
+  run_backward(*this, start_gradient(*this, gradient), keep_graph);
 }
 
 }  // namespace taper

@@ -108,6 +108,9 @@ class TAPER_API Tensor {
   void zero_grad();
   /// Adds the gradient of this one-element tensor to `grad()` of every leaf that it depends on.
   void backward(bool keep_graph = false) const;
+  /// The same for a tensor of any shape, where `gradient`, with its shape and dtype, is what the
+  /// loss behind it says of each element. Throws shape, value if `gradient` is undefined.
+  void backward(const Tensor& gradient, bool keep_graph = false) const;
   /// The same values, cut off from the tape.
   Tensor detach() const;
 
