@@ -53,6 +53,9 @@ struct TensorImpl {
 
 /// An n-dimensional array with value semantics: copies share the buffer, and no write through one
 /// tensor is ever seen through another. Views (slices, transposes, broadcasts) share it too.
+///
+/// Several threads may use one tensor, and copies of one, at once. To assign to a handle, to call
+/// `set_requires_grad` or to run `backward` into a leaf is a write and excludes all other use.
 class TAPER_API Tensor {
  public:
   /// The undefined tensor: an optional operand that is absent.
