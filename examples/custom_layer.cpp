@@ -12,7 +12,7 @@ struct Residual : tp::nn::Layer<Residual> {
   tp::Tensor forward(const tp::Tensor& x) { return x + scale.value() * tanh(body(x)); }
 
   tp::nn::Linear body;
-  tp::State scale = parameter("scale", tp::zeros({1}));
+  tp::nn::Parameter scale = parameter("scale", tp::zeros({1}));
 };
 
 int main() {

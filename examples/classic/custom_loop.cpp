@@ -20,8 +20,8 @@ struct Dense : tp::nn::Layer<Dense> {
   tp::Tensor forward(const tp::Tensor& x) const {
     return tp::linear(x, weight.value(), bias.value());
   }
-  tp::State weight;
-  tp::State bias;
+  tp::nn::Parameter weight;
+  tp::nn::Parameter bias;
 };
 
 struct Net : tp::nn::Layer<Net> {

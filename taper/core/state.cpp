@@ -229,4 +229,21 @@ Tensor move_on(const State& counter, FunctionRef<Tensor(const Tensor&)> next) {
   return old;
 }
 
+void State::take_place() const {
+  ++impl_->places;
+  impl_->lost.reset();
+}
+
+void State::give_up_place(const std::string& why) const {
+  if (--impl_->places == 0) impl_->lost = std::make_unique<const std::string>(why);
+}
+
+const std::string* State::lost() const {
+  if (interpreter != nullptr) {
+    interpreter->depend_on(&impl_->lost,
+                           [cell = *this] { return uint64_t{cell.impl()->lost != nullptr}; });
+  }
+  return impl_->lost.get();
+}
+
 }  // namespace taper

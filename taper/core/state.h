@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <initializer_list>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <string>
@@ -14,10 +15,12 @@ namespace taper {
 /// What a State points to.
 struct StateImpl {
   std::atomic<uint32_t> refs{1};
+  uint32_t places = 0;  // in modules
   std::string name;
-  Tensor value;          // on the tape through `leaf`, if there is one
-  Ptr<TapeRecord> leaf;  // the autograd record; null if no gradient is needed
-  bool counter = false;  // its value is reached through CounterAccess only
+  Tensor value;                             // on the tape through `leaf`, if there is one
+  Ptr<TapeRecord> leaf;                     // the autograd record; null if no gradient is needed
+  bool counter = false;                     // its value is reached through CounterAccess only
+  std::unique_ptr<const std::string> lost;  // what took its last place; null if nothing did
 };
 
 /// A named, shared cell for what changes over time: parameters, buffers, optimizer slots, counters,
@@ -59,6 +62,13 @@ class TAPER_API State {
   /// the value. Does nothing where no gradient is needed.
   void set_grad(const Tensor& grad) const;
   void zero_grad() const;
+
+  /// Counts a place in a module that holds the cell.
+  void take_place() const;
+  /// `why`, for messages, says what took the place, such as "`head` of `model` was replaced".
+  void give_up_place(const std::string& why) const;
+  /// What took the cell's last place in a module; null if it has one or never had.
+  const std::string* lost() const;
 
   StateImpl* impl() const { return impl_.get(); }
 

@@ -14,6 +14,17 @@ AnyModule::AnyModule(const AnyModule& other) : Module(other), inner_(other.inner
   }
 }
 
+AnyModule& AnyModule::operator=(AnyModule other) {
+  if (is_child()) {
+    fail(ErrorKind::value, "module: the child `" + name() +
+                               "` cannot be assigned, since its parent would go on with the old "
+                               "one: nn::replace(child, module) renews both");
+  }
+  stand_for(other);
+  inner_ = std::move(other.inner_);
+  return *this;
+}
+
 bool AnyModule::is_described() const {
   try {
     config();

@@ -24,10 +24,15 @@ class TAPER_API AnyModule : public Module {
   }
   AnyModule(const AnyModule& other);
   AnyModule(AnyModule&&) noexcept = default;
-  AnyModule& operator=(const AnyModule&) = default;
-  AnyModule& operator=(AnyModule&&) noexcept = default;
+  /// Another module for a handle of one's own. Throws value for a child: see `replace`.
+  AnyModule& operator=(AnyModule other);
+  ~AnyModule() = default;
 
-  Tensor operator()(const Tensor& x) const { return inner_->call(x); }
+  Tensor operator()(const Tensor& x) const {
+    if (!state()->plain) [[unlikely]]
+      detail::ModuleCall::look_at(*this);
+    return inner_->call(x);
+  }
 
   /// The registered name, empty for a module that no registry knows.
   std::string_view type() const { return inner_->type(); }

@@ -34,7 +34,7 @@ Tensor init_constant(const Shape& shape, double value) {
   return UninitialisedScope::active() ? empty(shape) : full(shape, value);
 }
 
-Tensor value_or_none(const State& cell) { return cell ? cell.value() : Tensor(); }
+Tensor value_or_none(const Parameter& cell) { return cell ? cell.value() : Tensor(); }
 
 }  // namespace
 

@@ -34,8 +34,8 @@ class TAPER_API Linear : public Layer<Linear> {
       : Linear(LinearOptions{in_features, out_features, with_bias}) {}
   Tensor forward(const Tensor& x) const;
   const LinearOptions& options() const { return options_; }
-  State weight;
-  State bias;  // no cell without a bias
+  Parameter weight;
+  Parameter bias;  // no cell without a bias
 
  private:
   LinearOptions options_;
@@ -63,8 +63,8 @@ class TAPER_API Conv2d : public Layer<Conv2d> {
                              padding.value, dilation.value, groups, with_bias}) {}
   Tensor forward(const Tensor& x) const;
   const Conv2dOptions& options() const { return options_; }
-  State weight;
-  State bias;  // no cell without a bias
+  Parameter weight;
+  Parameter bias;  // no cell without a bias
 
  private:
   Conv2dOptions options_;
@@ -123,11 +123,11 @@ class TAPER_API BatchNorm : public Layer<Derived> {
  public:
   Tensor forward(const Tensor& x) const;
   const BatchNormOptions& options() const { return options_; }
-  State weight;
-  State bias;
-  State running_mean;
-  State running_var;
-  State num_batches_tracked;
+  Parameter weight;
+  Parameter bias;
+  Buffer running_mean;
+  Buffer running_var;
+  Buffer num_batches_tracked;
 
  protected:
   BatchNorm(BatchNormOptions options, int least_rank, int most_rank);

@@ -1,103 +1,26 @@
 #include <taper/nn/module.h>
 
 #include <algorithm>
-#include <string_view>
-#include <unordered_map>
+#include <unordered_set>
+
+#include <taper/nn/visit_modules.h>
 
 #include <taper/nn/mode_scope.h>
 
 namespace taper::nn {
 namespace {
 
-/// Copies a module's shared part inside a CloneScope, once.
-std::shared_ptr<ModuleState> copy_state(const std::shared_ptr<ModuleState>& original) {
-  if (auto copy = CloneScope::find(original.get())) {
-    return std::static_pointer_cast<ModuleState>(copy);
-  }
-  auto copy = std::make_shared<ModuleState>();
-  CloneScope::remember(original.get(), copy);
-  copy->name = original->name;
-  copy->is_child = original->is_child;
-  *copy->training = *original->training;
-  copy->parameters = {original->parameters.begin(), original->parameters.end()};
-  copy->buffers = {original->buffers.begin(), original->buffers.end()};
-  copy->names = original->names;
-  for (const auto& [name, child] : original->children) {
-    copy->children.emplace_back(name, copy_state(child));
-  }
-  return copy;
-}
-
-template <class Visit>
-void visit_modules(ModuleState& state, const std::string& path, Visit&& visit) {
-  visit(state, path);
-  for (const auto& [name, child] : state.children) {
-    visit_modules(*child, path + name + ".", visit);
-  }
-}
-
-NamedStates collect(ModuleState& root, std::vector<State> ModuleState::* kind) {
+/// Each cell once, by its first name.
+NamedStates collect(const std::shared_ptr<ModuleState>& root, bool buffers) {
   NamedStates found;
   std::unordered_set<const StateImpl*> seen;
   visit_modules(root, "", [&](ModuleState& module, const std::string& path) {
-    for (const State& cell : module.*kind) {
-      if (seen.insert(cell.impl()).second) found.emplace_back(path + cell.name(), cell);
+    for (const ModuleCell& each : module.cells) {
+      if (each.is_buffer != buffers || !seen.insert(each.cell.impl()).second) continue;
+      found.emplace_back(path + each.name, each.cell);
     }
   });
   return found;
-}
-
-/// Parameters and buffers of each module together, as a state dict orders them.
-NamedStates all_cells(ModuleState& root) {
-  NamedStates found;
-  std::unordered_set<const StateImpl*> seen;
-  visit_modules(root, "", [&](ModuleState& module, const std::string& path) {
-    for (const auto* cells : {&module.parameters, &module.buffers}) {
-      for (const State& cell : *cells) {
-        if (seen.insert(cell.impl()).second) found.emplace_back(path + cell.name(), cell);
-      }
-    }
-  });
-  return found;
-}
-
-[[noreturn]] void fail_names(const std::vector<std::string>& names, const char* what) {
-  std::string list;
-  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-  fail(ErrorKind::not_found, std::string("load_state_dict: ") + what + ": " + list);
-}
-
-/// The value for each cell, in the cells' order. Throws unless the names are the same.
-std::vector<const Tensor*> match_names(const NamedStates& cells, const StateDict& values) {
-  std::unordered_map<std::string_view, const Tensor*> by_name;
-  for (const auto& [name, value] : values) by_name.emplace(name, &value);
-  std::vector<const Tensor*> matched;
-  std::vector<std::string> missing;
-  for (const auto& [name, cell] : cells) {
-    const auto found = by_name.find(name);
-    if (found == by_name.end()) {
-      missing.push_back(name);
-      continue;
-    }
-    matched.push_back(found->second);
-    by_name.erase(found);
-  }
-  if (!missing.empty()) fail_names(missing, "missing");
-  std::vector<std::string> unknown;
-  for (const auto& [name, value] : values) {
-    if (by_name.erase(name) > 0) unknown.push_back(name);
-  }
-  if (!unknown.empty()) fail_names(unknown, "not in the module");
-  return matched;
-}
-
-void check_value(const std::string& name, const Tensor& cell, const Tensor& value) {
-  const std::string path = "load_state_dict: " + name;
-  if (!value.defined()) fail(ErrorKind::value, path + " has an undefined value");
-  if (value.spec() == cell.spec()) return;
-  fail(value.shape() == cell.shape() ? ErrorKind::dtype : ErrorKind::shape,
-       path + " is " + to_string(cell.spec()) + " in the module, " + to_string(value.spec()) +
-           " in the values");
 }
 
 }  // namespace
@@ -111,10 +34,19 @@ UninitialisedScope::~UninitialisedScope() { uninitialised = outer_; }
 bool UninitialisedScope::active() { return uninitialised; }
 
 Module::Module(const Module& other)
-    : state_(CloneScope::active() ? copy_state(other.state_) : other.state_) {}
+    : state_(other.state_), parent_(other.parent_), place_(other.place_) {
+  if (!CloneScope::active()) return;
+  const auto parent = other.parent_.lock();
+  const auto copied = std::static_pointer_cast<ModuleState>(CloneScope::find(parent.get()));
+  // A child within what is cloned; alone, one that was replaced may be cloned.
+  if (copied != nullptr) other.check_place_of(*parent);
+  state_ = detail::copy_state(other.state_);
+  state_->handled = true;
+  parent_ = copied;
+}
 
-NamedStates Module::named_parameters() const { return collect(*state_, &ModuleState::parameters); }
-NamedStates Module::named_buffers() const { return collect(*state_, &ModuleState::buffers); }
+NamedStates Module::named_parameters() const { return collect(state_, false); }
+NamedStates Module::named_buffers() const { return collect(state_, true); }
 
 std::vector<State> Module::parameters() const {
   std::vector<State> cells;
@@ -128,25 +60,8 @@ int64_t Module::num_parameters() const {
   return count;
 }
 
-StateDict Module::state_dict() const {
-  StateDict values;
-  for (const auto& [name, cell] : all_cells(*state_)) {
-    values.emplace_back(name, cell.value().detach());
-  }
-  return values;
-}
-
-void Module::load_state_dict(const StateDict& values) {
-  const NamedStates cells = all_cells(*state_);
-  const std::vector<const Tensor*> matched = match_names(cells, values);
-  for (size_t i = 0; i < cells.size(); ++i) {
-    check_value(cells[i].first, cells[i].second.value(), *matched[i]);
-  }
-  for (size_t i = 0; i < cells.size(); ++i) cells[i].second.set(matched[i]->detach());
-}
-
 void Module::train(bool on) {
-  visit_modules(*state_, "", [&](ModuleState& module, const std::string&) {
+  visit_modules(state_, "", [&](ModuleState& module, const std::string&) {
     ModeScope::mode_of(*module.training) = on;
   });
 }
@@ -175,11 +90,14 @@ HookHandle add_hook(const std::shared_ptr<ModuleState>& state,
                     std::vector<std::pair<uint64_t, Hook>> ModuleHooks::* list, Hook hook) {
   if (!hook) fail(ErrorKind::value, "module `" + state->name + "`: the hook is empty");
   if (!state->hooks) state->hooks = std::make_unique<ModuleHooks>();
+  state->plain = false;
+  ++state->version;
   const uint64_t id = state->hooks->next_id++;
   ((*state->hooks).*list).emplace_back(id, std::move(hook));
   return HookHandle([weak = std::weak_ptr(state), list, id] {
     const auto module = weak.lock();
     if (!module) return;
+    ++module->version;
     std::erase_if((*module->hooks).*list, [id](const auto& each) { return each.first == id; });
   });
 }
@@ -226,28 +144,90 @@ void fail_hook_result(const Module& module) {
 }  // namespace detail
 
 void Module::claim_name(const std::string& name) {
+  if (name.empty() || name.find('.') != std::string::npos) {
+    fail(ErrorKind::value, "module: a cell or child cannot be named `" + name +
+                               "`: names make paths, such as `block.weight`, so they must not be "
+                               "empty or have a dot");
+  }
   if (state_->names.insert(name).second) return;
   fail(ErrorKind::value, "module: two of its cells and children are named `" + name + "`");
 }
 
-State Module::parameter(std::string name, Tensor value) {
+Parameter Module::add_cell(std::string name, State cell, bool is_buffer) {
   claim_name(name);
-  State cell(std::move(name), std::move(value), true);
-  state_->parameters.push_back(cell);
-  return cell;
+  cell.take_place();
+  state_->cells.push_back({std::move(name), std::move(cell), is_buffer});
+  ++state_->version;
+  return {state_, state_->cells.size() - 1};
 }
 
-State Module::buffer(std::string name, Tensor value) {
-  claim_name(name);
-  State cell(std::move(name), std::move(value));
-  state_->buffers.push_back(cell);
-  return cell;
+Parameter Module::parameter(std::string name, Tensor value) {
+  State cell(name, std::move(value), true);
+  return add_cell(std::move(name), std::move(cell), false);
 }
 
-void Module::add_child(std::string name, const Module& module) {
+Buffer Module::buffer(std::string name, Tensor value) {
+  State cell(name, std::move(value));
+  return add_cell(std::move(name), std::move(cell), true);
+}
+
+void Module::add_child(std::string name, Module& module) {
+  detail::refuse_cycle("module", *state_, module.state_);
   claim_name(name);
-  if (!std::exchange(module.state_->is_child, true)) module.state_->name = name;
+  detail::enter_place(module.state_, name);
+  module.parent_ = state_;
+  module.place_ = state_->children.size();
   state_->children.emplace_back(std::move(name), module.state_);
+  ++state_->version;
 }
+
+namespace {
+
+[[noreturn]] void fail_out_of_date(const std::string& why) {
+  fail(ErrorKind::value,
+       "module: " + why +
+           "; this handle was copied before: copy it from the module again, and make a Trainer or "
+           "Sequential that holds it anew (`clone` of the old handle keeps what was replaced)");
+}
+
+}  // namespace
+
+void Module::check_place_of(const ModuleState& parent) const {
+  const auto& [name, present] = parent.children[place_];
+  if (present != state_) fail_out_of_date(detail::replaced_text(name, parent));
+}
+
+void Module::check_in_place() const {
+  if (state_->plain) return;
+  if (const auto parent = parent_.lock()) check_place_of(*parent);
+  if (!state_->lost.empty()) fail_out_of_date(state_->lost);
+}
+
+namespace detail {
+
+void ModuleCall::look_at(const Module& module) {
+  if (interpreter != nullptr) depend_on_version(module.state());
+  module.check_in_place();
+}
+
+void renew_place(const Module& member, Module& module) {
+  const auto parent = member.parent_.lock();
+  if (parent == nullptr) {
+    fail(ErrorKind::value, "replace: `" + member.name() +
+                               "` is no child of a module; only what `child(name, module)` made "
+                               "has a place to be renewed");
+  }
+  auto& [name, present] = parent->children[member.place_];
+  if (present != module.state_) {
+    refuse_cycle("replace", *parent, module.state_);
+    enter_place(module.state_, name);
+    leave_place(std::exchange(present, module.state_), replaced_text(name, *parent));
+    ++parent->version;
+  }
+  module.parent_ = parent;
+  module.place_ = member.place_;
+}
+
+}  // namespace detail
 
 }  // namespace taper::nn

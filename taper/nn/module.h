@@ -1,49 +1,37 @@
 #pragma once
 
-#include <functional>
+#include <concepts>
 #include <memory>
 #include <string>
 #include <tuple>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include <taper/autograd/hooks.h>
-#include <taper/core/state.h>
 #include <taper/core/value.h>
+#include <taper/nn/parameter.h>
 
 namespace taper::nn {
 
-class Module;
-
-/// Sees the tensors that a module is called with before `forward`, and may change them.
-using ForwardPreHook = std::function<void(const Module& module, std::vector<Tensor>& inputs)>;
-/// Sees inputs and output after `forward`, and may give another output (undefined: none).
-using ForwardHook = std::function<Tensor(const Module& module, const std::vector<Tensor>& inputs,
-                                         const Tensor& output)>;
-
-/// The hooks of one module, in order of their registration.
-struct ModuleHooks {
-  uint64_t next_id = 0;
-  std::vector<std::pair<uint64_t, ForwardPreHook>> before;
-  std::vector<std::pair<uint64_t, ForwardHook>> after;
-};
-
-/// What the copies of a module handle share.
-struct ModuleState {
-  struct Child;
-  std::string name = "model";  // its part of the layer path; set by the first parent
-  bool is_child = false;
-  std::shared_ptr<bool> training = std::make_shared<bool>(true);
-  std::vector<State> parameters;
-  std::vector<State> buffers;
-  std::vector<std::pair<std::string, std::shared_ptr<ModuleState>>> children;
-  std::unordered_set<std::string> names;  // of all three
-  std::unique_ptr<ModuleHooks> hooks;     // null: none
-};
-
 using NamedStates = std::vector<std::pair<std::string, State>>;
 using StateDict = std::vector<std::pair<std::string, Tensor>>;
+
+struct LoadOptions {
+  bool strict = true;  ///< names that are missing or not in the module throw
+  /// Takes the values whose names begin with it, such as `backbone.`, and leaves the others aside.
+  std::string prefix = {};
+};
+/// By their names among the values, so with the prefix.
+struct IncompatibleKeys {
+  std::vector<std::string> missing_keys;     ///< of cells that got no value
+  std::vector<std::string> unexpected_keys;  ///< values that no cell took
+};
+
+namespace detail {
+struct ModuleCall;
+/// Gives the place of `member` in its parent to `module`, whose handle stands for it from now on.
+TAPER_API void renew_place(const Module& member, Module& module);
+}  // namespace detail
 
 /// The part of a module that does not depend on its type: a handle on its cells and children.
 /// Copies share them; `clone` makes an independent one.
@@ -58,8 +46,9 @@ class TAPER_API Module {
   explicit Module(std::shared_ptr<ModuleState> state) : state_(std::move(state)) {}
   Module(const Module& other);
   Module(Module&&) noexcept = default;
-  Module& operator=(const Module&) = default;
-  Module& operator=(Module&&) noexcept = default;
+  /// A member that is assigned would leave what is trained and saved behind: see `replace`.
+  Module& operator=(const Module&) = delete;
+  ~Module() = default;
 
   /// The parameters of this module and of those within, each cell once, in order of definition.
   std::vector<State> parameters() const;
@@ -69,11 +58,13 @@ class TAPER_API Module {
   NamedStates named_buffers() const;
   int64_t num_parameters() const;
 
-  /// All values by path, parameters and buffers in order of definition, as in PyTorch.
+  /// All values by path, parameters and buffers in order of definition, as in PyTorch: a cell that
+  /// stands in several places has several names here (and one in `named_parameters`).
   StateDict state_dict() const;
-  /// Assigns the values. Throws not_found for missing and unknown names, shape and dtype for values
-  /// that do not fit, all before anything is changed.
-  void load_state_dict(const StateDict& values);
+  /// Assigns the values, all or none. Throws not_found for missing and unknown names (if strict),
+  /// value for a name given twice, shape and dtype for values that do not fit. A cell of several
+  /// names takes any of them; throws value if they have different values.
+  IncompatibleKeys load_state_dict(const StateDict& values, const LoadOptions& options = {});
 
   /// Training mode for this module and those within: dropout and batch norm depend on it.
   void train(bool on = true);
@@ -84,8 +75,8 @@ class TAPER_API Module {
   /// Whether gradients are computed for the parameters.
   void set_requires_grad(bool needed);
 
-  /// Calls `hook` before each call of this module. A clone has no hooks; a compiled function keeps
-  /// the hooks of its capture.
+  /// Calls `hook` before each call of this module. A clone has no hooks; a compiled function is
+  /// captured again when hooks come or go.
   HookHandle register_forward_pre_hook(ForwardPreHook hook);
   /// Calls `hook` after each call of this module, whose result must be a tensor.
   HookHandle register_forward_hook(ForwardHook hook);
@@ -94,28 +85,63 @@ class TAPER_API Module {
   const std::shared_ptr<ModuleState>& state() const { return state_; }
 
  protected:
-  /// Defines a trained cell.
-  State parameter(std::string name, Tensor value);
-  /// Defines a saved cell that is not trained.
-  State buffer(std::string name, Tensor value);
-  /// Defines a module within this one; use it as an initialiser of a typed member.
+  /// Defines a trained cell. Throws value for a name that is empty, has a dot or is taken.
+  Parameter parameter(std::string name, Tensor value);
+  /// Defines a saved cell that is not trained. Throws value as `parameter` does.
+  Buffer buffer(std::string name, Tensor value);
+  /// Defines a module within this one; use it as an initialiser of a typed member. Throws value as
+  /// `parameter` does, and for a module that contains this one.
   template <class M>
   M child(std::string name, M module) {
     add_child(std::move(name), module);
     return module;
   }
-  void add_child(std::string name, const Module& module);
+  void add_child(std::string name, Module& module);
   /// The name in layer paths until a parent gives it one.
   void set_name(std::string name) { state_->name = std::move(name); }
   /// Shares the cells of another handle instead of having its own.
   void share(const Module& other) { state_ = other.state_; }
+  /// Whether a module has (or had) this handle's module as a child.
+  bool is_child() const { return !parent_.expired(); }
+  /// Stands for the place of another handle as well.
+  void stand_for(const Module& other) {
+    share(other);
+    parent_ = other.parent_;
+    place_ = other.place_;
+  }
 
  private:
+  friend void detail::renew_place(const Module& member, Module& module);
+  friend struct detail::ModuleCall;
+
   /// Throws value for a second cell or child of one name: a state dict could not tell them apart.
   void claim_name(const std::string& name);
+  Parameter add_cell(std::string name, State cell, bool is_buffer);
+  // Throw value if the module was replaced since this handle was made.
+  void check_in_place() const;
+  void check_place_of(const ModuleState& parent) const;
 
   std::shared_ptr<ModuleState> state_;
+  std::weak_ptr<ModuleState> parent_;  // the module that this handle is a child of, if any
+  size_t place_ = 0;                   // among its children
 };
+
+/// Puts another module in a child's place, in the member and in what is trained and saved:
+///
+///   nn::replace(net.head, nn::Linear(8, 2));
+///
+/// Handles that were copied before (of the child, of the module, those in a Trainer or Sequential)
+/// throw at their next call, an optimizer that was attached before at its next step: make them
+/// anew. A copy of the module goes on after `replace(copy.head, net.head)`. Throws value for a
+/// member that is no child.
+template <std::derived_from<Module> M>
+void replace(M& member, std::type_identity_t<M> module) {
+  static_assert(std::is_nothrow_move_constructible_v<M>,
+                "replace: a module must be movable without exceptions");
+  detail::renew_place(member, module);
+  std::destroy_at(&member);
+  std::construct_at(&member, std::move(module));
+}
 
 namespace detail {
 
@@ -160,7 +186,29 @@ auto call_with_hooks(M& module, Args&&... args) {
   }
 }
 
+/// A call of a module.
+struct ModuleCall {
+  template <class M, class... Args>
+  static auto run(M& module, Args&&... args) {
+    const LayerScope scope(module.name());
+    if (interpreter != nullptr || !module.state()->plain) [[unlikely]] {
+      look_at(module);
+      if (module.state()->hooks != nullptr) {
+        return call_with_hooks(module, std::forward<Args>(args)...);
+      }
+    }
+    return module.forward(std::forward<Args>(args)...);
+  }
+  /// Lets a capture depend on the module's version. Throws value for a handle that is out of date.
+  TAPER_API static void look_at(const Module& module);
+};
+
 }  // namespace detail
+
+/// Modules whose `forward` takes these operands.
+template <class M, class... Args>
+concept ForwardTakes =
+    requires(M& module, Args&&... args) { module.forward(std::forward<Args>(args)...); };
 
 /// The base of every module: `struct Net : Layer<Net>` with a `forward` of any operands and result.
 /// Calling the module names it in errors and runs `forward`.
@@ -168,20 +216,14 @@ template <class Derived>
 class Layer : public Module {
  public:
   template <class... Args>
+    requires ForwardTakes<Derived, Args...>
   auto operator()(Args&&... args) {
-    const LayerScope scope(name());
-    Derived& self = static_cast<Derived&>(*this);
-    if (state()->hooks != nullptr) [[unlikely]]
-      return detail::call_with_hooks(self, std::forward<Args>(args)...);
-    return self.forward(std::forward<Args>(args)...);
+    return detail::ModuleCall::run(static_cast<Derived&>(*this), std::forward<Args>(args)...);
   }
   template <class... Args>
+    requires ForwardTakes<const Derived, Args...>
   auto operator()(Args&&... args) const {
-    const LayerScope scope(name());
-    const Derived& self = static_cast<const Derived&>(*this);
-    if (state()->hooks != nullptr) [[unlikely]]
-      return detail::call_with_hooks(self, std::forward<Args>(args)...);
-    return self.forward(std::forward<Args>(args)...);
+    return detail::ModuleCall::run(static_cast<const Derived&>(*this), std::forward<Args>(args)...);
   }
 };
 
@@ -199,12 +241,21 @@ class TAPER_API UninitialisedScope {
   bool outer_;
 };
 
+namespace detail {
+/// Throws value for a child that the copy of a module still shares with the original.
+TAPER_API void check_clone(const Module& copy);
+}  // namespace detail
+
 /// An independent module with equal values: new cells, typed members included. What the original
-/// shares within itself, the copy shares too.
+/// shares within itself, the copy shares too. Throws value, naming it, for a child that the module
+/// holds by a pointer: it would compute with the original's weights.
 template <class M>
 M clone(const M& module) {
   const CloneScope scope;
-  return M(module);
+  M copy(module);
+  // A handle without a type has no members to be copied.
+  if constexpr (!std::same_as<M, Module>) detail::check_clone(copy);
+  return copy;
 }
 
 }  // namespace taper::nn

@@ -12,6 +12,12 @@ Sequential& Sequential::append(AnyModule module) {
   return *this;
 }
 
+size_t Sequential::checked(size_t i) const {
+  if (i < size()) return i;
+  fail(ErrorKind::index, "Sequential: layer " + std::to_string(i) + " was asked for, there are " +
+                             std::to_string(size()));
+}
+
 Tensor Sequential::forward(const Tensor& x) const {
   Tensor y = x;
   for (const AnyModule& layer : layers_) y = layer(y);

@@ -22,7 +22,9 @@ class TAPER_API Sequential : public Layer<Sequential> {
 
   Sequential& append(AnyModule module);
   size_t size() const { return layers_.size(); }
-  const AnyModule& operator[](size_t i) const { return layers_.at(i); }
+  /// Throws index. `replace(net[4], Linear(84, 2))` puts another layer in its place.
+  AnyModule& operator[](size_t i) { return layers_[checked(i)]; }
+  const AnyModule& operator[](size_t i) const { return layers_[checked(i)]; }
   const std::vector<AnyModule>& layers() const { return layers_; }
 
   Tensor forward(const Tensor& x) const;
@@ -31,6 +33,8 @@ class TAPER_API Sequential : public Layer<Sequential> {
   static Sequential from_config(const Value& config);
 
  private:
+  size_t checked(size_t i) const;
+
   std::vector<AnyModule> layers_;
 };
 

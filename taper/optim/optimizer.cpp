@@ -105,6 +105,12 @@ void Optimizer::step(const std::vector<Tensor>& grads) {
   if (!attached()) {
     fail(ErrorKind::value, "optimizer: attach(parameters) must come before the first step");
   }
+  for (const State& parameter : parameters_) {
+    const std::string* why = parameter.lost();
+    if (why == nullptr) continue;
+    fail(ErrorKind::value, "optimizer: `" + parameter.name() + "` is not in its module any more: " +
+                               *why + "; make a new optimizer of the module's parameters()");
+  }
   if (grads.size() != parameters_.size()) {
     fail(ErrorKind::value, "optimizer: " + std::to_string(grads.size()) + " gradients for " +
                                std::to_string(parameters_.size()) + " parameters");

@@ -24,15 +24,16 @@ class GraphMaker {
     for (const auto& [name, child] : module.children) {
       add_module(*child, layer_in(config, number++), path + "/" + name);
     }
-    const bool has_cells = !module.parameters.empty() || !module.buffers.empty();
-    if (!module.children.empty() && !has_cells) return;
+    if (!module.children.empty() && module.cells.empty()) return;
     const std::string known = type_in(config);
     const std::string type = known.empty() ? "Module" : known;
     EventGraphNode node{.name = path + "/" + type, .op = type};
     if (!previous_.empty()) node.inputs.push_back(previous_);
-    for (const State& cell : module.parameters)
-      node.inputs.push_back(add_cell(cell, path, "Parameter"));
-    for (const State& cell : module.buffers) node.inputs.push_back(add_cell(cell, path, "Buffer"));
+    for (const bool buffers : {false, true}) {
+      for (const nn::ModuleCell& each : module.cells) {
+        if (each.is_buffer == buffers) node.inputs.push_back(add_cell(each, path));
+      }
+    }
     const Value* options = config != nullptr ? config->find("options") : nullptr;
     if (options != nullptr && options->get_if<Fields>() != nullptr) {
       for (const auto& [name, value] : *options->get_if<Fields>()) {
@@ -45,10 +46,11 @@ class GraphMaker {
   const std::string& previous() const { return previous_; }
 
  private:
-  std::string add_cell(const State& cell, const std::string& path, const char* op) {
-    const std::string name = path + "/" + cell.name();
-    nodes_.push_back(
-        {.name = name, .op = op, .attributes = {{"value", to_string(cell.value().spec())}}});
+  std::string add_cell(const nn::ModuleCell& each, const std::string& path) {
+    const std::string name = path + "/" + each.name;
+    nodes_.push_back({.name = name,
+                      .op = each.is_buffer ? "Buffer" : "Parameter",
+                      .attributes = {{"value", to_string(each.cell.value().spec())}}});
     return name;
   }
 

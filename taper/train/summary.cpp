@@ -31,10 +31,13 @@ void collect(const std::shared_ptr<nn::ModuleState>& state, const std::string& p
     const auto& [name, child] = state->children[i];
     collect(child, path.empty() ? name : path + "." + name, layer_in(config, i), leaves);
   }
-  if (!state->children.empty() && state->parameters.empty()) return;
+  const auto is_trained = [](const nn::ModuleCell& each) { return !each.is_buffer; };
+  if (!state->children.empty() && std::ranges::none_of(state->cells, is_trained)) return;
   Leaf leaf{
       .module = nn::Module(state), .summary = {.path = path, .type = type_in(config)}, .start = {}};
-  for (const State& cell : state->parameters) leaf.summary.parameters += cell.value().numel();
+  for (const nn::ModuleCell& each : state->cells) {
+    if (is_trained(each)) leaf.summary.parameters += each.cell.value().numel();
+  }
   leaves.push_back(std::move(leaf));
 }
 

@@ -77,7 +77,7 @@ TEST(Module, ClonesAreIndependentAndKeepWhatIsShared) {
   EXPECT_EQ(copy.same.weight.value().to_vector<float>(), std::vector<float>(8, 0));
   EXPECT_EQ(copy.parameters()[2], copy.head.weight);
   copy.blocks[0].fc.bias.set(ones({4}));
-  EXPECT_EQ(copy.state_dict()[5].second.to_vector<float>(), std::vector<float>(4, 1));
+  EXPECT_EQ(copy.state_dict()[7].second.to_vector<float>(), std::vector<float>(4, 1));
   const auto [a, b] = copy(ones({1, 3}), ones({1, 3}));
   EXPECT_EQ(a.to_vector<float>(), copy.head.bias.value().to_vector<float>());
   copy.eval();

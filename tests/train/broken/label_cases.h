@@ -7,7 +7,7 @@
 namespace taper::broken {
 
 struct NoOutput : nn::Layer<NoOutput> {
-  State weight = parameter("weight", ones({1}));
+  nn::Parameter weight = parameter("weight", ones({1}));
   Tensor forward(const Tensor&) const { return {}; }
 };
 

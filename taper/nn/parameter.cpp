@@ -1,0 +1,60 @@
+#include <taper/nn/parameter.h>
+
+#include <taper/core/error.h>
+#include <taper/nn/visit_modules.h>
+
+namespace taper::nn {
+
+Parameter::Parameter(const Parameter& other) : owner_(other.owner_), index_(other.index_) {
+  if (owner_ != nullptr && CloneScope::active()) owner_ = detail::copy_state(owner_);
+}
+
+Parameter& Parameter::operator=(const Parameter& other) {
+  if (this == &other) return *this;
+  put(other.cell());
+  return *this;
+}
+
+Parameter& Parameter::operator=(const State& cell) {
+  put(cell);
+  return *this;
+}
+
+Parameter& Parameter::operator=(Parameter&& other) {
+  if (owner_ != nullptr) {
+    put(other.cell());
+  } else {
+    owner_ = other.owner_;
+    index_ = other.index_;
+  }
+  return *this;
+}
+
+void Parameter::look_at_owner() const {
+  if (owner_ == nullptr) {
+    fail(ErrorKind::value,
+         "module: this member has no cell, such as the bias of a layer without one; ask with "
+         "`if (member)`");
+  }
+  detail::depend_on_version(owner_);
+}
+
+void Parameter::put(const State& cell) {
+  if (owner_ == nullptr) {
+    fail(ErrorKind::value,
+         "module: a member without a cell, such as the bias of a layer without one, cannot be "
+         "assigned; make the layer with it");
+  }
+  if (!cell) fail(ErrorKind::value, "module: a member cannot be assigned a null cell");
+  ModuleCell& place = owner_->cells[index_];
+  if (place.cell == cell) return;
+  const std::string why =
+      "`" + place.name + "` of `" + owner_->name + "` was assigned another cell";
+  const State before = std::exchange(place.cell, cell);
+  ++owner_->version;
+  if (!owner_->lost.empty()) return;  // its cells have no places
+  cell.take_place();
+  before.give_up_place(why);
+}
+
+}  // namespace taper::nn
