@@ -1,6 +1,8 @@
 #pragma once
 
 #include <functional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <taper/autograd/autograd.h>
@@ -35,14 +37,54 @@ TAPER_API bool gradcheck_cells(const TensorFunction& f, const std::vector<Tensor
                                const std::vector<State>& cells,
                                const GradcheckOptions& options = {});
 
-/// The input and the parameters of a module: `gradcheck_module(layer, x)`.
+namespace detail {
+
+/// The module's result for so many operands; throws value if it takes another number of them.
 template <class M>
-bool gradcheck_module(M module, const Tensor& x, const GradcheckOptions& options = {}) {
+Tensor call_module(M& module, const std::vector<Tensor>& inputs) {
+  const auto call = [&]<size_t... index>(std::index_sequence<index...>, Tensor& result) {
+    constexpr bool takes = requires { Tensor(module(inputs[index]...)); };
+    if constexpr (takes) {
+      if (inputs.size() == sizeof...(index)) result = module(inputs[index]...);
+    }
+    return takes && inputs.size() == sizeof...(index);
+  };
+  Tensor result;
+  const bool called = [&]<size_t... count>(std::index_sequence<count...>) {
+    return (call(std::make_index_sequence<count + 1>(), result) || ...);
+  }(std::make_index_sequence<8>());
+  if (called) return result;
+  fail(ErrorKind::value, "gradcheck: `" + module.name() + "` does not take " +
+                             std::to_string(inputs.size()) + " tensors and give one");
+}
+
+/// Modules, known by what `gradcheck` asks of them.
+template <class M>
+concept HasCells = requires(const M& module) {
+  module.parameters();
+  module.named_buffers();
+};
+
+}  // namespace detail
+
+/// The operands and the parameters of a module: `gradcheck(layer, {x, y})`.
+template <detail::HasCells M>
+bool gradcheck(M module, const std::vector<Tensor>& inputs, const GradcheckOptions& options = {}) {
   std::vector<State> cells = module.parameters();
   for (const auto& [name, cell] : module.named_buffers()) cells.push_back(cell);
   return gradcheck_cells(
-      [&](const std::vector<Tensor>& inputs) { return Tensor(module(inputs[0])); },
-      std::vector<Tensor>{x}, cells, options);
+      [&](const std::vector<Tensor>& operands) { return detail::call_module(module, operands); },
+      inputs, cells, options);
+}
+template <detail::HasCells M>
+bool gradcheck(M module, const Tensor& x, const GradcheckOptions& options = {}) {
+  return gradcheck(std::move(module), std::vector<Tensor>{x}, options);
+}
+
+/// The same for a module of one operand.
+template <detail::HasCells M>
+bool gradcheck_module(M module, const Tensor& x, const GradcheckOptions& options = {}) {
+  return gradcheck(std::move(module), std::vector<Tensor>{x}, options);
 }
 
 }  // namespace taper

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <memory>
 #include <optional>
 
@@ -35,12 +36,17 @@ TAPER_LOSS(BCEWithLogitsLoss)
 TAPER_LOSS(MSELoss)
 #undef TAPER_LOSS
 
+/// What a loss must be: a callable of (input, target) that gives a tensor. A layer is none.
+template <class L>
+concept TensorLoss = requires(L& loss, const Tensor& input, const Tensor& target) {
+  { loss(input, target) } -> std::convertible_to<Tensor>;
+};
+
 /// Any loss, its type erased: a module or any callable of (input, target).
 class TAPER_API AnyLoss {
  public:
   template <class L>
-    requires(!std::same_as<std::remove_cvref_t<L>, AnyLoss> &&
-             std::is_invocable_r_v<Tensor, L&, const Tensor&, const Tensor&>)
+    requires(!std::same_as<std::remove_cvref_t<L>, AnyLoss> && TensorLoss<L>)
   AnyLoss(L loss) : inner_(std::make_shared<Model<L>>(std::move(loss))) {}  // NOLINT
 
   Tensor operator()(const Tensor& input, const Tensor& target) const {

@@ -66,6 +66,29 @@ TEST(Checkpoint, DrawsOfOtherThreadsGoOn) {
   EXPECT_EQ(std::set<int64_t>(offsets.begin(), offsets.end()).size(), 3u);
 }
 
+/// Of two operands; `forward` is not const.
+struct Cell : nn::Layer<Cell> {
+  nn::Linear fc = child("fc", nn::Linear(3, 3));
+  Tensor forward(const Tensor& x, const Tensor& h) { return tanh(fc(x) + h); }
+};
+
+TEST(Checkpoint, TakesAModule) {
+  const Tensor x = rand({2, 3});
+  const auto gradient = [](const nn::Module& module, auto&& run) {
+    for (const State& cell : module.parameters()) cell.zero_grad();
+    sum(square(run())).backward();
+    return module.parameters()[0].grad().template to_vector<float>();
+  };
+  nn::Linear fc(3, 2);
+  EXPECT_EQ(gradient(fc, [&] { return checkpoint(fc, x); }), gradient(fc, [&] { return fc(x); }));
+  nn::Sequential net{nn::Linear(3, 4), nn::Tanh()};
+  EXPECT_EQ(gradient(net, [&] { return checkpoint(net, x); }),
+            gradient(net, [&] { return net(x); }));
+  Cell cell;
+  EXPECT_EQ(gradient(cell, [&] { return checkpoint(cell, x, x); }),
+            gradient(cell, [&] { return cell(x, x); }));
+}
+
 TEST(Checkpoint, LowersThePeakOfMemory) {
   const auto peak = [](bool recompute) {
     Tensor x = ones({100000}).set_requires_grad();

@@ -61,6 +61,31 @@ TEST(Gradcheck, ChecksInputsAndParametersOfALayer) {
   EXPECT_TRUE(layer.parameters()[0].value().requires_grad());
 }
 
+/// a * (W x) + y.
+struct Mixed : nn::Layer<Mixed> {
+  nn::Linear fc = child("fc", nn::Linear(3, 2));
+  nn::Parameter scale = parameter("scale", tensor({0.5f}));
+  Tensor forward(const Tensor& x, const Tensor& y) { return scale.value() * fc(x) + y; }
+};
+/// Its gradient leaves the parameter out.
+struct Forgetful : nn::Layer<Forgetful> {
+  nn::Parameter scale = parameter("scale", tensor({0.5f}));
+  Tensor forward(const Tensor& x) const { return scale.value().detach() * x; }
+};
+
+TEST(Gradcheck, TakesALayerOfAnyNumberOfOperands) {
+  const Tensor x = from_values<double>({2, 3}, std::vector<double>{1, 2, 3, 4, 5, 6});
+  const Tensor y = from_values<double>({2, 2}, std::vector<double>{1, 2, 3, 4});
+  EXPECT_TRUE(gradcheck(nn::Linear(3, 2), x));
+  EXPECT_TRUE(gradcheck(nn::Linear(3, 2), {x}));
+  EXPECT_TRUE(gradcheck(nn::Sequential{nn::Linear(3, 2), nn::Tanh()}, {x}, {.fast_mode = true}));
+  EXPECT_TRUE(gradcheck(Mixed(), {x, y}));
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { gradcheck(Mixed(), {x, y, y}); }),
+            "gradcheck: `model` does not take 3 tensors and give one");
+  EXPECT_NE(thrown_text(ErrorKind::value, [&] { gradcheck(Forgetful(), x); }).find("`scale`"),
+            std::string::npos);
+}
+
 TEST(Gradcheck, LeavesTheBuffersOfALayerAsTheyWere) {
   nn::BatchNorm1d layer({.num_features = 2});
   const auto buffers = [&] {

@@ -53,6 +53,18 @@ TEST(Module, NamesItsParametersByPathAndEachOnce) {
   EXPECT_EQ(net.num_parameters(), 3 * 4 + 4 + 4 * 2 + 2 + 2 * (16 + 4));
 }
 
+// A layer can be called with what its `forward` takes, and says so at the call.
+static_assert(std::is_invocable_v<Linear, Tensor>);
+static_assert(!std::is_invocable_v<Linear, Tensor, Tensor>);
+static_assert(!std::is_invocable_v<Linear, std::string>);
+static_assert(std::is_invocable_v<Net, Tensor, Tensor>);
+static_assert(!std::is_invocable_v<const Net, Tensor, Tensor>);  // its `forward` is not const
+static_assert(TensorModule<Linear> && !TensorModule<Net>);
+static_assert(TensorLoss<MSELoss> && !TensorLoss<Linear> && !TensorLoss<Net>);
+static_assert(!std::is_constructible_v<AnyLoss, ReLU>);
+static_assert(!std::is_constructible_v<AnyModule, MSELoss>);
+static_assert(std::is_constructible_v<AnyLoss, CrossEntropyLoss>);
+
 TEST(Module, TakesSeveralInputsAndReturnsATuple) {
   Net net;
   const auto [a, b] = net(ones({5, 3}), zeros({5, 3}));
