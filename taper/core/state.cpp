@@ -229,21 +229,21 @@ Tensor move_on(const State& counter, FunctionRef<Tensor(const Tensor&)> next) {
   return old;
 }
 
-void State::take_place() const {
-  ++impl_->places;
-  impl_->lost.reset();
+void State::leave_place(const std::string& why) const {
+  ++impl_->departures;
+  impl_->last_departure = std::make_unique<const std::string>(why);
 }
 
-void State::give_up_place(const std::string& why) const {
-  if (--impl_->places == 0) impl_->lost = std::make_unique<const std::string>(why);
-}
-
-const std::string* State::lost() const {
+uint32_t State::departures() const {
   if (interpreter != nullptr) {
-    interpreter->depend_on(&impl_->lost,
-                           [cell = *this] { return uint64_t{cell.impl()->lost != nullptr}; });
+    interpreter->depend_on(&impl_->departures,
+                           [cell = *this] { return uint64_t{cell.impl()->departures}; });
   }
-  return impl_->lost.get();
+  return impl_->departures;
+}
+
+std::string State::last_departure() const {
+  return impl_->last_departure != nullptr ? *impl_->last_departure : std::string();
 }
 
 }  // namespace taper

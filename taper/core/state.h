@@ -15,12 +15,12 @@ namespace taper {
 /// What a State points to.
 struct StateImpl {
   std::atomic<uint32_t> refs{1};
-  uint32_t places = 0;  // in modules
   std::string name;
-  Tensor value;                             // on the tape through `leaf`, if there is one
-  Ptr<TapeRecord> leaf;                     // the autograd record; null if no gradient is needed
-  bool counter = false;                     // its value is reached through CounterAccess only
-  std::unique_ptr<const std::string> lost;  // what took its last place; null if nothing did
+  Tensor value;             // on the tape through `leaf`, if there is one
+  Ptr<TapeRecord> leaf;     // the autograd record; null if no gradient is needed
+  bool counter = false;     // its value is reached through CounterAccess only
+  uint32_t departures = 0;  // from places in modules
+  std::unique_ptr<const std::string> last_departure;  // why; null if it never left a place
 };
 
 /// A named, shared cell for what changes over time: parameters, buffers, optimizer slots, counters,
@@ -63,12 +63,13 @@ class TAPER_API State {
   void set_grad(const Tensor& grad) const;
   void zero_grad() const;
 
-  /// Counts a place in a module that holds the cell.
-  void take_place() const;
-  /// `why`, for messages, says what took the place, such as "`head` of `model` was replaced".
-  void give_up_place(const std::string& why) const;
-  /// What took the cell's last place in a module; null if it has one or never had.
-  const std::string* lost() const;
+  /// Notes that another cell took this one's place in a module, whether or not it has a further
+  /// one. `why`, for messages, is such as "`head` of `model` was replaced".
+  void leave_place(const std::string& why) const;
+  /// How often it did: what was attached to the cell before may miss the one that came.
+  uint32_t departures() const;
+  /// Empty if it never did.
+  std::string last_departure() const;
 
   StateImpl* impl() const { return impl_.get(); }
 

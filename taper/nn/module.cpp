@@ -155,7 +155,6 @@ void Module::claim_name(const std::string& name) {
 
 Parameter Module::add_cell(std::string name, State cell, bool is_buffer) {
   claim_name(name);
-  cell.take_place();
   state_->cells.push_back({std::move(name), std::move(cell), is_buffer});
   ++state_->version;
   return {state_, state_->cells.size() - 1};
@@ -221,7 +220,11 @@ void renew_place(const Module& member, Module& module) {
   if (present != module.state_) {
     refuse_cycle("replace", *parent, module.state_);
     enter_place(module.state_, name);
-    leave_place(std::exchange(present, module.state_), replaced_text(name, *parent));
+    const std::string why = replaced_text(name, *parent);
+    visit_modules(present, "", [&](const ModuleState& within, const std::string&) {
+      for (const ModuleCell& each : within.cells) each.cell.leave_place(why);
+    });
+    leave_place(std::exchange(present, module.state_), why);
     ++parent->version;
   }
   module.parent_ = parent;

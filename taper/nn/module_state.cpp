@@ -17,7 +17,6 @@ std::shared_ptr<ModuleState> copy_state(const std::shared_ptr<ModuleState>& orig
   copy->handled = false;
   copy->names = original->names;
   copy->cells = {original->cells.begin(), original->cells.end()};
-  for (const ModuleCell& each : copy->cells) each.cell.take_place();
   for (const auto& [name, child] : original->children) {
     copy->children.emplace_back(name, copy_state(child));
     ++copy->children.back().second->places;
@@ -44,11 +43,10 @@ void refuse_cycle(const char* what, const ModuleState& parent,
 
 namespace {
 
-/// Its cells and children have a place again, since it has one.
+/// Its children have a place again, since it has one.
 void revive(ModuleState& module) {
   module.lost.clear();
   ++module.version;
-  for (const ModuleCell& each : module.cells) each.cell.take_place();
   for (const auto& [name, child] : module.children) {
     if (++child->places == 1 && !child->lost.empty()) revive(*child);
   }
@@ -67,7 +65,6 @@ void leave_place(const std::shared_ptr<ModuleState>& module, const std::string& 
   module->plain = false;
   if (--module->places > 0) return;
   module->lost = why;
-  for (const ModuleCell& each : module->cells) each.cell.give_up_place(why);
   for (const auto& [name, child] : module->children) leave_place(child, why);
 }
 

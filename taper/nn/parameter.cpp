@@ -52,9 +52,7 @@ void Parameter::put(const State& cell) {
       "`" + place.name + "` of `" + owner_->name + "` was assigned another cell";
   const State before = std::exchange(place.cell, cell);
   ++owner_->version;
-  if (!owner_->lost.empty()) return;  // its cells have no places
-  cell.take_place();
-  before.give_up_place(why);
+  before.leave_place(why);
 }
 
 }  // namespace taper::nn

@@ -72,6 +72,7 @@ void Optimizer::attach(std::vector<State> parameters) {
   check_parameters(parameters, 0, false, seen);
   parameters_ = std::move(parameters);
   for (const State& parameter : parameters_) {
+    departures_.push_back(parameter.departures());
     std::vector<State> slots;
     for (const std::string& name : slot_names()) {
       slots.emplace_back(name, zeros_like(parameter.value()));
@@ -91,6 +92,7 @@ void Optimizer::attach_groups(std::vector<ParameterGroup> groups, const Fields& 
     const auto other = OptimizerFactory::get(type(), "optimizer").make(options);
     other->attach(std::move(groups[i].parameters));
     parameters_.insert(parameters_.end(), other->parameters_.begin(), other->parameters_.end());
+    departures_.insert(departures_.end(), other->departures_.begin(), other->departures_.end());
     others_.push_back(other);
   }
 }
@@ -105,12 +107,7 @@ void Optimizer::step(const std::vector<Tensor>& grads) {
   if (!attached()) {
     fail(ErrorKind::value, "optimizer: attach(parameters) must come before the first step");
   }
-  for (const State& parameter : parameters_) {
-    const std::string* why = parameter.lost();
-    if (why == nullptr) continue;
-    fail(ErrorKind::value, "optimizer: `" + parameter.name() + "` is not in its module any more: " +
-                               *why + "; make a new optimizer of the module's parameters()");
-  }
+  check_places();
   if (grads.size() != parameters_.size()) {
     fail(ErrorKind::value, "optimizer: " + std::to_string(grads.size()) + " gradients for " +
                                std::to_string(parameters_.size()) + " parameters");
@@ -118,6 +115,16 @@ void Optimizer::step(const std::vector<Tensor>& grads) {
   check_grads(grads);
   const no_grad off;
   step_checked(grads);
+}
+
+void Optimizer::check_places() const {
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (parameters_[i].departures() == departures_[i]) continue;
+    fail(ErrorKind::value, "optimizer: `" + parameters_[i].name() + "` (parameter " +
+                               std::to_string(i) + ") was attached before " +
+                               parameters_[i].last_departure() +
+                               "; make a new optimizer of the module's parameters()");
+  }
 }
 
 void Optimizer::check_grads(const std::vector<Tensor>& grads) const {

@@ -100,13 +100,15 @@ class TAPER_API Optimizer {
   void set_rate(double lr);
   /// With the counts of missed steps that are 0, too.
   std::vector<std::pair<std::string, State>> all_cells() const;
+  void check_places() const;
   void check_grads(const std::vector<Tensor>& grads) const;
   void step_checked(std::span<const Tensor> grads);
 
   State steps_;
   State lr_;
   double first_lr_;
-  std::vector<State> parameters_;  // of all groups
+  std::vector<State> parameters_;     // of all groups
+  std::vector<uint32_t> departures_;  // theirs when they were attached
   // Of the parameters of group 0:
   std::vector<std::vector<State>> slots_;
   std::vector<State> missed_;                       // steps in which it had no part
