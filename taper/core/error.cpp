@@ -54,6 +54,7 @@ LayerScope::LayerScope(const std::string& name) : name_(&name), outer_(innermost
   innermost_scope = this;
 }
 
+bool LayerScope::active() { return innermost_scope != nullptr; }
 LayerScope::~LayerScope() { innermost_scope = outer_; }
 
 std::string layer_path() {

@@ -56,6 +56,8 @@ class TAPER_API LayerScope {
   explicit LayerScope(const std::string& name);
   explicit LayerScope(std::string&&) = delete;
   ~LayerScope();
+  /// Whether this thread is within the call of a module.
+  static bool active();
   LayerScope(const LayerScope&) = delete;
   LayerScope& operator=(const LayerScope&) = delete;
 

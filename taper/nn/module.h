@@ -135,6 +135,7 @@ class TAPER_API Module {
 /// anew. A copy of the module goes on after `replace(copy.head, net.head)`. Throws value for a
 /// member that is no child.
 template <std::derived_from<Module> M>
+  requires(!std::same_as<M, Module>)  // its members would stay behind
 void replace(M& member, std::type_identity_t<M> module) {
   static_assert(std::is_nothrow_move_constructible_v<M>,
                 "replace: a module must be movable without exceptions");

@@ -36,7 +36,19 @@ void Parameter::look_at_owner() const {
          "module: this member has no cell, such as the bias of a layer without one; ask with "
          "`if (member)`");
   }
-  detail::depend_on_version(owner_);
+  if (interpreter != nullptr) detail::depend_on_version(owner_);
+  // From outside one may look at what was replaced, such as to keep a part of it.
+  if (owner_->lost.empty() || !LayerScope::active()) return;
+  fail(ErrorKind::value,
+       "module: " + owner_->lost +
+           "; the module that computes with its cells was copied before: copy it again, and make "
+           "a Trainer or Sequential that holds it anew");
+}
+
+void swap(Parameter& a, Parameter& b) {
+  const State first = a.cell();
+  a = b.cell();
+  b = first;
 }
 
 void Parameter::put(const State& cell) {

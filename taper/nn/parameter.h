@@ -32,9 +32,10 @@ class TAPER_API Parameter {
   /// As well; a member without a place takes that of `parameter(...)` or `buffer(...)`.
   Parameter& operator=(Parameter&& other);
 
-  /// Throws value if there is none.
+  /// Throws value if there is none, and within the call of a copy of a module that still has a
+  /// child that was replaced.
   const State& cell() const {
-    if (owner_ == nullptr || interpreter != nullptr) [[unlikely]]
+    if (owner_ == nullptr || interpreter != nullptr || !owner_->plain) [[unlikely]]
       look_at_owner();
     return owner_->cells[index_].cell;
   }
@@ -67,6 +68,9 @@ class TAPER_API Parameter {
   std::shared_ptr<ModuleState> owner_;
   size_t index_ = 0;
 };
+
+/// Exchanges the cells of two places; a temporary, as `std::swap` makes one, could not keep one.
+TAPER_API void swap(Parameter& a, Parameter& b);
 
 /// A member for a cell that is saved but not trained.
 using Buffer = Parameter;

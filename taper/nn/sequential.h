@@ -20,6 +20,7 @@ class TAPER_API Sequential : public Layer<Sequential> {
   }
   explicit Sequential(std::vector<AnyModule> modules);
 
+  /// Copies made before throw at their next call.
   Sequential& append(AnyModule module);
   size_t size() const { return layers_.size(); }
   /// Throws index. `replace(net[4], Linear(84, 2))` puts another layer in its place.
@@ -34,6 +35,8 @@ class TAPER_API Sequential : public Layer<Sequential> {
 
  private:
   size_t checked(size_t i) const;
+  /// Throws value if another handle appended a layer, which is trained and saved.
+  void check_complete() const;
 
   std::vector<AnyModule> layers_;
 };

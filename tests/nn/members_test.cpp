@@ -26,6 +26,12 @@ struct Net : Layer<Net> {
   Tensor forward(const Tensor& x) const { return head(stem(x)); }
 };
 
+template <class M>
+concept Replaceable = requires(M& member, M other) { replace(member, std::move(other)); };
+static_assert(Replaceable<Linear>);
+// The members of the layer behind it would stay those of the old one.
+static_assert(!Replaceable<Module>);
+
 // What must not compile.
 static_assert(!std::is_convertible_v<Parameter, State>);
 static_assert(!std::is_constructible_v<State, Parameter>);
@@ -219,6 +225,38 @@ TEST(Members, AnOptimizerThrowsForAChildThatCameFromAModuleThatIsGone) {
   thrown_text(ErrorKind::value, [&] { sgd.step(); });
 }
 
+TEST(Members, ACopyThatReadsTheCellsOfAReplacedChildThrows) {
+  struct Table : Layer<Table> {
+    Linear table = child("table", constant_linear(2, 3, 1));
+    Tensor forward(const Tensor& x) const { return linear(x, table.weight.value()); }
+  };
+  Table net;
+  const Table copy = net;
+  const Linear first = net.table;
+  replace(net.table, constant_linear(2, 3, 2));
+  EXPECT_EQ(net(ones({1, 2})).to_vector<float>(), std::vector<float>(3, 4));
+  EXPECT_NE(thrown_text(ErrorKind::value, [&] { copy(ones({1, 2})); })
+                .find("`table` of `model` was replaced"),
+            std::string::npos);
+  // Outside of a call one may look, such as to keep a part of what was replaced.
+  net.table.weight.set(first.weight.value());
+  EXPECT_EQ(net(ones({1, 2})).to_vector<float>(), std::vector<float>(3, 2));
+}
+
+TEST(Members, SwapExchangesTheCellsOfTwoPlaces) {
+  struct Two : Layer<Two> {
+    Linear a = child("a", constant_linear(2, 1, 1));
+    Linear b = child("b", constant_linear(2, 1, 5));
+    Tensor forward(const Tensor& x) const { return a(x); }
+  };
+  Two net;
+  using std::swap;
+  swap(net.a.weight, net.b.weight);
+  EXPECT_EQ(net.parameters().size(), 2u);
+  EXPECT_EQ(net.state_dict()[0].second.to_vector<float>(), (std::vector<float>{5, 5}));
+  EXPECT_EQ(net.state_dict()[1].second.to_vector<float>(), (std::vector<float>{1, 1}));
+}
+
 TEST(Members, AnOptimizerAttachedBeforeAReplacementThrows) {
   Net net;
   optim::Adam adam({{.parameters = net.stem.parameters()}, {.parameters = net.head.parameters()}},
@@ -261,6 +299,19 @@ TEST(Members, ALayerOfASequentialCanBeReplaced) {
   // One that goes on within the new one.
   replace(net[0], Sequential{net[0], constant_linear(2, 1, -1)});
   EXPECT_EQ(net(ones({1, 2})).to_vector<float>(), (std::vector<float>{4}));
+}
+
+TEST(Members, ACopyOfASequentialFromBeforeAnAppendThrows) {
+  Sequential net{constant_linear(2, 3, 1)};
+  const Sequential copy = net;
+  auto run = compile([&](const Tensor& x) { return net(x); });
+  const no_grad off;
+  EXPECT_EQ(run(ones({1, 2})).shape(), (Shape{1, 3}));
+  net.append(constant_linear(3, 1, 2));
+  EXPECT_EQ(run(ones({1, 2})).item(), 12);  // 2 * 1, then 3 * 2 * 2
+  EXPECT_NE(thrown_text(ErrorKind::value, [&] { copy(ones({1, 2})); })
+                .find("Sequential: layer `1` was appended to `model` by another handle"),
+            std::string::npos);
 }
 
 TEST(Members, AChildInTwoPlacesIsReplacedInOne) {
