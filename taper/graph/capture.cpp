@@ -160,6 +160,10 @@ class Recorder final : public Interpreter {
     if (!tensor.defined()) return nullptr;
     const Storage* storage = tensor.impl()->storage.get();
     if (storage == nullptr) {
+      if (tensor.impl()->value_id == no_value) {
+        return " is what a mask picks: as many elements as it has true ones, which a captured "
+               "function cannot know; choose with `where`";
+      }
       if (tensor.impl()->capture == number_) return nullptr;
       return " belongs to another capture and has no data here; pass it as an operand, or return "
              "it from the function that made it";

@@ -5,7 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <taper/autograd/gradcheck.h>
 #include <taper/core/threads.h>
+#include <taper/graph/compile.h>
 #include <taper/ops/index/indexing.h>
 #include <taper/ops/ops.h>
 
@@ -147,7 +149,8 @@ TEST(Indexing, Errors) {
                [&] { (void)x[{0, greater(x, 3)}]; });
   expect_error(ErrorKind::dtype, "an index tensor must hold integers, got f32[3,4]",
                [&] { (void)x[x]; });
-  expect_error(ErrorKind::index, "take: index 3 at position 1 is out of range for axis 0 of size 3",
+  expect_error(ErrorKind::index,
+               "index: index 3 at position 1 is out of range for axis 0 of size 3",
                [&] { (void)x[tensor<int64_t>({0, 3})]; });
   expect_error(ErrorKind::value, "undefined", [] { (void)Tensor()[0]; });
   const std::string layer = "net.embed";
@@ -236,11 +239,77 @@ TEST(IndexAssignment, ErrorsLeaveTheTensorAsItWas) {
                [&] { x[0] = zeros({2}); });
   expect_error(ErrorKind::shape, "do not broadcast", [&] { x[0] = zeros({2, 3}); });
   expect_error(ErrorKind::index, "index 2 is out of range", [&] { x[2] = 1; });
-  expect_error(ErrorKind::unsupported, "where", [&] { x[tensor<int64_t>({0})] = 1; });
-  expect_error(ErrorKind::unsupported, "where", [&] { x[{0, equal(arange(3), 1)}] = 1; });
+  expect_error(ErrorKind::index, "index 2 at position 1 is out of range for axis 0 of size 2",
+               [&] { x[tensor<int64_t>({0, 2})] = 1; });
+  expect_error(ErrorKind::shape, "values f32[2] do not broadcast to the selection [3] (x f32[2,3])",
+               [&] { x[{tensor<int64_t>({0, 1, 0}), 1}] = zeros({2}); });
+  expect_error(ErrorKind::index, "the mask bool[2] must have the sizes of the axes from 1 on",
+               [&] { x[{0, equal(arange(2), 1)}] = 1; });
   expect_error(ErrorKind::shape, "values f32[3] do not broadcast to the selection [2] (x f32[2,3])",
                [&] { x[greater(x, 3)] = zeros({3}); });
   expect_tensor(x, {2, 3}, {0, 1, 2, 3, 4, 5});
+}
+
+// The values are NumPy's: x[[0, 2], [1, -1]], x[0, :, [2, 0]], x[[[0], [1]], :, [0, 2]].
+TEST(Indexing, SeveralIndexTensorsGoTogether) {
+  const Tensor x = counting({3, 4});
+  const Tensor rows = tensor<int64_t>({0, 2});
+  expect_tensor(x[{rows, tensor<int8_t>({1, -1})}], {2}, {1, 11});
+  const Tensor cube = counting({2, 2, 3});
+  expect_tensor(cube[{0, Slice(), tensor<int32_t>({2, 0})}], {2, 2}, {2, 5, 0, 3});
+  expect_tensor(cube[{reshape(arange(2), {2, 1}), Slice(), tensor<uint8_t>({0, 2})}], {2, 2, 2},
+                {0, 3, 2, 5, 6, 9, 8, 11});
+  expect_tensor(x[{greater(arange(3), 0), rows}], {2}, {4, 10});
+  expect_tensor(x[true], {1, 3, 4}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11});
+  expect_tensor(x[{false, 1}], {0, 4}, {});
+  expect_error(ErrorKind::shape, "index tensors and masks beside each other",
+               [&] { (void)x[{rows, arange(3)}]; });
+  expect_error(ErrorKind::index, "index 3 at position 0 is out of range for axis 2 of size 3",
+               [&] { (void)cube[{0, Slice(), tensor<int64_t>({3})}]; });
+}
+
+TEST(IndexAssignment, ThroughIndexTensors) {
+  Tensor x = counting({2, 3}, DType::i64);
+  x[{tensor<int64_t>({0, 1}), tensor<int64_t>({-1, 0})}] = tensor<int64_t>({70, 80});
+  expect_tensor(x, {2, 3}, {0, 1, 70, 80, 4, 5});
+  x[greater(x, 60)] = -1;
+  expect_tensor(x, {2, 3}, {0, 1, -1, -1, 4, 5});
+  x[{equal(arange(2), 1), 0}] = 9;
+  expect_tensor(x, {2, 3}, {0, 1, -1, 9, 4, 5});
+  x[tensor<int64_t>({1, 1, 0})] += 100;  // once for each place, as in NumPy
+  expect_tensor(x, {2, 3}, {100, 101, 99, 109, 104, 105});
+  x[{0, tensor<int64_t>({2, 2, 2})}] = tensor<int64_t>({1, 2, 3});
+  expect_tensor(x, {2, 3}, {100, 101, 3, 109, 104, 105});
+}
+
+TEST(IndexAssignment, ReusesTheBufferForIndexTensorsMasksAndSeveralItems) {
+  Tensor x = full({64, 64}, 1);
+  const std::byte* before = x.raw();
+  x[tensor<int64_t>({3, 5})] = 2;
+  x[{4, 7}] = 3;
+  x[{Slice(0, 10, 2), tensor<int64_t>({1, 2})}] -= 4;
+  x[less(x, 0)] = 8;
+  EXPECT_EQ(x.raw(), before);
+  EXPECT_EQ((x[{2, 1}].item()), 8);
+}
+
+TEST(IndexAssignment, TheLastOfEqualPlacesWinsWhateverTheThreads) {
+  const int64_t count = 200000;
+  const Tensor places = randint(-500, 500, {count});
+  const std::vector<int64_t> where_to = places.to_vector<int64_t>();
+  std::vector<double> expected(500, -1);
+  for (size_t i = 0; i < where_to.size(); ++i) {
+    const int64_t place = where_to[i];
+    expected[static_cast<size_t>(place < 0 ? place + 500 : place)] = static_cast<double>(i);
+  }
+  const int before = threads();
+  for (int many : {1, 3}) {
+    set_threads(many);
+    Tensor x = full({500}, -1, DType::f64);
+    x[places] = arange(count);
+    EXPECT_EQ(x.to_vector<double>(), expected);
+  }
+  set_threads(before);
 }
 
 TEST(IndexAssignment, EmptySelection) {
@@ -280,6 +349,51 @@ TEST(IndexGradient, OfAssignment) {
   sum(y * y).backward();
   expect_tensor(x.grad(), {2, 3}, {0, 0, 16, 24, 32, 40});
   expect_tensor(v.grad(), {1}, {40});
+}
+
+TEST(IndexGradient, SecondOrderThroughIndexTensors) {
+  const Tensor rows = tensor<int64_t>({0, 2, 0});
+  const Tensor columns = tensor<int32_t>({1, -1, 1});
+  const auto reads = [&](const std::vector<Tensor>& in) {
+    return square(index(in[0], {rows, columns})) * in[1];
+  };
+  const auto assigns = [&](const std::vector<Tensor>& in) {
+    return square(index_update(in[0], {rows, columns}, square(in[1])));
+  };
+  const Tensor x = counting({3, 4}, DType::f64) * 0.3;
+  const Tensor values = tensor({1.5, -0.5, 2.0}, DType::f64);
+  EXPECT_TRUE(gradgradcheck(reads, {x, values}));
+  EXPECT_TRUE(gradgradcheck(assigns, {x, values}));
+}
+
+// ---------------------------------------------------------------------------------- capture
+
+TEST(IndexCapture, IndexTensorsAndAssigningThroughMasks) {
+  auto step = compile([](const Tensor& given, const Tensor& rows) {
+    Tensor x = given * 1;
+    x[{rows, 0}] = 50;
+    x[less(x, 2)] = -1;
+    x[{greater(sum(x, 1), 20), 1}] = 7;
+    return index(x, {rows});
+  });
+  for (int i = 0; i < 2; ++i) {
+    const Tensor y = step(counting({3, 2}), tensor<int64_t>({2, 0, 2}));
+    expect_tensor(y, {3, 2}, {50, 7, 50, 7, 50, 7});
+  }
+}
+
+TEST(IndexCapture, ReadingThroughAMaskNamesWhere) {
+  const Tensor x = counting({4});
+  auto reads = compile([](const Tensor& given) { return sum(index(given, {less(given, 2)})); });
+  expect_error(ErrorKind::unsupported, "`where`", [&] { reads(x); });
+  auto selects = compile([](const Tensor& given) {
+    Tensor y = given;
+    return sum(y[less(y, 2)]);
+  });
+  expect_error(ErrorKind::unsupported, "`where`", [&] { selects(x); });
+  auto pairs =
+      compile([](const Tensor& given) { return index_update(given, {less(given, 2)}, ones({2})); });
+  expect_error(ErrorKind::unsupported, "`where`", [&] { pairs(x); });
 }
 
 // ---------------------------------------------------------------------------------- the ops

@@ -339,11 +339,34 @@ def indexing():
     golden.torch("put_along_axis_add", lambda v, i: torch.zeros(4, 3, dtype=v.dtype).scatter_add(
         0, i, v), (uniform(3, 3), np.array([[0, 3, 1], [0, 1, 1], [2, 3, 1]])), "f64",
         {"shape": [4, 3], "axis": 0})
+    index_places()
     classes = np.array([[2, 0], [3, 3]])
     golden.numpy("one_hot", lambda i: np.eye(4, dtype=np.float32)[i], (classes,), "f32",
                  {"num_classes": 4, "dtype": "f32"})
     golden.numpy("one_hot", lambda i: np.eye(5, dtype=bool)[i], (classes.astype(np.uint8),), None,
                  {"num_classes": 5, "dtype": "bool"})
+
+
+def index_places():
+    """x[rows, :, columns] and the like: read, assigned, and assigned through a mask."""
+    x, rows, columns = uniform(4, 3, 5), np.array([[0], [-1]]), np.array([2, -5, 2])
+    taken, mine = x[rows, :, columns], np.zeros_like(x)
+    slopes = uniform(*taken.shape)
+    np.add.at(mine, (rows, slice(None), columns), slopes)
+    golden.add("index", (x, rows, columns), (taken,), "f64", {"axes": [0, 2], "at": 0},
+               cotangent=slopes, grads=(mine, None, None))
+    changed, slopes, last = x.copy(), uniform(*x.shape), np.array([0, 1, 1])
+    values = uniform(2, 3, 1)
+    changed[rows, :, columns] = values
+    mine, theirs = slopes.copy(), slopes[rows, :, columns] * last[:, None]
+    mine[rows, :, columns] = 0
+    attrs = {"start": [0, 0, 0], "step": [1, 1, 1], "count": [4, 3, 5], "axes": [0, 2], "at": 0}
+    golden.add("index_update", (x, values, rows, columns), (changed,), "f64", attrs,
+               cotangent=slopes, grads=(mine, theirs.sum(2, keepdims=True), None, None))
+    mask, values = uniform(3, 5) > 0, uniform(5)
+    golden.add("mask_update", (x, mask, values), (np.where(mask, values, x),), "f64",
+               cotangent=slopes, grads=(np.where(mask, 0, slopes), None,
+                                        np.where(mask, slopes, 0).sum((0, 1))))
 
 
 def torch_take(x, indices, axis):

@@ -38,39 +38,9 @@ Split split(const Shape& shape, int axis) {
   return result;
 }
 
-void check_indices(const Spec& indices) {
-  if (indices.dtype != DType::i32 && indices.dtype != DType::i64) {
-    violate(ErrorKind::dtype,
-            "indices must be i32 or i64, got " + std::string(dtype_name(indices.dtype)));
-  }
-}
-
 void check_floating(DType dtype) {
   if (!is_float(dtype)) {
     violate(ErrorKind::dtype, "takes floating tensors, got " + std::string(dtype_name(dtype)));
-  }
-}
-
-/// Indices into an axis of `size` elements, negative ones counted from the end.
-Indices axis_indices(const View& indices, int64_t size, int axis, bool from_end = true) {
-  return checked_indices(indices, from_end ? -size : 0, size, [&](int64_t value, int64_t position) {
-    return "index " + std::to_string(value) + " at position " + std::to_string(position) +
-           " is out of range for axis " + std::to_string(axis) + " of size " + std::to_string(size);
-  });
-}
-
-/// Calls copy(T{}) with an integer type as wide as an element.
-template <class Copy>
-void visit_width(DType dtype, Copy&& copy) {
-  switch (item_size(dtype)) {
-    case 1:
-      return copy(uint8_t{});
-    case 2:
-      return copy(uint16_t{});
-    case 4:
-      return copy(uint32_t{});
-    default:
-      return copy(uint64_t{});
   }
 }
 
@@ -91,7 +61,7 @@ Shape taken_shape(const Shape& x, const Shape& indices, int axis) {
 }
 
 Specs infer_take(const InSpecs& in, const AxisAttrs& attrs) {
-  check_indices(in[1]);
+  check_index_dtype(in[1]);
   const int axis = normalize_axis(attrs.axis, in[0].shape.rank());
   Spec out = in[0];
   out.shape = taken_shape(in[0].shape, in[1].shape, axis);
@@ -151,7 +121,7 @@ void check_scatter_shape(const ScatterAttrs& attrs) {
 }
 
 Specs infer_take_grad(const InSpecs& in, const ScatterAttrs& attrs) {
-  check_indices(in[1]);
+  check_index_dtype(in[1]);
   check_floating(in[0].dtype);
   check_scatter_shape(attrs);
   const int axis = normalize_axis(attrs.axis, attrs.shape.rank());
@@ -163,10 +133,6 @@ Specs infer_take_grad(const InSpecs& in, const ScatterAttrs& attrs) {
   out.shape = attrs.shape;
   return out;
 }
-
-/// Sums of 16-bit floats are made in f32.
-template <class T>
-using Sum = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
 /// A part of an output to add to: the output itself, or f32 memory that is rounded in the end.
 template <class T>
@@ -210,13 +176,6 @@ void take_grad_rows(const T* grad, T* out, const Split& to, const Indices& indic
     }
   }
   part.finish();
-}
-
-template <class Run>
-void visit_floating(DType dtype, Run&& run) {
-  visit_dtype(dtype, [&]<class T>() {
-    if constexpr (is_float(dtype_of<T>)) run.template operator()<T>();
-  });
 }
 
 void take_grad_cpu(const Kernel& k, const ScatterAttrs& attrs) {
@@ -346,7 +305,7 @@ struct AlongAttrs {
 };
 
 Specs infer_along(const InSpecs& in, const AlongAttrs& attrs) {
-  check_indices(in[1]);
+  check_index_dtype(in[1]);
   const int axis = normalize_axis(attrs.axis, in[0].shape.rank());
   check_beside(in[0].shape, in[1].shape, axis);
   Spec out = in[0];
@@ -402,7 +361,7 @@ Results along_reference(const Inputs& in, const AlongAttrs& attrs) {
 }
 
 Specs infer_put(const InSpecs& in, const ScatterAttrs& attrs) {
-  check_indices(in[1]);
+  check_index_dtype(in[1]);
   check_floating(in[0].dtype);
   check_scatter_shape(attrs);
   if (in[0].shape != in[1].shape) {
@@ -557,11 +516,6 @@ bool broadcast_beside(Shape& x, Shape& indices, int64_t axis) {
 
 Tensor take(const Tensor& x, const Tensor& indices, int64_t axis) {
   return take_op({x, indices}, {axis});
-}
-
-Tensor detail::put_add(const Tensor& values, const Tensor& indices, const Shape& shape,
-                       int64_t axis) {
-  return take_grad_op({values, indices}, {shape, axis});
 }
 
 Tensor take_along_axis(const Tensor& x, const Tensor& indices, int64_t axis, bool from_end) {

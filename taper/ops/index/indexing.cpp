@@ -1,5 +1,7 @@
 #include <taper/ops/index/indexing.h>
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -9,21 +11,20 @@
 namespace taper {
 namespace {
 
-/// A slice of one axis of x.
-struct Cut {
-  int axis;
-  Slice slice;
-};
-
-/// An index taken apart: cuts keep every axis; then axes are dropped and made by a reshape; then
-/// the one tensor of indices, if any, picks along its axis, or the one mask along its axes.
+/// An index taken apart. Slices and integers leave a part of x with all its axes; index tensors
+/// pick along some of them; then integers' axes are dropped and new ones made by a reshape.
 struct Plan {
-  std::vector<Cut> cuts;
-  /// For each axis after the reshape the axis of x that it shows, or -1 for a new one.
-  std::vector<int> axes;
-  Tensor indices;
-  Tensor mask;
-  int place = 0;
+  std::vector<detail::Range> ranges;  // one for each axis of x
+  /// The axes that the result shows beside the picked ones: those of x, or -1 for a new one.
+  std::vector<int> shown;
+  /// The index tensors and the axes of x along which they pick.
+  std::vector<Tensor> indices;
+  Shape axes;
+  /// Masks and the axes of x from which on they stand.
+  std::vector<Tensor> masks;
+  std::vector<int> mask_axes;
+  bool picks = false;
+  size_t place = 0;  // in `shown`, of the axes that index tensors and masks make
 };
 
 /// Throws the user's error with x beside it.
@@ -33,7 +34,6 @@ struct Plan {
 
 /// Tensors that pick along an axis; others are refused.
 Tensor checked_index_tensor(const Tensor& indices, const Tensor& x) {
-  if (!indices.defined()) fail_index(ErrorKind::value, "the index tensor is undefined", x);
   if (is_float(indices.dtype())) {
     fail_index(ErrorKind::dtype,
                "an index tensor must hold integers, got " + to_string(indices.spec()), x);
@@ -54,7 +54,7 @@ int64_t checked_index(int64_t index, int axis, const Tensor& x) {
 
 /// A mask shows whether each element of its axes, from `axis` on, is picked.
 void check_mask(const Tensor& mask, int axis, const Tensor& x) {
-  bool fits = mask.rank() > 0;
+  bool fits = true;
   for (int i = 0; fits && i < mask.rank(); ++i) fits = mask.shape()[i] == x.shape()[axis + i];
   if (fits) return;
   fail_index(ErrorKind::index,
@@ -75,37 +75,46 @@ int axes_of(const IndexItem& item) {
   return holds<Ellipsis>(item) || holds<NewAxis>(item) ? 0 : 1;
 }
 
-/// The places of a mask's true elements in row-major order.
-Tensor places_of(const Tensor& mask) {
-  const std::vector<uint8_t> chosen = mask.to_vector<uint8_t>();
-  std::vector<int64_t> places;
-  for (size_t i = 0; i < chosen.size(); ++i) {
-    if (chosen[i] != 0) places.push_back(static_cast<int64_t>(i));
-  }
-  return from_values({static_cast<int64_t>(places.size())}, places);
-}
+/// Whether the values of a mask can be read: not while a function is captured.
+bool is_known(const Tensor& mask) { return static_cast<bool>(mask.impl()->storage); }
 
-bool is_everything(const Slice& slice) {
-  return !slice.start && !slice.stop && slice.step.value_or(1) == 1;
+/// The places of a mask's true elements: for each of its axes the indices along it, in row-major
+/// order; for a 0-d mask one tensor of as many zeros.
+std::vector<Tensor> places_of(const Tensor& mask, const Tensor& x) {
+  if (!is_known(mask)) {
+    fail_index(ErrorKind::unsupported,
+               "a mask picks as many elements as it has true ones, so this cannot be captured; "
+               "choose with `where`",
+               x);
+  }
+  const std::vector<uint8_t> chosen = mask.to_vector<uint8_t>();
+  const Shape& shape = mask.shape();
+  std::vector<std::vector<int64_t>> places(static_cast<size_t>(std::max(1, mask.rank())));
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    if (chosen[i] == 0) continue;
+    auto rest = static_cast<int64_t>(i);
+    if (mask.rank() == 0) places[0].push_back(0);
+    for (int axis = mask.rank() - 1; axis >= 0; --axis) {
+      places[static_cast<size_t>(axis)].push_back(rest % shape[axis]);
+      rest /= shape[axis];
+    }
+  }
+  std::vector<Tensor> tensors;
+  for (const auto& each : places) {
+    tensors.push_back(from_values({static_cast<int64_t>(each.size())}, each));
+  }
+  return tensors;
 }
 
 /// How many axes the ellipsis stands for (0 if there is none: the rest follows at the end).
 int left_over(const Tensor& x, const std::vector<IndexItem>& items) {
   int used = 0;
   int ellipses = 0;
-  int tensors = 0;
   for (const IndexItem& item : items) {
     ellipses += holds<Ellipsis>(item) ? 1 : 0;
-    tensors += holds<Tensor>(item) ? 1 : 0;
     used += axes_of(item);
   }
   if (ellipses > 1) fail_index(ErrorKind::index, "an index has at most one ellipsis", x);
-  if (tensors > 1) {
-    fail_index(ErrorKind::unsupported,
-               "an index has at most one tensor; use take or "
-               "take_along_axis",
-               x);
-  }
   if (used > x.rank()) {
     fail_index(
         ErrorKind::index,
@@ -115,69 +124,186 @@ int left_over(const Tensor& x, const std::vector<IndexItem>& items) {
   return x.rank() - used;
 }
 
-/// Lets a tensor pick along its axis, or axes; moves `axis` behind them.
-void add_tensor(Plan& plan, const Tensor& tensor, int& axis, const Tensor& x) {
-  plan.place = static_cast<int>(plan.axes.size());
-  if (!tensor.defined() || !is_bool(tensor.dtype())) {
-    plan.indices = checked_index_tensor(tensor, x);
-    plan.axes.push_back(axis++);
-    return;
+/// Takes the items of an index one after the other.
+class Planner {
+ public:
+  Planner(const Tensor& x, const std::vector<IndexItem>& items) : x_(x) {
+    const int rest = left_over(x, items);
+    for (const IndexItem& item : items) add(item, rest);
+    while (axis_ < x.rank()) keep_axis();
+    // NumPy's rule: picked axes stand where the picking items stand together, else in front.
+    plan_.place = plan_.picks && apart_ ? 0 : first_.value_or(0);
   }
-  check_mask(tensor, axis, x);
-  plan.mask = tensor;
-  for (int i = 0; i < tensor.rank(); ++i) plan.axes.push_back(axis++);
-}
+  Plan finish() { return std::move(plan_); }
+
+ private:
+  void add(const IndexItem& item, int rest) {
+    if (holds<NewAxis>(item)) {
+      plan_.shown.push_back(-1);
+      gap_ = true;
+    } else if (holds<Ellipsis>(item)) {
+      for (int i = 0; i < rest; ++i) keep_axis();
+      gap_ = true;
+    } else if (const auto* at = std::get_if<int64_t>(&item.value)) {
+      pick();
+      plan_.ranges.push_back({axis_, checked_index(*at, axis_, x_), 1, 1});
+      ++axis_;
+    } else if (const auto* slice = std::get_if<Slice>(&item.value)) {
+      cut(*slice);
+    } else {
+      add_tensor(std::get<Tensor>(item.value));
+    }
+  }
+
+  /// An item that picks: an integer counts as one beside index tensors.
+  void pick() {
+    if (!first_) {
+      first_ = plan_.shown.size();
+    } else {
+      apart_ |= gap_;
+    }
+    gap_ = false;
+  }
+
+  void keep_axis() {
+    plan_.shown.push_back(axis_);
+    whole_axis();
+    gap_ = true;
+  }
+  void whole_axis() {
+    plan_.ranges.push_back({axis_, 0, 1, x_.shape()[axis_]});
+    ++axis_;
+  }
+
+  void cut(const Slice& slice) {
+    const int64_t step = slice.step.value_or(1);
+    if (step == 0) fail_index(ErrorKind::value, "the step must not be 0", x_);
+    plan_.ranges.push_back(detail::sliced_range(x_.shape(), axis_, slice.start, slice.stop, step));
+    plan_.shown.push_back(axis_++);
+    gap_ = true;
+  }
+
+  void add_tensor(const Tensor& tensor) {
+    if (!tensor.defined()) fail_index(ErrorKind::value, "the index tensor is undefined", x_);
+    pick();
+    plan_.picks = true;
+    if (!is_bool(tensor.dtype())) {
+      plan_.indices.push_back(checked_index_tensor(tensor, x_));
+      plan_.axes.push_back(axis_);
+      whole_axis();
+      return;
+    }
+    check_mask(tensor, axis_, x_);
+    plan_.masks.push_back(tensor);
+    plan_.mask_axes.push_back(axis_);
+    for (int i = 0; i < tensor.rank(); ++i) whole_axis();
+  }
+
+  const Tensor& x_;
+  Plan plan_;
+  int axis_ = 0;
+  std::optional<size_t> first_;
+  bool gap_ = false;    // something else stood behind the last item that picks
+  bool apart_ = false;  // picking items have others between them
+};
 
 Plan make_plan(const Tensor& x, const std::vector<IndexItem>& items) {
   if (!x.defined()) fail(ErrorKind::value, "an undefined tensor has no elements to index");
-  const int rest = left_over(x, items);
-  Plan plan;
-  int axis = 0;
-  for (const IndexItem& item : items) {
-    if (holds<NewAxis>(item)) {
-      plan.axes.push_back(-1);
-    } else if (holds<Ellipsis>(item)) {
-      for (int i = 0; i < rest; ++i) plan.axes.push_back(axis++);
-    } else if (const auto* at = std::get_if<int64_t>(&item.value)) {
-      const int64_t index = checked_index(*at, axis, x);
-      plan.cuts.push_back({axis++, Slice(index, index + 1)});
-    } else if (const auto* slice = std::get_if<Slice>(&item.value)) {
-      if (!is_everything(*slice)) plan.cuts.push_back({axis, *slice});
-      plan.axes.push_back(axis++);
-    } else {
-      add_tensor(plan, std::get<Tensor>(item.value), axis, x);
+  return Planner(x, items).finish();
+}
+
+bool is_whole(const detail::Range& range, const Tensor& x) {
+  return range.start == 0 && range.step == 1 && range.count == x.shape()[range.axis];
+}
+
+/// Whether slices and integers leave all of x.
+bool is_whole(const Plan& plan, const Tensor& x) {
+  for (const detail::Range& range : plan.ranges) {
+    if (!is_whole(range, x)) return false;
+  }
+  return true;
+}
+
+/// The part of x that slices and integers leave, with all axes.
+Tensor part_of(const Tensor& x, const Plan& plan) {
+  Tensor part = x;
+  for (const auto& [axis, start, step, count] : plan.ranges) {
+    if (is_whole({axis, start, step, count}, x)) continue;
+    if (count == 0) {
+      part = slice(part, axis, 0, 0);
+      continue;
+    }
+    const int64_t stop = start + step * count;
+    part = slice(part, axis, start, stop < 0 ? std::nullopt : std::optional(stop), step);
+  }
+  return part;
+}
+
+/// The broadcast shape of the index tensors.
+Shape picked_shape(const Plan& plan, const Tensor& x) {
+  Shape common;
+  try {
+    for (const Tensor& index : plan.indices) common = broadcast_shapes(common, index.shape());
+  } catch (const Violation& violation) {
+    fail_index(violation.kind, "index tensors and masks beside each other: " + violation.rule, x);
+  }
+  return common;
+}
+
+/// Turns the masks into index tensors. A 0-d mask picks along no axis: it says whether there is
+/// anything, which another index tensor takes over, or a new first axis of x.
+void resolve_masks(Plan& plan, Tensor& x) {
+  std::vector<Tensor> without_axis;
+  for (size_t i = 0; i < plan.masks.size(); ++i) {
+    const std::vector<Tensor> places = places_of(plan.masks[i], x);
+    if (plan.masks[i].rank() == 0) {
+      without_axis.push_back(places[0]);
+      continue;
+    }
+    for (size_t k = 0; k < places.size(); ++k) {
+      plan.indices.push_back(places[k]);
+      plan.axes.push_back(plan.mask_axes[i] + static_cast<int>(k));
     }
   }
-  while (axis < x.rank()) plan.axes.push_back(axis++);
-  return plan;
+  plan.masks.clear();
+  if (without_axis.empty()) return;
+  if (plan.indices.empty()) {
+    x = expand_dims(x, 0);
+    for (detail::Range& range : plan.ranges) ++range.axis;
+    plan.ranges.insert(plan.ranges.begin(), {0, 0, 1, 1});
+    for (int& axis : plan.shown) axis += axis >= 0 ? 1 : 0;
+    plan.axes.push_back(0);
+    plan.indices.push_back(without_axis[0]);
+  }
+  Plan all = plan;
+  all.indices.insert(all.indices.end(), without_axis.begin(), without_axis.end());
+  plan.indices[0] = broadcast_to(plan.indices[0], picked_shape(all, x));
 }
 
-Tensor cut_one(const Tensor& x, const Cut& cut) {
-  return slice(x, cut.axis, cut.slice.start, cut.slice.stop, cut.slice.step.value_or(1));
+/// How many axes of x that stay stand in front of the picked ones.
+int64_t axes_in_front(const Plan& plan) {
+  int last = -1;
+  for (size_t i = 0; i < plan.place; ++i) last = std::max(last, plan.shown[i]);
+  int64_t front = 0;
+  for (int axis = 0; axis <= last; ++axis) {
+    const bool is_picked = std::find(plan.axes.begin(), plan.axes.end(), axis) != plan.axes.end();
+    front += is_picked ? 0 : 1;
+  }
+  return front;
 }
 
-/// The shape that the plan's axes make of a tensor after the cuts.
-Shape shown_shape(const Plan& plan, const Shape& cut) {
+/// The shape that the user sees: the axes shown, with the picked ones at their place.
+Shape shown_shape(const Plan& plan, const Shape& picked) {
   Shape shape;
-  for (int axis : plan.axes) shape.push_back(axis < 0 ? 1 : cut[axis]);
+  for (size_t i = 0; i <= plan.shown.size(); ++i) {
+    if (plan.picks && i == plan.place) {
+      for (int64_t size : picked) shape.push_back(size);
+    }
+    if (i == plan.shown.size()) break;
+    const int axis = plan.shown[i];
+    shape.push_back(axis < 0 ? 1 : plan.ranges[static_cast<size_t>(axis)].count);
+  }
   return shape;
-}
-
-/// The same with the mask's axes as one.
-Shape masked_shape(const Plan& plan, const Shape& shown) {
-  Shape shape = shown;
-  shape[plan.place] = plan.mask.numel();
-  for (int i = 1; i < plan.mask.rank(); ++i) shape.erase(plan.place + 1);
-  return shape;
-}
-
-/// Replaces what cuts[first...] select together.
-Tensor update_cuts(const Arg& x, const Tensor& values, const std::vector<Cut>& cuts, size_t first) {
-  const Cut& cut = cuts[first];
-  const bool last = first + 1 == cuts.size();
-  const Tensor part = last ? values : update_cuts(cut_one(*x.tensor, cut), values, cuts, first + 1);
-  return detail::slice_update(x, part, cut.axis, cut.slice.start, cut.slice.stop,
-                              cut.slice.step.value_or(1));
 }
 
 bool broadcasts_to(const Shape& from, const Shape& to) {
@@ -189,98 +315,162 @@ bool broadcasts_to(const Shape& from, const Shape& to) {
   return fits;
 }
 
-/// `values` broadcast to what the index selects, in the shape of the cuts.
-Tensor fitted(const Tensor& x, const Tensor& values, const Plan& plan, const Shape& cut) {
-  Tensor fit = astype(values, x.dtype());
-  const Shape shown = shown_shape(plan, cut);
+[[noreturn]] void fail_values(const Tensor& values, const Shape& wanted, const Tensor& x) {
+  fail_index(ErrorKind::shape,
+             "values " + to_string(values.spec()) + " do not broadcast to the selection " +
+                 to_string(wanted),
+             x);
+}
+
+/// `values` in x's dtype, without leading axes of one beyond `rank`.
+Tensor fitted(const Tensor& values, const Tensor& x, int rank) {
+  const Tensor fit = astype(values, x.dtype());
   Shape own = fit.shape();
-  while (own.rank() > shown.rank() && own[0] == 1) own.erase(0);
-  if (!broadcasts_to(own, shown)) {
-    fail_index(ErrorKind::shape,
-               "values " + to_string(values.spec()) + " do not broadcast to the selection " +
-                   to_string(shown),
-               x);
+  while (own.rank() > rank && own[0] == 1) own.erase(0);
+  return own == fit.shape() ? fit : reshape(fit, own);
+}
+
+detail::PlaceAttrs place_attrs(const Plan& plan) {
+  detail::PlaceAttrs attrs;
+  for (const detail::Range& range : plan.ranges) {
+    attrs.start.push_back(range.start);
+    attrs.step.push_back(range.step);
+    attrs.count.push_back(range.count);
   }
-  if (own != fit.shape()) fit = reshape(fit, own);
-  if (shown == cut) return fit;
-  if (own != shown) fit = broadcast_to(fit, shown);
-  return reshape(fit, cut);
+  return attrs;
+}
+
+/// What stands for the selection of an unknown mask until it is assigned to: nothing can be made of
+/// it.
+Tensor unknown_selection(const Tensor& x) {
+  Tensor unknown{Ptr<TensorImpl>(new_impl())};
+  unknown.impl()->spec = {x.dtype(), x.device(), {-1}};
+  unknown.impl()->strides = {1};
+  return unknown;
+}
+
+bool has_unknown_mask(const Tensor& x, const std::vector<IndexItem>& items) {
+  if (interpreter == nullptr) return false;
+  const Plan plan = make_plan(x, items);
+  return !std::all_of(plan.masks.begin(), plan.masks.end(), is_known);
 }
 
 }  // namespace
 
 Tensor index(const Tensor& x, const std::vector<IndexItem>& items) {
-  const Plan plan = make_plan(x, items);
-  Tensor result = x;
-  for (const Cut& cut : plan.cuts) result = cut_one(result, cut);
-  const Shape shown = shown_shape(plan, result.shape());
-  if (plan.mask.defined()) {
-    return take(reshape(result, masked_shape(plan, shown)), places_of(plan.mask), plan.place);
+  Plan plan = make_plan(x, items);
+  Tensor base = x;
+  resolve_masks(plan, base);
+  Tensor result = part_of(base, plan);
+  const Shape picked = picked_shape(plan, x);
+  if (plan.picks) {
+    result = detail::index_places(result, plan.indices, plan.axes, axes_in_front(plan));
   }
-  if (shown != result.shape()) result = reshape(result, shown);
-  return plan.indices.defined() ? take(result, plan.indices, plan.place) : result;
+  const Shape shown = shown_shape(plan, picked);
+  return shown == result.shape() ? result : reshape(result, shown);
 }
 
 namespace {
 
-/// x with the elements that the mask picks replaced.
-Tensor update_masked(const Tensor& x, const Plan& plan, const Tensor& values) {
-  if (!plan.cuts.empty() || static_cast<int>(plan.axes.size()) != x.rank()) {
-    fail_index(ErrorKind::unsupported,
-               "assigning through a mask takes no other items that cut; choose with `where`", x);
+/// The one mask that 0-d masks make together, or the only mask; undefined if there are others.
+Tensor only_mask(const Plan& plan) {
+  if (!plan.indices.empty() || plan.masks.empty()) return {};
+  Tensor mask = plan.masks[0];
+  for (size_t i = 1; i < plan.masks.size(); ++i) {
+    if (mask.rank() > 0 || plan.masks[i].rank() > 0) return {};
+    mask = logical_and(mask, plan.masks[i]);
   }
-  const int first_behind = plan.place + plan.mask.rank();
-  Shape aligned = plan.mask.shape();
-  Shape behind;
-  for (int axis = first_behind; axis < x.rank(); ++axis) {
-    aligned.push_back(1);
-    behind.push_back(x.shape()[axis]);
+  return mask;
+}
+
+/// Values that are the same for all places of a mask, without the axis of the places; undefined if
+/// there is one value for each place.
+Tensor without_places(const Tensor& values, const Plan& plan, const Tensor& x) {
+  Shape shape = values.shape();
+  const int at = shape.rank() - static_cast<int>(plan.shown.size() - plan.place) - 1;
+  if (at >= 0 && shape[at] != 1) return {};
+  if (at >= 0) shape.erase(at);
+  Plan shown = plan;
+  shown.picks = false;
+  const Shape wanted = shown_shape(shown, {});
+  if (!broadcasts_to(shape, wanted)) fail_values(values, wanted, x);
+  return shape == values.shape() ? values : reshape(values, shape);
+}
+
+/// x with the elements of a part where a mask is true replaced by values that do not depend on how
+/// many those are.
+Tensor update_where(const Arg& x, const Plan& plan, const Tensor& mask, const Tensor& values) {
+  const Tensor& tensor = *x.tensor;
+  const auto rank = static_cast<size_t>(tensor.rank());
+  std::vector<int64_t> mask_sizes(rank, 1);
+  for (int i = 0; i < mask.rank(); ++i) {
+    mask_sizes[static_cast<size_t>(plan.mask_axes[0] + i)] = mask.shape()[i];
   }
-  Tensor spread = astype(values, x.dtype());
-  if (!broadcasts_to(values.shape(), behind)) {  // one value for each place
-    const Tensor places = places_of(plan.mask);
-    const Shape merged = masked_shape(plan, x.shape());
-    Shape picked = merged;
-    picked[plan.place] = places.numel();
-    if (!broadcasts_to(values.shape(), picked)) {
-      fail_index(ErrorKind::shape,
-                 "values " + to_string(values.spec()) + " do not broadcast to the selection " +
-                     to_string(picked),
-                 x);
+  std::vector<int64_t> value_sizes(rank, 1);
+  const int missing = static_cast<int>(plan.shown.size()) - values.rank();
+  for (int i = 0; i < values.rank(); ++i) {
+    const int axis = plan.shown[static_cast<size_t>(missing + i)];
+    if (axis >= 0) value_sizes[static_cast<size_t>(axis)] = values.shape()[i];
+  }
+  const Tensor chosen = reshape(mask, Shape(mask_sizes));
+  const Tensor given = values.rank() == 0 ? values : reshape(values, Shape(value_sizes));
+  if (is_whole(plan, tensor)) return detail::update_masked(x, chosen, given);
+  const Tensor part = detail::update_masked(part_of(tensor, plan), chosen, given);
+  return detail::update_places(x, part, {}, place_attrs(plan));
+}
+
+/// The values of a selection of the shape `shown` in the shape in which the op takes them.
+Tensor arranged(const Tensor& values, const Shape& shown, const Shape& picked, const Plan& plan) {
+  if (values.rank() == 0) return values;
+  const Shape& axes = plan.axes;
+  Shape wanted;
+  for (const detail::Range& range : plan.ranges) {
+    if (std::find(axes.begin(), axes.end(), range.axis) == axes.end()) {
+      wanted.push_back(range.count);
     }
-    spread = detail::put_add(broadcast_to(spread, picked), places, merged, plan.place);
-    spread = reshape(spread, x.shape());
   }
-  return where(reshape(plan.mask, aligned), spread, x);
+  const auto front = static_cast<int>(axes_in_front(plan));
+  for (int i = 0; i < picked.rank(); ++i) wanted.insert(front + i, picked[i]);
+  if (wanted == shown) return values;
+  return reshape(values.shape() == shown ? values : broadcast_to(values, shown), wanted);
 }
 
 }  // namespace
 
 Tensor index_update(const Arg& x, const std::vector<IndexItem>& items, const Operand& values) {
   const Tensor& tensor = *x.tensor;
-  const Plan plan = make_plan(tensor, items);
-  if (plan.indices.defined()) {
-    fail_index(ErrorKind::unsupported,
-               "assigning to places that a tensor picks is not possible; choose with `where`",
-               tensor);
-  }
+  Plan plan = make_plan(tensor, items);
   const Tensor given =
       values.tensor() != nullptr ? *values.tensor() : full({}, *values.scalar(), tensor.dtype());
   if (!given.defined()) fail_index(ErrorKind::value, "the values are undefined", tensor);
-  if (plan.mask.defined()) return update_masked(tensor, plan, given);
-  Shape cut = tensor.shape();
-  if (!plan.cuts.empty()) {
-    Tensor part = tensor.detach();
-    for (const Cut& each : plan.cuts) part = cut_one(part, each);
-    cut = part.shape();
+  const Tensor mask = only_mask(plan);
+  if (mask.defined()) {
+    const Tensor fit = fitted(given, tensor, static_cast<int>(plan.shown.size()) + 1);
+    const Tensor same = without_places(fit, plan, tensor);
+    if (same.defined()) return update_where(x, plan, mask, same);
   }
-  const Tensor fit = fitted(tensor, given, plan, cut);
-  if (plan.cuts.empty()) return contiguous(broadcast_to(fit, tensor.shape()));
-  return update_cuts(x, fit, plan.cuts, 0);
+  Tensor base = tensor;
+  resolve_masks(plan, base);
+  const Shape picked = picked_shape(plan, tensor);
+  const Shape shown = shown_shape(plan, picked);
+  const Tensor fit = fitted(given, tensor, shown.rank());
+  if (!broadcasts_to(fit.shape(), shown)) fail_values(given, shown, tensor);
+  detail::PlaceAttrs attrs = place_attrs(plan);
+  attrs.axes = plan.axes;
+  attrs.at = axes_in_front(plan);
+  const Tensor put = arranged(fit, shown, picked, plan);
+  if (base.rank() == tensor.rank()) {
+    base = Tensor();  // a donated x must have no other handle
+    return detail::update_places(x, put, plan.indices, attrs);
+  }
+  return squeeze(detail::update_places(base, put, plan.indices, attrs), 0);
 }
 
 Selection::Selection(Tensor& base, Selection* outer, std::vector<IndexItem> items)
-    : Tensor(index(base, items)), base_(&base), outer_(outer), items_(std::move(items)) {}
+    : Tensor(has_unknown_mask(base, items) ? unknown_selection(base) : index(base, items)),
+      base_(&base),
+      outer_(outer),
+      items_(std::move(items)) {}
 
 void Selection::assign(const Operand& values) {
   Tensor::operator=(Tensor());  // it shares base's buffer, which can then be reused

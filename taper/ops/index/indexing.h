@@ -33,17 +33,21 @@ inline constexpr NewAxis newaxis;
 inline constexpr Ellipsis ellipsis;
 
 /// One item of an index. An integer picks one element of an axis and drops the axis; a tensor of
-/// integers picks several and puts its own axes in the place of that axis; a bool tensor of the
-/// sizes of some neighbouring axes picks where it is true and puts one axis in their place, of a
-/// size that depends on its values, so it cannot be captured.
+/// integers picks several. A bool tensor of the sizes of some neighbouring axes stands for the
+/// index tensors of its true elements, one for each of these axes; a 0-d one, or a bool, takes no
+/// axis. Index tensors broadcast against each other, and their common axes stand in the place of
+/// the axes that they pick from if these items, integers included, are neighbours, else in front:
+/// NumPy's rules. How much a mask picks depends on its values, so it cannot be captured.
 struct TAPER_API IndexItem {
   template <std::integral T>
     requires(!std::same_as<T, bool>)
   IndexItem(T index) : value(static_cast<int64_t>(index)) {}  // NOLINT: implicit, as all here
-  IndexItem(const Slice& slice) : value(slice) {}             // NOLINT
-  IndexItem(NewAxis item) : value(item) {}                    // NOLINT
-  IndexItem(Ellipsis item) : value(item) {}                   // NOLINT
-  IndexItem(const Tensor& indices) : value(indices) {}        // NOLINT
+  template <std::same_as<bool> T>
+  IndexItem(T choice) : value(full({}, choice, DType::boolean)) {}  // NOLINT
+  IndexItem(const Slice& slice) : value(slice) {}                   // NOLINT
+  IndexItem(NewAxis item) : value(item) {}                          // NOLINT
+  IndexItem(Ellipsis item) : value(item) {}                         // NOLINT
+  IndexItem(const Tensor& indices) : value(indices) {}              // NOLINT
   std::variant<int64_t, Slice, NewAxis, Ellipsis, Tensor> value;
 };
 
@@ -51,9 +55,9 @@ struct TAPER_API IndexItem {
 /// index out of range or too many of them.
 TAPER_API Tensor index(const Tensor& x, const std::vector<IndexItem>& items);
 
-/// x with the selected places replaced by `values`, which broadcast and take x's dtype. A donated
-/// sole owner's buffer is reused. Assigning through a mask beside integers and slices, or through a
-/// tensor of integers, is unsupported.
+/// x with the selected places replaced by `values`, which broadcast and take x's dtype; of equal
+/// places the last value wins, and only it has a gradient. A donated sole owner's buffer is reused.
+/// Through one mask, values that do not depend on the number of places can be captured.
 TAPER_API Tensor index_update(const Arg& x, const std::vector<IndexItem>& items,
                               const Operand& values);
 

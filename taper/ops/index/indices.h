@@ -4,6 +4,9 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <string>
+#include <type_traits>
+#include <vector>
 
 #include <taper/core/threads.h>
 #include <taper/core/view.h>
@@ -14,12 +17,39 @@
 namespace taper {
 namespace detail {
 
-/// slice_update whose x may be donated.
-Tensor slice_update(const Arg& x, const Tensor& values, int64_t axis, std::optional<int64_t> start,
-                    std::optional<int64_t> stop, int64_t step);
+/// The places start, start + step, ... of one axis, `count` of them, all within it.
+struct Range {
+  int axis;
+  int64_t start;
+  int64_t step;
+  int64_t count;
+};
 
-/// Zeros of `shape` with each value added at its index along `axis`: the adjoint of take.
-Tensor put_add(const Tensor& values, const Tensor& indices, const Shape& shape, int64_t axis);
+/// What a Python slice of an axis selects. Throws Violation for a step of 0.
+Range sliced_range(const Shape& shape, int64_t axis, std::optional<int64_t> start,
+                   std::optional<int64_t> stop, int64_t step);
+
+/// A part of x: on each axis `count` places from `start` on, `step` apart; of those along `axes`,
+/// which index tensors pick from, the picked ones, whose broadcast shape stands in front of the
+/// other axes but for the first `at` of them.
+struct PlaceAttrs {
+  Shape start;
+  Shape step;
+  Shape count;
+  Shape axes;
+  int64_t at = 0;
+};
+
+/// The elements of x at the places that index tensors, one for each of `axes`, give together.
+Tensor index_places(const Tensor& x, const std::vector<Tensor>& indices, const Shape& axes,
+                    int64_t at);
+
+/// x with those places replaced by `values`, which broadcast; of equal places the last one wins.
+Tensor update_places(const Arg& x, const Tensor& values, const std::vector<Tensor>& indices,
+                     const PlaceAttrs& attrs);
+
+/// x with the elements where `mask` is true replaced by those of `values`; both broadcast to x.
+Tensor update_masked(const Arg& x, const Tensor& mask, const Tensor& values);
 
 }  // namespace detail
 
@@ -52,6 +82,47 @@ Indices checked_indices(const View& indices, int64_t low, int64_t size, Says&& s
   });
   return result;
 }
+
+/// Indices into an axis of `size` elements, negative ones counted from the end.
+inline Indices axis_indices(const View& indices, int64_t size, int64_t axis, bool from_end = true) {
+  return checked_indices(indices, from_end ? -size : 0, size, [&](int64_t value, int64_t position) {
+    return "index " + std::to_string(value) + " at position " + std::to_string(position) +
+           " is out of range for axis " + std::to_string(axis) + " of size " + std::to_string(size);
+  });
+}
+
+inline void check_index_dtype(const Spec& indices) {
+  if (indices.dtype != DType::i32 && indices.dtype != DType::i64) {
+    violate(ErrorKind::dtype,
+            "indices must be i32 or i64, got " + std::string(dtype_name(indices.dtype)));
+  }
+}
+
+/// Calls copy(T{}) with an integer type as wide as an element.
+template <class Copy>
+void visit_width(DType dtype, Copy&& copy) {
+  switch (item_size(dtype)) {
+    case 1:
+      return copy(uint8_t{});
+    case 2:
+      return copy(uint16_t{});
+    case 4:
+      return copy(uint32_t{});
+    default:
+      return copy(uint64_t{});
+  }
+}
+
+template <class Run>
+void visit_floating(DType dtype, Run&& run) {
+  visit_dtype(dtype, [&]<class T>() {
+    if constexpr (is_float(dtype_of<T>)) run.template operator()<T>();
+  });
+}
+
+/// Sums of 16-bit floats are made in f32.
+template <class T>
+using Sum = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
 /// Items of so many bytes that are worth a thread.
 inline int64_t index_grain(int64_t bytes_an_item) {

@@ -21,18 +21,12 @@ struct SliceAttrs {
   int64_t step = 1;
 };
 
-/// The places start, start + step, ... of one axis, `count` of them, all within it.
-struct Range {
-  int axis;
-  int64_t start;
-  int64_t step;
-  int64_t count;
-};
-
 /// A bound counted from the end if negative, kept within [low, high].
 int64_t clamped(int64_t bound, int64_t size, int64_t low, int64_t high) {
   return std::clamp(bound < 0 ? bound + size : bound, low, high);
 }
+
+using detail::Range;
 
 Range resolve(const SliceAttrs& attrs, const Shape& shape) {
   if (attrs.step == 0) violate(ErrorKind::value, "the step must not be 0");
@@ -233,10 +227,9 @@ Tensor update(const Arg& x, const Tensor& values, const SliceAttrs& attrs) {
 
 }  // namespace
 
-Tensor detail::slice_update(const Arg& x, const Tensor& values, int64_t axis,
-                            std::optional<int64_t> start, std::optional<int64_t> stop,
-                            int64_t step) {
-  return update(x, values, {axis, start, stop, step});
+Range detail::sliced_range(const Shape& shape, int64_t axis, std::optional<int64_t> start,
+                           std::optional<int64_t> stop, int64_t step) {
+  return resolve({axis, start, stop, step}, shape);
 }
 
 Tensor slice(const Tensor& x, int64_t axis, std::optional<int64_t> start,
