@@ -204,8 +204,9 @@ TAPER_API Tensor argmin(const Tensor& x, std::optional<int64_t> axis = {}, bool 
 /// Mean squared distance from the mean, divided by n - correction.
 TAPER_API Tensor var(const Tensor& x, const Axes& axis = {}, double correction = 0,
                      bool keepdims = false);
-/// The square root of `var`. Write it with its namespace, `taper::std`, even under
-/// `using namespace taper`, where a plain `std` is ambiguous with the standard library's namespace.
+/// The square root of `var`; its gradient at a constant tensor is 0. Write it with its namespace,
+/// `taper::std`, even under `using namespace taper`, where a plain `std` is ambiguous with the
+/// standard library's namespace.
 TAPER_API Tensor std(const Tensor& x, const Axes& axis = {}, double correction = 0,
                      bool keepdims = false);
 /// A bool is no correction: `var(x, 1, true)` would divide by n - 1. Write `var(x, 1, 1)` for that,

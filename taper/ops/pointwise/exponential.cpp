@@ -1,8 +1,6 @@
 #include <taper/ops/pointwise/pointwise.h>
 
 #if TAPER_ROWS
-#include <cmath>
-
 #include <taper/ops/pointwise/operands.h>
 #endif
 
@@ -120,7 +118,7 @@ Grads erf_vjp(const Saved& s, const Erf&) {
   return {s.grad() * (exp(-square(s.in(0))) * 1.1283791670955126)};
 }
 
-/// Zero where the exponent is 0 (for x1) and where the base is not positive (for x2).
+/// The conventions of PyTorch: for x1 zero where the exponent is 0.
 Grads pow_vjp(const Saved& s, const Power&) {
   const Tensor& base = s.in(0);
   const Tensor& exponent = s.in(1);
@@ -130,11 +128,11 @@ Grads pow_vjp(const Saved& s, const Power&) {
     grads[0] = detail::reduce_to(s.grad() * slope, s.in_spec(0).shape);
   }
   if (s.needs(1)) {
-    // 0 for a base below 0, where the power is not defined for real exponents; the pole at 0 stays.
-    const Tensor is_positive = greater(base, 0);
-    const Tensor is_pole = logical_and(equal(base, 0), less(exponent, 0));
-    const Tensor log_base = where(is_pole, -INFINITY, log(where(is_positive, base, 1)));
-    grads[1] = detail::reduce_to(s.grad() * (s.out() * log_base), s.in_spec(1).shape);
+    // 0 where 0 stays 0; NaN for a base below 0, where the power is not defined beside the
+    // exponent.
+    const Tensor stays = logical_and(equal(base, 0), greater_equal(exponent, 0));
+    const Tensor slope = where(stays, 0, s.out() * log(where(stays, 1, base)));
+    grads[1] = detail::reduce_to(s.grad() * slope, s.in_spec(1).shape);
   }
   return grads;
 }

@@ -369,7 +369,12 @@ Tensor var(const Tensor& x, const Axes& axis, double correction, bool keepdims) 
   return var_op({x}, {axis, correction, keepdims});
 }
 Tensor std(const Tensor& x, const Axes& axis, double correction, bool keepdims) {
-  return composed_of_x("std", x, [&] { return sqrt(var(x, axis, correction, keepdims)); });
+  return composed_of_x("std", x, [&] {
+    // The root has no slope at 0; 0 is PyTorch's convention, and what a constant tensor needs.
+    const Tensor variance = var(x, axis, correction, keepdims);
+    const Tensor is_constant = equal(variance, 0);
+    return where(is_constant, 0, sqrt(where(is_constant, 1, variance)));
+  });
 }
 
 }  // namespace taper

@@ -1,0 +1,69 @@
+#include <cmath>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <taper/taper.h>
+
+// Gradients where a function has no slope of its own. Expected: the formulas in PyTorch's
+// derivatives.yaml and FunctionsManual.cpp (std_backward, pow_backward_self, pow_backward_exponent,
+// amax, maximum, abs, sqrt, sign, clamp).
+
+namespace taper {
+namespace {
+
+std::vector<double> gradient_of(auto&& f, const std::vector<double>& at) {
+  Tensor x = from_values({static_cast<int64_t>(at.size())}, at).set_requires_grad();
+  sum(f(x)).backward();
+  return x.grad().template to_vector<double>();
+}
+
+using Values = std::vector<double>;
+
+TEST(SingularPoints, StdOfAConstantHasNoGradient) {
+  EXPECT_EQ(gradient_of([](const Tensor& x) { return std(x); }, {2, 2, 2}), (Values{0, 0, 0}));
+  EXPECT_EQ(gradient_of([](const Tensor& x) { return std(x, {}, 1); }, {0, 0}), (Values{0, 0}));
+  Tensor rows = from_values<double>({2, 2}, std::vector<double>{5, 5, 1, 3}).set_requires_grad();
+  sum(std(rows, 1)).backward();
+  EXPECT_EQ(rows.grad().to_vector<double>(), (Values{0, 0, -0.5, 0.5}));
+}
+
+TEST(SingularPoints, PowInTheExponent) {
+  const auto slope = [](double base, double exponent) {
+    const Tensor a = from_values<double>({1}, std::vector<double>{base});
+    return gradient_of([&](const Tensor& x) { return pow(a, x); }, {exponent})[0];
+  };
+  EXPECT_TRUE(std::isnan(slope(-2, 3)));
+  EXPECT_TRUE(std::isnan(slope(-2, 0)));
+  EXPECT_EQ(slope(0, 0), 0);
+  EXPECT_EQ(slope(0, 2), 0);
+  EXPECT_EQ(slope(0, -1), -INFINITY);
+  EXPECT_NEAR(slope(2, 3), 8 * std::log(2.0), 1e-14);
+}
+
+TEST(SingularPoints, PowInTheBase) {
+  const auto slope = [](double base, double exponent) {
+    return gradient_of([&](const Tensor& x) { return pow(x, exponent); }, {base})[0];
+  };
+  EXPECT_EQ(slope(0, 0), 0);
+  EXPECT_EQ(slope(0, 1), 1);
+  EXPECT_EQ(slope(0, 2), 0);
+  EXPECT_EQ(slope(0, 0.5), INFINITY);
+  EXPECT_EQ(slope(-2, 3), 12);
+}
+
+TEST(SingularPoints, RootsAbsoluteValuesAndTies) {
+  EXPECT_EQ(gradient_of([](const Tensor& x) { return sqrt(x); }, {0}), (Values{INFINITY}));
+  EXPECT_EQ(gradient_of([](const Tensor& x) { return abs(x); }, {0, -0.0}), (Values{0, 0}));
+  EXPECT_EQ(gradient_of([](const Tensor& x) { return sign(x); }, {0}), (Values{0}));
+  EXPECT_EQ(gradient_of([](const Tensor& x) { return relu(x); }, {0}), (Values{0}));
+  EXPECT_EQ(gradient_of([](const Tensor& x) { return max(x); }, {1, 3, 3}), (Values{0, 0.5, 0.5}));
+  EXPECT_EQ(gradient_of([](const Tensor& x) { return min(x); }, {1, 1}), (Values{0.5, 0.5}));
+  EXPECT_EQ(gradient_of([](const Tensor& x) { return maximum(x, 2); }, {1, 2, 3}),
+            (Values{0, 0.5, 1}));
+  EXPECT_EQ(gradient_of([](const Tensor& x) { return clip(x, 0, 1); }, {0, 1, 2}),
+            (Values{1, 1, 0}));
+}
+
+}  // namespace
+}  // namespace taper
