@@ -176,20 +176,12 @@ Tensor::operator bool() const {
   });
 }
 
-double Tensor::item_as_double() const {
+Number Tensor::item_as_number() const {
   if (numel() != 1) {
     fail(ErrorKind::value, "item: needs exactly one element, got " + to_string(spec()));
   }
-  return visit_dtype(
-      dtype(), [&]<class T>() { return static_cast<double>(*reinterpret_cast<const T*>(raw())); });
-}
-
-int64_t Tensor::item_as_int64() const {
-  if (numel() != 1) {
-    fail(ErrorKind::value, "item: needs exactly one element, got " + to_string(spec()));
-  }
-  return visit_dtype(
-      dtype(), [&]<class T>() { return static_cast<int64_t>(*reinterpret_cast<const T*>(raw())); });
+  return visit_dtype(dtype(),
+                     [&]<class T>() { return number_of(*reinterpret_cast<const T*>(raw())); });
 }
 
 namespace {
@@ -202,6 +194,8 @@ std::string element_text(T value) {
     return value ? "true" : "false";
   } else if constexpr (std::is_integral_v<T>) {
     return std::to_string(value);
+  } else if (value != value) {
+    return "nan";  // whatever its sign bit says
   } else {
     char text[32];
     std::snprintf(text, sizeof text, "%.6g", static_cast<double>(value));

@@ -9,6 +9,7 @@
 
 #include <taper/core/allocator.h>
 #include <taper/core/interpreter.h>
+#include <taper/core/number.h>
 #include <taper/core/pointer.h>
 #include <taper/core/shape.h>
 
@@ -91,12 +92,13 @@ class TAPER_API Tensor {
     check_writable();
     return reinterpret_cast<T*>(checked_data(dtype_of<T>));
   }
-  /// The only element, converted to T. Throws value if there is not exactly one.
+  /// The only element, converted to T as `convert` converts numbers. Throws value if there is not
+  /// exactly one, or if T is an integer type that cannot hold it (NaN, out of range).
   template <class T = double>
   T item() const {
-    return is_float(dtype()) ? static_cast<T>(item_as_double()) : static_cast<T>(item_as_int64());
+    return convert<T>(item_as_number(), "item");
   }
-  /// All elements in row-major order, converted to T.
+  /// All elements in row-major order, each converted as by `item`.
   template <class T>
   std::vector<T> to_vector() const;
 
@@ -141,8 +143,7 @@ class TAPER_API Tensor {
   }
   std::byte* checked_data(DType wanted) const;
   void check_writable() const;
-  double item_as_double() const;
-  int64_t item_as_int64() const;
+  Number item_as_number() const;
   [[noreturn]] void fail_without_data() const;
   [[noreturn]] static void fail_undefined();
 
@@ -230,6 +231,20 @@ void for_each_offset(const Shape& shape, const Strides& strides, Visit&& visit) 
   }
 }
 
+namespace detail {
+
+/// A stored element as T by the rule of numbers; the check costs only where it can fail.
+template <class T, class S>
+T element_as(S element) {
+  if constexpr (std::is_integral_v<T> && !std::is_same_v<S, T>) {
+    return convert<T>(number_of(element), "to_vector");
+  } else {
+    return static_cast<T>(element);
+  }
+}
+
+}  // namespace detail
+
 template <class T>
 std::vector<T> Tensor::to_vector() const {
   std::vector<T> values;
@@ -237,7 +252,7 @@ std::vector<T> Tensor::to_vector() const {
   visit_dtype(dtype(), [&]<class S>() {
     const auto* base = reinterpret_cast<const S*>(raw());
     for_each_offset(shape(), strides(),
-                    [&](int64_t offset) { values.push_back(static_cast<T>(base[offset])); });
+                    [&](int64_t offset) { values.push_back(detail::element_as<T>(base[offset])); });
   });
   return values;
 }

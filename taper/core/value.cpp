@@ -40,6 +40,7 @@ void mix(size_t& hash, size_t more) {
 
 template <class Real>
 std::string shortest(Real value) {
+  if (value != value) return "nan";  // whatever its sign bit says
   char buffer[64];
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
   std::string text(buffer, end);

@@ -11,33 +11,22 @@
 #include <taper/ops/reduction.h>
 
 // Every op as a function. Names and keywords are the Python array API's where it has them, else
-// PyTorch's. Operands broadcast as in NumPy; mixed dtypes are promoted as the array API says, and
-// a C++ number takes the dtype of the tensor beside it. All throw Error with op, operands and
-// layer.
+// PyTorch's. Operands broadcast as in NumPy; mixed dtypes are promoted as the array API says. A C++
+// number takes the dtype of the tensor beside it (`convert`): an integer out of its range is an
+// error, a float beside integers makes them f32. Comparisons with integer tensors are exact for
+// every number. All throw Error with op, operands and layer.
 
 namespace taper {
 
-/// A C++ number beside a tensor: integers keep integer tensors integer, floats make them f32.
-struct Number {
-  double real;
-  int64_t integer;
-  DType dtype;  // the kind only: boolean, i64 or f32
-  Number(bool value) : real(value), integer(value), dtype(DType::boolean) {}  // NOLINT
-  template <class T>
-    requires(std::is_arithmetic_v<T>)
-  Number(T value)  // NOLINT
-      : real(static_cast<double>(value)),
-        integer(std::is_floating_point_v<T> ? 0 : static_cast<int64_t>(value)),
-        dtype(std::is_floating_point_v<T> ? DType::f32 : DType::i64) {}
-};
-
-/// A tensor, or a number that becomes a 0-d tensor of the dtype that the other operand suggests.
+/// A tensor, or a number that becomes a 0-d tensor of the dtype that the other operand suggests:
+/// integers keep integer tensors integer, floats make them f32.
 class TAPER_API Operand {
  public:
   Operand(const Tensor& tensor) : tensor_(&tensor) {}  // NOLINT
   template <class T>
     requires(std::is_arithmetic_v<T>)
-  Operand(T value) : scalar_(Number(value)) {}  // NOLINT
+  Operand(T value) : scalar_(Number(value)) {}      // NOLINT
+  Operand(const Number& value) : scalar_(value) {}  // NOLINT
   const Tensor* tensor() const { return tensor_; }
   const std::optional<Number>& scalar() const { return scalar_; }
 
@@ -50,7 +39,7 @@ class TAPER_API Operand {
 /// Numbers in nested lists of equal lengths: `{1, 2}`, `{{1, 2}, {3, 4}}`.
 class TAPER_API NumberList {
  public:
-  NumberList(Number value) : numbers_{value} {}  // NOLINT: implicit, as all here
+  NumberList(const Number& value) : numbers_{value} {}  // NOLINT: implicit, as all here
   template <class T>
     requires(std::is_arithmetic_v<T>)
   NumberList(T value) : NumberList(Number(value)) {}  // NOLINT
@@ -71,15 +60,20 @@ TAPER_API Tensor tensor(const NumberList& values, std::optional<DType> dtype = {
 /// The same with a shape: `from_values({2, 2}, {1, 2, 3, 4})`.
 TAPER_API Tensor from_values(const Shape& shape, std::initializer_list<Number> values,
                              std::optional<DType> dtype = {});
-TAPER_API Tensor full(const Shape& shape, Number value, DType dtype = DType::f32);
+/// `value` converted by the rule of numbers: what an integer dtype cannot hold is a value error.
+TAPER_API Tensor full(const Shape& shape, const Number& value, DType dtype = DType::f32);
 TAPER_API Tensor zeros(const Shape& shape, DType dtype = DType::f32);
 TAPER_API Tensor ones(const Shape& shape, DType dtype = DType::f32);
-TAPER_API Tensor full_like(const Tensor& x, Number value);
+TAPER_API Tensor full_like(const Tensor& x, const Number& value);
 TAPER_API Tensor zeros_like(const Tensor& x);
 TAPER_API Tensor ones_like(const Tensor& x);
-/// start, start + step, ... below `stop`; the number of elements is ceil((stop - start) / step).
-TAPER_API Tensor arange(double start, double stop, double step = 1, DType dtype = DType::i64);
-TAPER_API Tensor arange(int64_t stop);
+/// start, start + step, ... below `stop` (above it if step < 0), ceil((stop - start) / step) of
+/// them. Integers make i64 and are exact; with a float among them, f32. Throws value for a step of
+/// 0, for no finite range and for elements out of an integer `dtype`.
+TAPER_API Tensor arange(const Number& start, const Number& stop, const Number& step = 1,
+                        std::optional<DType> dtype = {});
+/// 0, 1, ... below `stop`.
+TAPER_API Tensor arange(const Number& stop, std::optional<DType> dtype = {});
 
 // ---------------------------------------------------------------------------------- random
 class Generator;
@@ -182,7 +176,7 @@ TAPER_API Tensor slice_update(const Tensor& x, const Tensor& values, int64_t axi
 TAPER_API Tensor concat(const std::vector<Tensor>& xs, int64_t axis = 0);
 TAPER_API Tensor stack(const std::vector<Tensor>& xs, int64_t axis = 0);
 /// `widths` holds {before, after} for each axis, first axis first.
-TAPER_API Tensor pad(const Tensor& x, const std::vector<int64_t>& widths, double value = 0);
+TAPER_API Tensor pad(const Tensor& x, const std::vector<int64_t>& widths, const Number& value = 0);
 
 // ---------------------------------------------------------------------------------- indexing
 /// y[..., i, ...] = x[..., indices[i], ...] along `axis`; `indices` is 1-d or more, i32 or i64.

@@ -42,19 +42,6 @@ auto load(T value) {
   }
 }
 
-/// A float that rounds to a 16-bit format as `value` itself does: its last bit says that something
-/// was lost (rounding to odd), where rounding twice would meet a tie that is none.
-template <class From>
-float to_float_for_half(From value) {
-  using Exact = std::conditional_t<std::is_integral_v<From>, long double, double>;
-  const auto exact = static_cast<Exact>(value);
-  const auto rounded = static_cast<float>(exact);
-  if (!std::isfinite(rounded) || static_cast<Exact>(rounded) == exact) return rounded;
-  const auto bits = std::bit_cast<uint32_t>(rounded);
-  const bool went_out = std::abs(static_cast<Exact>(rounded)) > std::abs(exact);
-  return std::bit_cast<float>((went_out ? bits - 1 : bits) | 1u);
-}
-
 template <class To, class From>
 To convert(From stored) {
   if constexpr (std::is_same_v<To, From>) {

@@ -8,20 +8,64 @@
 namespace taper {
 namespace {
 
-template <class T>
-T scalar_as(const Number& value) {
-  return is_float(value.dtype) ? static_cast<T>(value.real) : static_cast<T>(value.integer);
+[[noreturn]] void fail_range(const Number& start, const Number& stop, const Number& step) {
+  fail(ErrorKind::value, "arange: from " + to_string(start) + " to " + to_string(stop) +
+                             " in steps of " + to_string(step) + " is no finite range");
 }
+
+/// The arithmetic of a range in numbers that hold all its elements: __int128 or double.
+template <class N>
+Tensor make_range(N start, N step, int64_t count, DType dtype) {
+  const auto at = [&](int64_t i) { return start + static_cast<N>(i) * step; };
+  const auto element = [&](int64_t i) {
+    if constexpr (std::is_same_v<N, double>) {
+      return Number(at(i));
+    } else {
+      return Number(static_cast<int64_t>(at(i)));
+    }
+  };
+  if (count > 0) {  // the ends are the extremes
+    convert(element(0), dtype, "arange");
+    convert(element(count - 1), dtype, "arange");
+  }
+  Tensor result = empty({count}, dtype);
+  visit_dtype(dtype, [&]<class T>() {
+    T* out = result.mutable_data<T>();
+    for (int64_t i = 0; i < count; ++i)
+      out[i] = convert(element(i), dtype, "arange").template as<T>();
+  });
+  return result;
+}
+
+Tensor integer_range(const Number& start, const Number& stop, const Number& step, DType dtype) {
+  const __int128 distance = static_cast<__int128>(stop.integer) - start.integer;
+  if (step.integer == 0) fail_range(start, stop, step);
+  const __int128 away = step.integer > 0 ? step.integer - __int128{1} : step.integer + __int128{1};
+  const __int128 count = (distance + away) / step.integer;
+  if (count > static_cast<__int128>(1e15)) fail_range(start, stop, step);
+  return make_range<__int128>(start.integer, step.integer,
+                              count > 0 ? static_cast<int64_t>(count) : 0, dtype);
+}
+
+Tensor real_range(const Number& start, const Number& stop, const Number& step, DType dtype) {
+  const double count = std::ceil((stop.real - start.real) / step.real);
+  if (step.real == 0 || !(std::abs(count) < 1e15)) fail_range(start, stop, step);
+  return make_range<double>(start.real, step.real, count > 0 ? static_cast<int64_t>(count) : 0,
+                            dtype);
+}
+
+bool is_whole(const Number& number) { return !is_float(number.dtype) && !number.above_integers; }
 
 }  // namespace
 
 // Constants are data, not ops: a captured function holds them as they are.
-Tensor full(const Shape& shape, Number value, DType dtype) {
+Tensor full(const Shape& shape, const Number& value, DType dtype) {
+  const Element element = convert(value, dtype, "full");
   Tensor result = empty(shape, dtype);
   const int64_t count = result.numel();
   visit_dtype(dtype, [&]<class T>() {
     T* out = result.mutable_data<T>();
-    const T item = scalar_as<T>(value);
+    const T item = element.as<T>();
     for (int64_t i = 0; i < count; ++i) out[i] = item;
   });
   return result;
@@ -29,7 +73,7 @@ Tensor full(const Shape& shape, Number value, DType dtype) {
 
 Tensor zeros(const Shape& shape, DType dtype) { return full(shape, 0, dtype); }
 Tensor ones(const Shape& shape, DType dtype) { return full(shape, 1, dtype); }
-Tensor full_like(const Tensor& x, Number value) { return full(x.shape(), value, x.dtype()); }
+Tensor full_like(const Tensor& x, const Number& value) { return full(x.shape(), value, x.dtype()); }
 Tensor zeros_like(const Tensor& x) { return full_like(x, 0); }
 Tensor ones_like(const Tensor& x) { return full_like(x, 1); }
 
@@ -63,7 +107,7 @@ Tensor tensor_of(const Shape& shape, std::span<const Number> numbers, std::optio
   const size_t item = item_size(result.dtype());
   std::byte* out = result.raw();
   for (const Number& number : numbers) {
-    std::memcpy(out, full({}, number, result.dtype()).raw(), item);  // one rule of conversion
+    std::memcpy(out, convert(number, result.dtype(), "tensor").data(), item);
     out += item;
   }
   return result;
@@ -79,22 +123,14 @@ Tensor from_values(const Shape& shape, std::initializer_list<Number> values,
   return tensor_of(shape, values, dtype);
 }
 
-Tensor arange(double start, double stop, double step, DType dtype) {
-  const double count = std::ceil((stop - start) / step);
-  if (step == 0 || !(std::abs(count) < 1e15)) {
-    fail(ErrorKind::value, "arange: from " + std::to_string(start) + " to " + std::to_string(stop) +
-                               " in steps of " + std::to_string(step) + " is no finite range");
+Tensor arange(const Number& start, const Number& stop, const Number& step,
+              std::optional<DType> dtype) {
+  if (is_whole(start) && is_whole(stop) && is_whole(step)) {
+    return integer_range(start, stop, step, dtype.value_or(DType::i64));
   }
-  Tensor result = empty({static_cast<int64_t>(std::max(count, 0.0))}, dtype);
-  visit_dtype(dtype, [&]<class T>() {
-    T* out = result.mutable_data<T>();
-    for (int64_t i = 0; i < result.numel(); ++i) {
-      out[i] = static_cast<T>(start + static_cast<double>(i) * step);
-    }
-  });
-  return result;
+  return real_range(start, stop, step, dtype.value_or(DType::f32));
 }
 
-Tensor arange(int64_t stop) { return arange(0, static_cast<double>(stop)); }
+Tensor arange(const Number& stop, std::optional<DType> dtype) { return arange(0, stop, 1, dtype); }
 
 }  // namespace taper

@@ -131,28 +131,12 @@ const Op<ConcatAttrs> concat_op{{.name = "concat",
 
 struct PadAttrs {
   std::vector<int64_t> widths;
-  double value = 0;
+  double value = 0;     // or, so that integers stay exact,
+  int64_t integer = 0;  // the value if `value` is 0
+  Number number() const { return value == 0 ? Number(integer) : Number(value); }
   int64_t before(int axis) const { return widths[2 * static_cast<size_t>(axis)]; }
   int64_t after(int axis) const { return widths[2 * static_cast<size_t>(axis) + 1]; }
 };
-
-void check_value(double value, DType dtype) {
-  if (is_float(dtype)) return;
-  const bool fits = visit_dtype(dtype, [&]<class T>() {
-    if constexpr (std::is_integral_v<T>) {
-      const double low = static_cast<double>(std::numeric_limits<T>::min());
-      // One above the largest, which i64 cannot say in a double.
-      constexpr T half = std::numeric_limits<T>::max() / 2 + 1;
-      const double above = static_cast<double>(half) * 2;
-      return value >= low && value < above && std::trunc(value) == value;
-    } else {
-      return true;
-    }
-  });
-  if (fits) return;
-  violate(ErrorKind::value,
-          "the value " + print_real(value) + " is no " + std::string(dtype_name(dtype)));
-}
 
 Specs infer_pad(const InSpecs& in, const PadAttrs& attrs) {
   Spec out = in[0];
@@ -172,7 +156,9 @@ Specs infer_pad(const InSpecs& in, const PadAttrs& attrs) {
       violate(ErrorKind::value, "widths are too large" + got());
     }
   }
-  check_value(attrs.value, out.dtype);
+  if (!fits(attrs.number(), out.dtype)) {
+    violate(ErrorKind::value, misfit(attrs.number(), out.dtype));
+  }
   return out;
 }
 
@@ -204,15 +190,8 @@ void fill_border(const View& y, const PadAttrs& attrs, const Shape& inner, const
 void pad_cpu(const Kernel& k, const PadAttrs& attrs) {
   const View& x = k.in(0);
   const View& y = k.out();
-  visit_dtype(y.dtype(), [&]<class T>() {
-    T value;
-    if constexpr (std::is_arithmetic_v<T>) {
-      value = static_cast<T>(attrs.value);
-    } else {
-      value = static_cast<T>(static_cast<float>(attrs.value));
-    }
-    fill_border(y, attrs, x.shape(), reinterpret_cast<const std::byte*>(&value));
-  });
+  const Element value = convert(attrs.number(), y.dtype(), "pad");
+  fill_border(y, attrs, x.shape(), value.data());
   copy_into(y, inner_offset(attrs, *y.strides), x.data, *x.strides, x.shape());
 }
 
@@ -221,7 +200,7 @@ Results pad_reference(const Inputs& in, const PadAttrs& attrs) {
   for (int axis = 0; axis < shape.rank(); ++axis) {
     shape[axis] += attrs.before(axis) + attrs.after(axis);
   }
-  std::vector<double> y(static_cast<size_t>(shape.numel()), attrs.value);
+  std::vector<double> y(static_cast<size_t>(shape.numel()), attrs.number().real);
   const std::vector<double> x = in[0].to_vector<double>();
   const Strides strides = row_major_strides(shape);
   const int64_t start = inner_offset(attrs, strides);
@@ -258,9 +237,10 @@ std::vector<Sample<PadAttrs>> pad_samples() {
        .attrs = {{1, 1}},
        .error = "widths must hold {before, after} for each of the 2 axes"},
       {.inputs = {{.shape = {3}}}, .attrs = {{-1, 1}}, .error = "must not be negative"},
-      {.inputs = {{.shape = {3}, .dtype = DType::i32}},
-       .attrs = {{1, 1}, 0.5},
-       .error = "the value 0.5 is no i32"}};
+      {.inputs = {{.shape = {3}, .dtype = DType::i32}}, .attrs = {{1, 1}, 0, 7}},
+      {.inputs = {{.shape = {3}, .dtype = DType::u8}},
+       .attrs = {{1, 1}, 256},
+       .error = "256.0 is out of the range of u8, 0 to 255"}};
 }
 
 const Op<PadAttrs> pad_op{{.name = "pad",
@@ -316,8 +296,9 @@ Tensor stack(const std::vector<Tensor>& xs, int64_t axis) {
   });
 }
 
-Tensor pad(const Tensor& x, const std::vector<int64_t>& widths, double value) {
-  return pad_op({x}, {widths, value});
+Tensor pad(const Tensor& x, const std::vector<int64_t>& widths, const Number& value) {
+  const bool is_whole = !is_float(value.dtype) && !value.above_integers;
+  return pad_op({x}, is_whole ? PadAttrs{widths, 0, value.integer} : PadAttrs{widths, value.real});
 }
 
 }  // namespace taper

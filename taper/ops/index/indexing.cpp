@@ -440,6 +440,9 @@ Tensor arranged(const Tensor& values, const Shape& shown, const Shape& picked, c
 Tensor index_update(const Arg& x, const std::vector<IndexItem>& items, const Operand& values) {
   const Tensor& tensor = *x.tensor;
   Plan plan = make_plan(tensor, items);
+  if (values.scalar() && !fits(*values.scalar(), tensor.dtype())) {
+    fail_index(ErrorKind::value, misfit(*values.scalar(), tensor.dtype()), tensor);
+  }
   const Tensor given =
       values.tensor() != nullptr ? *values.tensor() : full({}, *values.scalar(), tensor.dtype());
   if (!given.defined()) fail_index(ErrorKind::value, "the values are undefined", tensor);

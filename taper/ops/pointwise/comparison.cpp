@@ -156,23 +156,47 @@ const PointwiseOp<Where> where_op =
 
 }  // namespace
 
-Tensor equal(const Operand& x1, const Operand& x2) { return call_promoted(equal_op, x1, x2); }
+namespace {
+
+Tensor compared(Relation relation, const Operand& x1, const Operand& x2) {
+  const auto call = [](Relation which, const Operand& a, const Operand& b) {
+    switch (which) {
+      case Relation::equal:
+        return call_promoted(equal_op, a, b);
+      case Relation::not_equal:
+        return call_promoted(not_equal_op, a, b);
+      case Relation::less:
+        return call_promoted(less_op, a, b);
+      case Relation::less_equal:
+        return call_promoted(less_equal_op, a, b);
+      case Relation::greater:
+        return call_promoted(greater_op, a, b);
+      default:
+        return call_promoted(greater_equal_op, a, b);
+    }
+  };
+  return compare(call, relation, x1, x2);
+}
+
+}  // namespace
+
+Tensor equal(const Operand& x1, const Operand& x2) { return compared(Relation::equal, x1, x2); }
 Tensor not_equal(const Operand& x1, const Operand& x2) {
-  return call_promoted(not_equal_op, x1, x2);
+  return compared(Relation::not_equal, x1, x2);
 }
-Tensor less(const Operand& x1, const Operand& x2) { return call_promoted(less_op, x1, x2); }
+Tensor less(const Operand& x1, const Operand& x2) { return compared(Relation::less, x1, x2); }
 Tensor less_equal(const Operand& x1, const Operand& x2) {
-  return call_promoted(less_equal_op, x1, x2);
+  return compared(Relation::less_equal, x1, x2);
 }
-Tensor greater(const Operand& x1, const Operand& x2) { return call_promoted(greater_op, x1, x2); }
+Tensor greater(const Operand& x1, const Operand& x2) { return compared(Relation::greater, x1, x2); }
 Tensor greater_equal(const Operand& x1, const Operand& x2) {
-  return call_promoted(greater_equal_op, x1, x2);
+  return compared(Relation::greater_equal, x1, x2);
 }
 Tensor logical_and(const Tensor& x1, const Tensor& x2) { return logical_and_op({x1, x2}); }
 Tensor logical_or(const Tensor& x1, const Tensor& x2) { return logical_or_op({x1, x2}); }
 Tensor logical_not(const Tensor& x) { return logical_not_op({x}); }
 Tensor where(const Tensor& condition, const Operand& x1, const Operand& x2) {
-  const Promoted both = promote_operands(x1, x2);
+  const Promoted both = promote_operands(x1, x2, name_of(where_op));
   return where_op({condition, both.x1, both.x2});
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <taper/ops/op.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/tape.h>
 
@@ -10,8 +11,26 @@ struct Promoted {
   Tensor x2;
 };
 
-/// Both operands with the dtype that they promote to; numbers become 0-d tensors.
-Promoted promote_operands(const Operand& x1, const Operand& x2, bool to_float = false);
+/// Both operands with the dtype that they promote to; numbers become 0-d tensors. `op` stands in
+/// the error for a number that does not fit.
+Promoted promote_operands(const Operand& x1, const Operand& x2, std::string_view op,
+                          bool to_float = false);
+
+enum class Relation : uint8_t { equal, not_equal, less, less_equal, greater, greater_equal };
+
+/// What a comparison of an integer or bool tensor with a number comes to in the tensor's dtype:
+/// every number has an integer at which the relation changes, or holds everywhere or nowhere.
+struct Comparison {
+  Tensor x1;
+  Relation relation;
+  Tensor x2;
+};
+/// `x` stands on the left of `relation`.
+Comparison exact_comparison(const Tensor& x, Relation relation, const Number& number);
+/// The relation with its sides exchanged: `a < b` is `b > a`.
+Relation mirrored(Relation relation);
+
+inline std::string_view name_of(const OpBase& op) { return op.name; }
 
 /// Calls a binary op, with promotion only where the operands are not two tensors of one dtype.
 template <class Binary>
@@ -23,8 +42,22 @@ Tensor call_promoted(const Binary& op, const Operand& x1, const Operand& x2,
       (!to_float || is_float(a->dtype()))) {
     return op({*a, *b});
   }
-  const Promoted both = promote_operands(x1, x2, to_float);
+  const Promoted both = promote_operands(x1, x2, name_of(op), to_float);
   return op({both.x1, both.x2});
+}
+
+/// Calls the comparison that `ops` gives for `relation`, exactly for a number beside integers.
+template <class Ops>
+Tensor compare(const Ops& ops, Relation relation, const Operand& x1, const Operand& x2) {
+  const auto is_exact = [](const Operand& x) {
+    return x.tensor() != nullptr && x.tensor()->defined() && !is_float(x.tensor()->dtype());
+  };
+  if (x2.scalar() && is_exact(x1)) {
+    const Comparison exact = exact_comparison(*x1.tensor(), relation, *x2.scalar());
+    return ops(exact.relation, exact.x1, exact.x2);
+  }
+  if (x1.scalar() && is_exact(x2)) return compare(ops, mirrored(relation), x2, x1);
+  return ops(relation, x1, x2);
 }
 
 /// Throws where an update of a leaf under `no_grad` would change its shape or dtype.
@@ -34,7 +67,7 @@ void check_leaf_update(const Tensor& leaf, const Promoted& both);
 /// under `no_grad` stays one.
 template <class Binary>
 Tensor& rebind(Tensor& a, const Operand& b, const Binary& op, bool to_float = false) {
-  Promoted both = promote_operands(a, b, to_float);
+  Promoted both = promote_operands(a, b, name_of(op), to_float);
   Ptr<TapeRecord> leaf = kept_leaf(a);
   if (leaf) [[unlikely]]
     check_leaf_update(a, both);

@@ -173,6 +173,7 @@ class PointwiseOp {
   Tensor operator()(std::initializer_list<Arg> args, const F& attrs = {}) const {
     return value_(args, attrs);
   }
+  friend std::string_view name_of(const PointwiseOp& op) { return op.value_.name; }
   Results all(std::span<const Arg> args, const F& attrs = {}) const {
     return value_.all(args, attrs);
   }

@@ -1,0 +1,81 @@
+#include <taper/core/number.h>
+
+#include <cmath>
+
+#include <taper/core/value.h>
+
+namespace taper {
+namespace {
+
+template <class T>
+T element_of(const Number& value) {
+  if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
+    const bool is_real = is_float(value.dtype) || value.above_integers;
+    return T(is_real ? to_float_for_half(value.real) : to_float_for_half(value.integer));
+  } else if constexpr (std::is_same_v<T, bool>) {
+    return value.real != 0;
+  } else {
+    const bool is_real = is_float(value.dtype) || value.above_integers;
+    return is_real ? static_cast<T>(value.real) : static_cast<T>(value.integer);
+  }
+}
+
+template <class T>
+bool fits_type(const Number& value) {
+  if constexpr (!std::is_integral_v<T> || std::is_same_v<T, bool>) {
+    return true;
+  } else {
+    if (is_float(value.dtype)) return detail::in_range<T>(value.real);
+    return !value.above_integers && value.integer >= std::numeric_limits<T>::min() &&
+           value.integer <= std::numeric_limits<T>::max();
+  }
+}
+
+}  // namespace
+
+std::string to_string(const Number& value) {
+  if (is_bool(value.dtype)) return value.integer != 0 ? "true" : "false";
+  if (is_float(value.dtype)) return print_real(value.real);
+  return value.above_integers ? std::to_string(static_cast<uint64_t>(value.integer))
+                              : std::to_string(value.integer);
+}
+
+bool fits(const Number& value, DType dtype) {
+  return visit_dtype(dtype, [&]<class T>() { return fits_type<T>(value); });
+}
+
+std::string misfit(const Number& value, DType dtype) {
+  const std::string name(dtype_name(dtype));
+  if (!std::isfinite(value.real)) return to_string(value) + " is no value of " + name;
+  return visit_dtype(dtype, [&]<class T>() -> std::string {
+    if constexpr (std::is_integral_v<T>) {
+      using Limits = std::numeric_limits<T>;
+      return to_string(value) + " is out of the range of " + name + ", " +
+             std::to_string(Limits::min()) + " to " + std::to_string(Limits::max());
+    } else {
+      return to_string(value) + " is no value of " + name;
+    }
+  });
+}
+
+Element convert(const Number& value, DType dtype, std::string_view who) {
+  return visit_dtype(dtype, [&]<class T>() {
+    if (!fits_type<T>(value)) {
+      fail(ErrorKind::value, std::string(who) + ": " + misfit(value, dtype));
+    }
+    return Element(element_of<T>(value));
+  });
+}
+
+void detail::fail_misfit(const Number& value, bool is_signed, size_t bytes, std::string_view who) {
+  const size_t bits = 8 * bytes;
+  const std::string type = (is_signed ? "int" : "uint") + std::to_string(bits) + "_t";
+  std::string text = std::string(who) + ": " + to_string(value);
+  if (!std::isfinite(value.real)) fail(ErrorKind::value, text + " is no value of " + type);
+  const uint64_t highest = ~uint64_t{0} >> (64 - bits + (is_signed ? 1 : 0));
+  const std::string lowest = is_signed ? "-" + std::to_string(highest + 1) : "0";
+  text += " is out of the range of " + type + ", " + lowest + " to " + std::to_string(highest);
+  fail(ErrorKind::value, text);
+}
+
+}  // namespace taper

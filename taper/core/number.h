@@ -1,0 +1,131 @@
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include <taper/core/dtype.h>
+
+namespace taper {
+
+/// A C++ number as its author wrote it: integers are kept exactly and never pass through a double.
+struct Number {
+  double real;                  // the value; of an integer, the nearest double
+  int64_t integer;              // the value if it is an integer or bool
+  DType dtype;                  // the kind only: boolean, i64 or f32
+  bool above_integers = false;  // an unsigned integer that no i64 holds
+  template <class T>
+    requires(std::is_arithmetic_v<T>)
+  Number(T value)  // NOLINT
+      : real(static_cast<double>(value)),
+        integer(std::is_floating_point_v<T> ? 0 : static_cast<int64_t>(value)),
+        dtype(std::is_floating_point_v<T> ? DType::f32
+              : std::is_same_v<T, bool>   ? DType::boolean
+                                          : DType::i64) {
+    if constexpr (std::is_unsigned_v<T> && sizeof(T) == sizeof(int64_t)) {
+      above_integers = value > static_cast<T>(std::numeric_limits<int64_t>::max());
+    }
+  }
+};
+
+/// A stored element as a number.
+template <class T>
+Number number_of(T element) {
+  if constexpr (std::is_arithmetic_v<T>) {
+    return Number(element);
+  } else {
+    return Number(static_cast<float>(element));
+  }
+}
+
+/// One element of some dtype.
+class Element {
+ public:
+  template <class T>
+  explicit Element(T value) {
+    static_assert(sizeof(T) <= sizeof(bytes_));
+    __builtin_memcpy(bytes_, &value, sizeof(T));
+  }
+  template <class T>
+  T as() const {
+    T value{};
+    __builtin_memcpy(&value, bytes_, sizeof(T));
+    return value;
+  }
+  const std::byte* data() const { return bytes_; }
+
+ private:
+  alignas(int64_t) std::byte bytes_[sizeof(int64_t)] = {};
+};
+
+/// The one rule for a number that becomes an element. For a floating dtype it is rounded (too large
+/// becomes infinity); for bool it is whether it is not 0; for an integer dtype a fraction is
+/// truncated. Throws a value Error that begins with `who` for NaN, infinity and what is out of an
+/// integer dtype's range.
+TAPER_API Element convert(const Number& value, DType dtype, std::string_view who);
+
+/// Whether `convert` would give a value.
+TAPER_API bool fits(const Number& value, DType dtype);
+
+/// What `convert` says of a number that does not fit: `300 is out of the range of u8, 0 to 255`.
+TAPER_API std::string misfit(const Number& value, DType dtype);
+
+/// The number as written: `300`, `0.5`, `nan`, `true`.
+TAPER_API std::string to_string(const Number& value);
+
+namespace detail {
+
+/// Throws the error of `convert` for a C++ integer type.
+[[noreturn]] TAPER_API void fail_misfit(const Number& value, bool is_signed, size_t bytes,
+                                        std::string_view who);
+
+/// True if the truncated value is one of T's.
+template <class T>
+bool in_range(double value) {
+  // One above the largest is a power of two, exact where the largest itself is not.
+  constexpr double above = static_cast<double>(std::numeric_limits<T>::max() / 2 + 1) * 2;
+  const double whole = __builtin_trunc(value);
+  return whole >= static_cast<double>(std::numeric_limits<T>::min()) && whole < above;
+}
+
+}  // namespace detail
+
+/// The same rule for a C++ type that somebody reads a tensor's element as.
+template <class T>
+T convert(const Number& value, std::string_view who) {
+  if constexpr (std::is_same_v<T, bool>) {
+    return value.real != 0;
+  } else if constexpr (std::is_integral_v<T>) {
+    using Limits = std::numeric_limits<T>;
+    const bool is_whole = !is_float(value.dtype) && !value.above_integers;
+    const bool good = is_whole ? static_cast<__int128>(value.integer) >= Limits::min() &&
+                                     static_cast<__int128>(value.integer) <= Limits::max()
+                               : detail::in_range<T>(value.real);
+    if (!good) {
+      detail::fail_misfit(value, std::is_signed_v<T>, sizeof(T), who);
+    }
+    return is_whole ? static_cast<T>(value.integer) : static_cast<T>(value.real);
+  } else {
+    return is_float(value.dtype) ? static_cast<T>(value.real) : static_cast<T>(value.integer);
+  }
+}
+
+/// A float that rounds to a 16-bit format as `value` itself does: its last bit says that something
+/// was lost (rounding to odd), where rounding twice would meet a tie that is none.
+template <class From>
+float to_float_for_half(From value) {
+  using Exact = std::conditional_t<std::is_integral_v<From>, long double, double>;
+  const auto exact = static_cast<Exact>(value);
+  const auto rounded = static_cast<float>(exact);
+  if (!__builtin_isfinite(rounded) || static_cast<Exact>(rounded) == exact) return rounded;
+  const auto bits = std::bit_cast<uint32_t>(rounded);
+  const auto magnitude = [](Exact x) { return x < 0 ? -x : x; };
+  const bool went_out = magnitude(static_cast<Exact>(rounded)) > magnitude(exact);
+  return std::bit_cast<float>((went_out ? bits - 1 : bits) | 1u);
+}
+
+}  // namespace taper
