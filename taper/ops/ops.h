@@ -77,16 +77,18 @@ TAPER_API Tensor arange(const Number& stop, std::optional<DType> dtype = {});
 
 // ---------------------------------------------------------------------------------- random
 class Generator;
-/// Uniform in [low, high) from the default generator, or from the one given.
+/// Uniform in [low, high) from the default generator, or from the one given; `low` if no number of
+/// the dtype lies between. Throws value if a bound or their distance is not finite in the dtype.
 TAPER_API Tensor uniform(const Shape& shape, double low = 0, double high = 1,
                          DType dtype = DType::f32, Generator* generator = nullptr);
 /// Uniform in [0, 1).
-TAPER_API Tensor rand(const Shape& shape, DType dtype = DType::f32);
+TAPER_API Tensor rand(const Shape& shape, DType dtype = DType::f32, Generator* generator = nullptr);
 TAPER_API Tensor normal(const Shape& shape, double mean = 0, double std = 1,
                         DType dtype = DType::f32, Generator* generator = nullptr);
 /// Standard normal.
-TAPER_API Tensor randn(const Shape& shape, DType dtype = DType::f32);
-/// Integers in [low, high).
+TAPER_API Tensor randn(const Shape& shape, DType dtype = DType::f32,
+                       Generator* generator = nullptr);
+/// Integers in [low, high). Throws value unless low < high and the dtype holds all of them.
 TAPER_API Tensor randint(int64_t low, int64_t high, const Shape& shape, DType dtype = DType::i64,
                          Generator* generator = nullptr);
 /// x / (1 - p) where a random number lets it pass, else 0; x itself if not `training`.

@@ -61,7 +61,7 @@ TEST(Composed, FunctionsNameThemselvesAndTheirOperands) {
       {"rand: ", [&] { rand({2}, DType::i32); }},
       {"uniform: ", [&] { uniform({2}, 1, 0); }},
       {"randn: ", [&] { randn({2}, DType::i32); }},
-      {"normal: std must be at least 0", [&] { normal({2}, 0, -1); }},
+      {"normal: std must be at least 0, got -1.0", [&] { normal({2}, 0, -1); }},
       {"randint: ", [&] { randint(3, 3, {2}); }},
       {"dropout: p must be in [0, 1], got 2.0 (x f32[2,3], key i64[2])", [&] { dropout(x, 2); }},
   };

@@ -120,12 +120,40 @@ const RandomKernelsOf<E>& kernels_of() {
   }
 }
 
+/// The largest number of a 16-bit format below the positive or negative `end`.
+template <class Short>
+float before_short(float end) {
+  const auto is_below = [&](uint16_t bits) {
+    Short value;
+    value.bits = bits;
+    return static_cast<float>(value) < end;
+  };
+  const auto above = Short(end).bits;
+  Short result;
+  if ((above & 0x7fffu) == 0) {
+    result.bits = 0x8001u;  // the negative number nearest to 0
+  } else {
+    const bool negative = (above & 0x8000u) != 0;
+    result.bits = is_below(above) ? above : static_cast<uint16_t>(negative ? above + 1 : above - 1);
+  }
+  return static_cast<float>(result);
+}
+
+/// The largest number of the dtype below `end`, not below `first`: rounding must not give `high`.
 template <class E>
-void make_uniform(E* out, RandomStream stream, int64_t count, double low, double high) {
+E highest_below(E end, E first, DType dtype) {
+  if (!(end > first)) return first;
+  E highest = std::nextafter(end, first);
+  if (dtype == DType::f16) highest = before_short<Half>(static_cast<float>(end));
+  if (dtype == DType::bf16) highest = before_short<BFloat16>(static_cast<float>(end));
+  return std::max(highest, first);
+}
+
+template <class E>
+void make_uniform(E* out, RandomStream stream, int64_t count, double low, double high,
+                  DType dtype) {
   const E first = static_cast<E>(low);
-  const E end = static_cast<E>(high);
-  const E highest =
-      end > first ? std::nextafter(end, first) : end;  // rounding must not give `high`
+  const E highest = highest_below(static_cast<E>(high), first, dtype);
   kernels_of<E>().uniform(stream, out, count, first, static_cast<E>(high - low), highest);
 }
 
@@ -179,7 +207,7 @@ int64_t blocks_used(RandomKind kind, int64_t numel, DType dtype) {
 void fill_uniform(const View& out, uint64_t key, uint64_t offset, double low, double high) {
   fill_floats(out, key, offset, uniform_grain,
               [&]<class E>(E* to, RandomStream stream, int64_t count) {
-                make_uniform(to, stream, count, low, high);
+                make_uniform(to, stream, count, low, high, out.dtype());
               });
 }
 

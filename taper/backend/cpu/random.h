@@ -13,8 +13,8 @@ enum class RandomKind : uint8_t { uniform, normal, integers, dropout };
 /// How far the offset must advance after a fill of `numel` elements.
 int64_t blocks_used(RandomKind kind, int64_t numel, DType dtype);
 
-/// Uniform in [low, high). Floating dtypes; f16 and bf16 are rounded from f32 (and may give
-/// `high`).
+/// Uniform in [low, high), finite bounds; `low` if no number lies between. Floating dtypes; f16 and
+/// bf16 are rounded from f32 and kept below `high`.
 void fill_uniform(const View& out, uint64_t key, uint64_t offset, double low, double high);
 
 /// Normal, by Box-Muller. Floating dtypes; f16 and bf16 are rounded from f32.

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include <taper/backend/cpu/random.h>
 
 #include <taper/ops/composed.h>
@@ -73,32 +75,46 @@ struct FillAttrs {
   DType dtype = DType::f32;
 };
 
+[[noreturn]] void refuse_dtype(DType dtype) {
+  violate(ErrorKind::dtype, "does not make " + std::string(dtype_name(dtype)));
+}
+
+bool is_finite_in(DType dtype, double value) {
+  return visit_dtype(dtype, [&]<class T>() {
+    return std::isfinite(static_cast<double>(convert(value, dtype, "random").as<T>()));
+  });
+}
+
 template <RandomKind kind>
 Specs infer_fill(const InSpecs& in, const FillAttrs& attrs) {
+  constexpr bool is_normal = kind == RandomKind::normal;
   check_key(in[0]);
-  if (is_float(attrs.dtype) != (kind != RandomKind::integers)) {
-    violate(ErrorKind::dtype, "does not make " + std::string(dtype_name(attrs.dtype)));
+  if (!is_float(attrs.dtype)) refuse_dtype(attrs.dtype);
+  const bool is_finite = is_finite_in(attrs.dtype, attrs.first) &&
+                         is_finite_in(attrs.dtype, attrs.second) &&
+                         (is_normal || is_finite_in(attrs.dtype, attrs.second - attrs.first));
+  if (!is_finite) {
+    const std::string what = is_normal ? "mean and std" : "low, high and their distance";
+    violate(ErrorKind::value, what + " must be finite in " + std::string(dtype_name(attrs.dtype)) +
+                                  ", got " + print_real(attrs.first) + " and " +
+                                  print_real(attrs.second));
   }
-  const bool valid = kind == RandomKind::normal     ? attrs.second >= 0
-                     : kind == RandomKind::integers ? attrs.first < attrs.second
-                                                    : attrs.first <= attrs.second;
-  if (!valid) {
-    violate(ErrorKind::value,
-            kind == RandomKind::normal ? "std must be at least 0" : "low must be below high");
+  if (is_normal && attrs.second < 0) {
+    violate(ErrorKind::value, "std must be at least 0, got " + print_real(attrs.second));
+  }
+  if (!is_normal && attrs.first > attrs.second) {
+    violate(ErrorKind::value, "low must be below high, got " + print_real(attrs.first) + " and " +
+                                  print_real(attrs.second));
   }
   return Spec{attrs.dtype, Device::cpu, attrs.shape};
 }
 
 template <RandomKind kind>
 void run_fill(const View& out, const Stream& stream, const FillAttrs& attrs) {
-  switch (kind) {
-    case RandomKind::uniform:
-      return fill_uniform(out, stream.key, stream.offset, attrs.first, attrs.second);
-    case RandomKind::normal:
-      return fill_normal(out, stream.key, stream.offset, attrs.first, attrs.second);
-    default:
-      return fill_integers(out, stream.key, stream.offset, static_cast<int64_t>(attrs.first),
-                           static_cast<int64_t>(attrs.second));
+  if constexpr (kind == RandomKind::uniform) {
+    fill_uniform(out, stream.key, stream.offset, attrs.first, attrs.second);
+  } else {
+    fill_normal(out, stream.key, stream.offset, attrs.first, attrs.second);
   }
 }
 
@@ -121,10 +137,12 @@ Results fill_reference(const Inputs& in, const FillAttrs& attrs) {
 
 template <RandomKind kind>
 std::vector<Sample<FillAttrs>> fill_samples() {
-  const DType dtype = kind == RandomKind::integers ? DType::i64 : DType::f32;
+  constexpr DType dtype = DType::f32;
   return {{.inputs = {key_input()}, .attrs = {{3, 5}, 1, 9, dtype}},
           {.inputs = {key_input()}, .attrs = {{0}, 1, 9, dtype}},
           {.inputs = {key_input()}, .attrs = {{3}, 1, -1, dtype}, .error = "must be"},
+          {.inputs = {key_input()}, .attrs = {{3}, 0, INFINITY, dtype}, .error = "must be finite"},
+          {.inputs = {key_input()}, .attrs = {{3}, 0, 1, DType::i32}, .error = "does not make i32"},
           {.inputs = {{.shape = {3}, .dtype = DType::i64}},
            .attrs = {{3}, 1, 9, dtype},
            .error = "key must be i64[2]"}};
@@ -146,8 +164,73 @@ const Op<FillAttrs> uniform_op = fill_row<RandomKind::uniform>(
     "random_uniform", "Numbers uniform in [first, second) from the stream `key`.");
 const Op<FillAttrs> normal_op = fill_row<RandomKind::normal>(
     "random_normal", "Normal numbers of mean `first` and standard deviation `second`.");
-const Op<FillAttrs> integers_op = fill_row<RandomKind::integers>(
-    "random_integers", "Integers uniform in [first, second) from the stream `key`.");
+// ---------------------------------------------------------------------------------- integers
+
+struct IntegerAttrs {
+  Shape shape;
+  int64_t low = 0;
+  int64_t high = 1;
+  DType dtype = DType::i64;
+};
+
+Specs infer_integers(const InSpecs& in, const IntegerAttrs& attrs) {
+  check_key(in[0]);
+  if (is_float(attrs.dtype)) refuse_dtype(attrs.dtype);
+  const auto range = [&] {
+    return "[" + std::to_string(attrs.low) + ", " + std::to_string(attrs.high) + ")";
+  };
+  if (attrs.low >= attrs.high) {
+    violate(ErrorKind::value, "low must be below high, got " + range());
+  }
+  const bool all_bools = !is_bool(attrs.dtype) || (attrs.low >= 0 && attrs.high <= 2);
+  if (!all_bools || !fits(attrs.low, attrs.dtype) || !fits(attrs.high - 1, attrs.dtype)) {
+    violate(ErrorKind::value,
+            std::string(dtype_name(attrs.dtype)) + " does not hold all integers of " + range());
+  }
+  return Spec{attrs.dtype, Device::cpu, attrs.shape};
+}
+
+void run_integers(const View& out, const Stream& stream, const IntegerAttrs& attrs) {
+  fill_integers(out, stream.key, stream.offset, attrs.low, attrs.high);
+}
+
+void integers_cpu(const Kernel& k, const IntegerAttrs& attrs) {
+  run_integers(k.out(), stream_of(k.in(0)), attrs);
+}
+
+/// As `fill_reference`: that the row passes on its operands.
+Results integers_reference(const Inputs& in, const IntegerAttrs& attrs) {
+  Results results;
+  results[0] = empty(attrs.shape, attrs.dtype);
+  const View out{results[0].raw(), &results[0].spec(), &results[0].strides(), true};
+  const auto key = in[0].to_vector<int64_t>();
+  run_integers(out, {static_cast<uint64_t>(key[0]), static_cast<uint64_t>(key[1])}, attrs);
+  return results;
+}
+
+std::vector<Sample<IntegerAttrs>> integer_samples() {
+  return {{.inputs = {key_input()}, .attrs = {{3, 5}, 1, 9}},
+          {.inputs = {key_input()}, .attrs = {{0}, 1, 9}},
+          {.inputs = {key_input()}, .attrs = {{4}, 0, 256, DType::u8}},
+          {.inputs = {key_input()}, .attrs = {{3}, 1, -1}, .error = "must be below high"},
+          {.inputs = {key_input()},
+           .attrs = {{3}, 0, 300, DType::u8},
+           .error = "u8 does not hold all integers of [0, 300)"},
+          {.inputs = {key_input()}, .attrs = {{3}, 0, 3, DType::f32}, .error = "does not make f32"},
+          {.inputs = {{.shape = {3}, .dtype = DType::i64}},
+           .attrs = {{3}, 1, 9},
+           .error = "key must be i64[2]"}};
+}
+
+const Op<IntegerAttrs> integers_op{
+    {.name = "random_integers",
+     .doc = "Integers uniform in [low, high) from the stream `key`.",
+     .inputs = {"key"},
+     .infer = infer_integers,
+     .reference = integers_reference,
+     .grad = not_differentiable{"random numbers do not depend on a floating input"},
+     .kernels = {.cpu = integers_cpu},
+     .samples = integer_samples}};
 
 // ---------------------------------------------------------------------------------- dropout
 
@@ -216,8 +299,9 @@ Tensor draw(Generator* generator, RandomKind kind, int64_t numel, DType dtype) {
   return source.draw(blocks_used(kind, numel, dtype));
 }
 
-Tensor fill(std::string_view function, const Op<FillAttrs>& op, RandomKind kind,
-            const FillAttrs& attrs, Generator* generator) {
+template <class Attrs>
+Tensor fill(std::string_view function, const Op<Attrs>& op, RandomKind kind, const Attrs& attrs,
+            Generator* generator) {
   return composed(
       function, [] { return NamedOperands(); },
       [&] {
@@ -284,20 +368,24 @@ Generator& default_generator() {
 void manual_seed(uint64_t seed) { default_generator().manual_seed(seed); }
 
 Tensor uniform(const Shape& shape, double low, double high, DType dtype, Generator* generator) {
-  return fill("uniform", uniform_op, RandomKind::uniform, {shape, low, high, dtype}, generator);
+  const FillAttrs attrs{shape, low, high, dtype};
+  return fill("uniform", uniform_op, RandomKind::uniform, attrs, generator);
 }
-Tensor rand(const Shape& shape, DType dtype) {
-  return fill("rand", uniform_op, RandomKind::uniform, {shape, 0, 1, dtype}, nullptr);
+Tensor rand(const Shape& shape, DType dtype, Generator* generator) {
+  const FillAttrs attrs{shape, 0, 1, dtype};
+  return fill("rand", uniform_op, RandomKind::uniform, attrs, generator);
 }
 Tensor normal(const Shape& shape, double mean, double std, DType dtype, Generator* generator) {
-  return fill("normal", normal_op, RandomKind::normal, {shape, mean, std, dtype}, generator);
+  const FillAttrs attrs{shape, mean, std, dtype};
+  return fill("normal", normal_op, RandomKind::normal, attrs, generator);
 }
-Tensor randn(const Shape& shape, DType dtype) {
-  return fill("randn", normal_op, RandomKind::normal, {shape, 0, 1, dtype}, nullptr);
+Tensor randn(const Shape& shape, DType dtype, Generator* generator) {
+  const FillAttrs attrs{shape, 0, 1, dtype};
+  return fill("randn", normal_op, RandomKind::normal, attrs, generator);
 }
 Tensor randint(int64_t low, int64_t high, const Shape& shape, DType dtype, Generator* generator) {
-  return fill("randint", integers_op, RandomKind::integers,
-              {shape, static_cast<double>(low), static_cast<double>(high), dtype}, generator);
+  const IntegerAttrs attrs{shape, low, high, dtype};
+  return fill("randint", integers_op, RandomKind::integers, attrs, generator);
 }
 
 Tensor dropout(const Tensor& x, double p, bool training, Generator* generator) {
