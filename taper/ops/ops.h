@@ -103,6 +103,7 @@ TAPER_API Tensor multiply(const Operand& x1, const Operand& x2);
 TAPER_API Tensor divide(const Operand& x1, const Operand& x2);
 /// The remainder with the sign of x2, `%`. Integers by 0 throw value; floats give NaN.
 TAPER_API Tensor remainder(const Operand& x1, const Operand& x2);
+/// Integers keep their dtype and wrap around; a negative exponent of integers is a value error.
 TAPER_API Tensor pow(const Operand& x1, const Operand& x2);
 TAPER_API Tensor maximum(const Operand& x1, const Operand& x2);
 TAPER_API Tensor minimum(const Operand& x1, const Operand& x2);
@@ -113,7 +114,11 @@ TAPER_API Tensor square(const Tensor& x);
 TAPER_API Tensor sqrt(const Tensor& x);
 TAPER_API Tensor rsqrt(const Tensor& x);
 TAPER_API Tensor reciprocal(const Tensor& x);
-TAPER_API Tensor clip(const Tensor& x, double low, double high);
+/// x kept within [low, high]; a bound left out does not bound. `high` wins if low > high, as in
+/// NumPy.
+TAPER_API Tensor clip(const Tensor& x, std::optional<Number> low = {},
+                      std::optional<Number> high = {});
+/// The largest integer not above x; integers stay as they are, here and in `round`.
 TAPER_API Tensor floor(const Tensor& x);
 TAPER_API Tensor round(const Tensor& x);
 TAPER_API Tensor exp(const Tensor& x);

@@ -40,6 +40,9 @@ def arithmetic():
     powers = np.array([NAN, INF, -INF, 0.0, 1, -1, 2, 3, 0.5, -2.5, 1e30])
     for dtype in "f32", "f64":
         golden.numpy("pow", np.power, (bases, powers), dtype, ulps=2, zero_sign=True)
+    for kind in np.int64, np.int8:
+        golden.numpy("integer_pow", np.power, (np.array([[-3], [0], [1], [2], [11]], dtype=kind),
+                                               np.array([0, 1, 2, 7], dtype=kind)))
     wrapping_integers({**rings, **choices})
     a, b = uniform(2, 1, 2), uniform(3, 1) + 3
     for name, f in {"add": torch.add, "subtract": torch.sub, "multiply": torch.mul,

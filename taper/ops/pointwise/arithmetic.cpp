@@ -1,6 +1,9 @@
 #include <taper/ops/pointwise/pointwise.h>
 
 #if TAPER_ROWS
+#include <cmath>
+
+#include <taper/ops/composed.h>
 #include <taper/ops/pointwise/operands.h>
 #endif
 
@@ -389,9 +392,21 @@ Tensor abs(const Tensor& x) { return abs_op({x}); }
 Tensor sign(const Tensor& x) { return sign_op({x}); }
 Tensor square(const Tensor& x) { return square_op({x}); }
 Tensor reciprocal(const Tensor& x) { return reciprocal_op({to_floating(x)}); }
-Tensor clip(const Tensor& x, double low, double high) { return clip_op({x}, {low, high}); }
-Tensor floor(const Tensor& x) { return floor_op({x}); }
-Tensor round(const Tensor& x) { return round_op({x}); }
+Tensor clip(const Tensor& x, std::optional<Number> low, std::optional<Number> high) {
+  if (x.defined() && is_integer(x.dtype())) {
+    return composed_of_x(name_of(clip_op), x, [&] {
+      Tensor kept = x;
+      if (low) kept = maximum(kept, *low);
+      if (high) kept = minimum(kept, *high);
+      return kept;
+    });
+  }
+  const double below = high ? high->real : INFINITY;
+  const double above = low ? low->real : -INFINITY;
+  return clip_op({x}, {above > below ? below : above, below});
+}
+Tensor floor(const Tensor& x) { return x.defined() && is_integer(x.dtype()) ? x : floor_op({x}); }
+Tensor round(const Tensor& x) { return x.defined() && is_integer(x.dtype()) ? x : round_op({x}); }
 
 Tensor& operator+=(Tensor& a, const Operand& b) { return rebind(a, b, add_op); }
 Tensor& operator-=(Tensor& a, const Operand& b) { return rebind(a, b, subtract_op); }

@@ -1,6 +1,8 @@
 #include <taper/ops/pointwise/pointwise.h>
 
 #if TAPER_ROWS
+#include <taper/ops/composed.h>
+#include <taper/ops/integer/integer_pow.h>
 #include <taper/ops/pointwise/operands.h>
 #endif
 
@@ -192,7 +194,17 @@ Tensor tanh(const Tensor& x) { return tanh_op({to_floating(x)}); }
 Tensor erf(const Tensor& x) { return erf_op({to_floating(x)}); }
 Tensor sigmoid(const Tensor& x) { return sigmoid_op({to_floating(x)}); }
 Tensor softplus(const Tensor& x) { return softplus_op({to_floating(x)}); }
-Tensor pow(const Operand& x1, const Operand& x2) { return call_promoted(pow_op, x1, x2, true); }
+Tensor pow(const Operand& x1, const Operand& x2) {
+  const auto is_whole = [](const Operand& x) {
+    if (x.tensor() == nullptr) return !is_float(x.scalar()->dtype);
+    return x.tensor()->defined() && is_integer(x.tensor()->dtype());
+  };
+  if (!is_whole(x1) || !is_whole(x2)) return call_promoted(pow_op, x1, x2, true);
+  const Promoted both = promote_operands(x1, x2, name_of(pow_op));
+  return composed(
+      name_of(pow_op), [&] { return NamedOperands{{"x1", both.x1}, {"x2", both.x2}}; },
+      [&] { return integer_pow(both.x1, both.x2); });
+}
 
 #endif
 
