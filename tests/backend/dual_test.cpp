@@ -47,6 +47,10 @@ TEST(Dual, Derivatives) {
   TAPER_CHECK_DERIVATIVE(sigmoid(x), -3, 0, 2);
   TAPER_CHECK_DERIVATIVE(softplus(x), -3, 0, 2);
   TAPER_CHECK_DERIVATIVE(erf(x), -1.5, 0.1, 0.7);
+  TAPER_CHECK_DERIVATIVE(silu(x), -3, 0, 2);
+  TAPER_CHECK_DERIVATIVE(gelu(x), -3, -0.5, 0, 1.5, 2);
+  TAPER_CHECK_DERIVATIVE(normal_cdf(x), -2, 0.5, 2);
+  TAPER_CHECK_DERIVATIVE(normal_pdf(x), -2, 0.5, 2);
   TAPER_CHECK_DERIVATIVE(sin(x), -4, 0.5, 20);
   TAPER_CHECK_DERIVATIVE(cos(x), -4, 0.5, 20);
   TAPER_CHECK_DERIVATIVE(sqrt(x), 0.5, 2);
@@ -133,7 +137,7 @@ TEST(Dual, OfAUsersType) {
   using D = Dual<user::Number>;
   const auto f = [](auto x) {
     using T = decltype(x);
-    return where(x > T(0.0), ft::Gelu()(x), exp(x)) + pow(abs(x), T(2.5)) * fma(x, x, x);
+    return where(x > T(0.0), x * erf(x), exp(x)) + pow(abs(x), T(2.5)) * fma(x, x, x);
   };
   const auto check = [&](double x) {
     const D mine = f(D(user::Number(x), user::Number(1.0)));

@@ -27,13 +27,13 @@ struct Elu {
 struct Gelu {
   template <class T>
   TAPER_FN T operator()(const T& x) const {
-    return T(0.5) * x * (T(1.0) + erf(x * T(0.70710678118654752)));
+    return gelu(x);
   }
 };
 struct Silu {
   template <class T>
   TAPER_FN T operator()(const T& x) const {
-    return x * sigmoid(x);
+    return silu(x);
   }
 };
 

@@ -96,6 +96,15 @@ TAPER_LIFT_UNARY(softplus)
 TAPER_LIFT_UNARY(floor)
 #undef TAPER_LIFT_UNARY
 
+/// In simpler ops, which can be differentiated again.
+inline Lifted silu(const Lifted& x) { return x * sigmoid(x); }
+inline Lifted normal_cdf(const Lifted& x) {
+  return Lifted(0.5) * (Lifted(1.0) + erf(x * Lifted(0.70710678118654752)));
+}
+inline Lifted normal_pdf(const Lifted& x) {
+  return Lifted(0.3989422804014327) * exp(Lifted(-0.5) * x * x);
+}
+inline Lifted gelu(const Lifted& x) { return x * normal_cdf(x); }
 inline Lifted pow(const Lifted& a, const Lifted& b) { return Lifted(pow(a.tensor(), b.tensor())); }
 inline Lifted min(const Lifted& a, const Lifted& b) {
   return Lifted(minimum(a.tensor(), b.tensor()));

@@ -113,6 +113,21 @@ struct Dual {
     const T y = sigmoid(a.value);
     return {y, a.derivative * (y * (T(1.0) - y))};
   }
+  friend TAPER_FN Dual silu(const Dual& a) {
+    const T s = sigmoid(a.value);
+    return {silu(a.value), a.derivative * (s * (T(1.0) + a.value * (T(1.0) - s)))};
+  }
+  friend TAPER_FN Dual normal_cdf(const Dual& a) {
+    return {normal_cdf(a.value), a.derivative * normal_pdf(a.value)};
+  }
+  friend TAPER_FN Dual normal_pdf(const Dual& a) {
+    const T y = normal_pdf(a.value);
+    return {y, -(a.derivative * (a.value * y))};
+  }
+  friend TAPER_FN Dual gelu(const Dual& a) {
+    const T slope = normal_cdf(a.value) + a.value * normal_pdf(a.value);
+    return {gelu(a.value), a.derivative * slope};
+  }
   friend TAPER_FN Dual softplus(const Dual& a) {
     return {softplus(a.value), a.derivative * sigmoid(a.value)};
   }

@@ -11,7 +11,8 @@
 // `using namespace taper::fn;`. Calls qualified by `std::` or `::` are wrong in a functor.
 //
 // Two layers:
-//   primitives   fma, abs, sqrt, rint, floor, min, max, copysign, where, pow2i, exponent, mantissa.
+//   primitives   fma, abs, sqrt, rint, floor, fmod, min, max, copysign, where, any_lane, pow2i,
+//                exponent, mantissa.
 //                Here for float and double; Vec (vec.h) and other types bring their own, which are
 //                found by argument-dependent look-up. Each is exact or correctly rounded.
 //   functions    exp, log, tanh, ... built from the primitives only, for every type T with
@@ -24,172 +25,17 @@
 //
 // Sources: coefficients marked [fit] are weighted least-squares fits iterated towards the minimax
 // polynomial (Lawson) in 60-digit arithmetic; the weight makes the error relative to the function's
-// value. [fdlibm] is Sun's freely distributable libm, as in FreeBSD's msun. [njuffa] are Norbert
-// Juffa's published single-precision implementations (BSD licence).
+// value; those marked [chebyshev] interpolate at Chebyshev's points in the same arithmetic, with an
+// error below 2^-26 (double: 2^-55). [fdlibm] is Sun's freely distributable libm, as in FreeBSD's
+// msun. [njuffa] are Norbert Juffa's published single-precision implementations (BSD licence).
 //
-// Largest errors seen in ULP, float / double (float: every 23rd number; functors_test.cpp repeats
-// the check on fewer):
-//   exp 0.9 / 0.9    expm1 1.5 / 1.2    log 1.0 / 0.8       log1p 1.5 / 1.2   pow 1.1 / 1.1
-//   tanh 1.4 / 2.1   sigmoid 2.4 / 2.0  softplus 1.9 / 1.5  erf 1.0 / 1.2     rsqrt 1.5 / 1.5
-//   sin, cos 1.5 / 1.5 for |x| < 1e4 (double: 1e5)
+// docs/accuracy.md has the largest errors measured; functors_test.cpp checks fewer numbers.
 #pragma once
 
-#include <cstdint>
-#include <type_traits>
-
-// Every function is inlined always: a source that is compiled for AVX-512 must not emit a weak
-// scalar function that the linker could then use on an older machine.
-#if defined(__CUDACC__)
-#define TAPER_FN __host__ __device__ inline __attribute__((always_inline))
-#else
-#define TAPER_FN inline __attribute__((always_inline))
-#endif
-
-// Masks of scalars are bools, and `&` and `|` are the operators of all masks.
-#if defined(__clang__)
-#pragma clang diagnostic ignored "-Wbitwise-instead-of-logical"
-#endif
+#include "taper/backend/cpu/simd/primitives.h"
+#include "taper/backend/cpu/simd/trigonometric.h"
 
 namespace taper::fn {
-
-/// The number type behind T: float for float, Vec<float> and Dual<Vec<float>>.
-template <class T>
-struct elem {
-  using type = T;
-};
-template <class T>
-using elem_t = typename elem<T>::type;
-
-template <class T>
-concept Scalar = std::is_same_v<T, float> || std::is_same_v<T, double>;
-
-/// Types whose elementary functions are composed of primitives. To add one, specialise it and elem.
-template <class T>
-struct is_composed : std::bool_constant<Scalar<T>> {};
-template <class T>
-concept Composed = is_composed<T>::value;
-
-template <class T>
-inline constexpr bool is_single = std::is_same_v<elem_t<T>, float>;
-
-// ---------------------------------------------------------------------------------- primitives
-
-TAPER_FN float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
-TAPER_FN double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
-
-TAPER_FN float abs(float x) { return __builtin_fabsf(x); }
-TAPER_FN double abs(double x) { return __builtin_fabs(x); }
-
-TAPER_FN float sqrt(float x) { return __builtin_sqrtf(x); }
-TAPER_FN double sqrt(double x) { return __builtin_sqrt(x); }
-
-/// To the nearest integer, ties to even.
-TAPER_FN float rint(float x) { return __builtin_rintf(x); }
-TAPER_FN double rint(double x) { return __builtin_rint(x); }
-
-TAPER_FN float floor(float x) { return __builtin_floorf(x); }
-TAPER_FN double floor(double x) { return __builtin_floor(x); }
-
-/// a - b * trunc(a / b), exact.
-TAPER_FN float fmod(float a, float b) { return __builtin_fmodf(a, b); }
-TAPER_FN double fmod(double a, double b) { return __builtin_fmod(a, b); }
-
-TAPER_FN float copysign(float a, float b) { return __builtin_copysignf(a, b); }
-TAPER_FN double copysign(double a, double b) { return __builtin_copysign(a, b); }
-
-/// min and max return the second argument when either is NaN or both are zeros (x86's minps):
-/// `max(T(0), x)` hands a NaN in x on, `max(x, T(0))` loses it. `minimum` and `maximum` below
-/// propagate NaN from both sides.
-template <Scalar T>
-TAPER_FN T min(T a, T b) {
-  return a < b ? a : b;
-}
-template <Scalar T>
-TAPER_FN T max(T a, T b) {
-  return a > b ? a : b;
-}
-
-template <Scalar T>
-TAPER_FN T where(bool mask, T a, T b) {
-  return mask ? a : b;
-}
-
-/// 2^n for integral n from -127 to 128 (double: -1023 to 1024); the ends give 0 and infinity.
-/// Adding 1.5 * 2^23 + 127 leaves n + 127 in the low bits, which are then moved to the exponent.
-TAPER_FN float pow2i(float n) {
-  const uint32_t bits = __builtin_bit_cast(uint32_t, n + 12583039.0f);
-  return __builtin_bit_cast(float, bits << 23);
-}
-TAPER_FN double pow2i(double n) {
-  const uint64_t bits = __builtin_bit_cast(uint64_t, n + 6755399441056767.0);
-  return __builtin_bit_cast(double, bits << 52);
-}
-
-/// x = mantissa(x) * 2^exponent(x), the mantissa in [sqrt(1/2), sqrt(2)), for positive normal x.
-/// Other values give unspecified numbers, the same for every type.
-namespace bits {
-/// Bits of 1.0 and of sqrt(1/2).
-inline constexpr uint32_t kOne32 = 0x3f800000;
-inline constexpr uint32_t kRoot32 = 0x3f3504f3;
-inline constexpr uint64_t kOne64 = 0x3ff0000000000000;
-inline constexpr uint64_t kRoot64 = 0x3fe6a09e667f3bcd;
-/// Bits of 2^23 and 2^52: an integer k below that, put in the low bits, makes the number 2^23 + k.
-inline constexpr uint32_t kMagic32 = 0x4b000000;
-inline constexpr uint64_t kMagic64 = 0x4330000000000000;
-}  // namespace bits
-
-TAPER_FN float exponent(float x) {
-  const uint32_t u = __builtin_bit_cast(uint32_t, x);
-  const uint32_t biased = (u + (bits::kOne32 - bits::kRoot32)) >> 23;
-  return __builtin_bit_cast(float, biased | bits::kMagic32) - 8388735.0f;  // 2^23 + 127
-}
-TAPER_FN double exponent(double x) {
-  const uint64_t u = __builtin_bit_cast(uint64_t, x);
-  const uint64_t biased = (u + (bits::kOne64 - bits::kRoot64)) >> 52;
-  return __builtin_bit_cast(double, biased | bits::kMagic64) - 4503599627371519.0;  // 2^52 + 1023
-}
-TAPER_FN float mantissa(float x) {
-  const uint32_t u = __builtin_bit_cast(uint32_t, x);
-  const uint32_t biased = (u + (bits::kOne32 - bits::kRoot32)) >> 23;
-  return __builtin_bit_cast(float, u - (biased << 23) + bits::kOne32);
-}
-TAPER_FN double mantissa(double x) {
-  const uint64_t u = __builtin_bit_cast(uint64_t, x);
-  const uint64_t biased = (u + (bits::kOne64 - bits::kRoot64)) >> 52;
-  return __builtin_bit_cast(double, u - (biased << 52) + bits::kOne64);
-}
-
-// ------------------------------------------------------------------------------------- helpers
-
-template <class T>
-TAPER_FN T infinity() {
-  return T(__builtin_inf());
-}
-template <class T>
-TAPER_FN T not_a_number() {
-  return T(__builtin_nan(""));
-}
-
-/// Horner's scheme, highest coefficient first.
-template <class T>
-TAPER_FN T horner_step(T, T sum) {
-  return sum;
-}
-template <class T, class... C>
-TAPER_FN T horner_step(T x, T sum, double next, C... rest) {
-  return horner_step(x, fma(sum, x, T(next)), rest...);
-}
-template <class T, class... C>
-TAPER_FN T horner(T x, double highest, C... rest) {
-  return horner_step(x, T(highest), rest...);
-}
-
-/// An unevaluated sum: about twice the digits of T.
-template <class T>
-struct Sum {
-  T high;
-  T low;
-};
 
 // ---------------------------------------------------------------- functions: exponentials, powers
 
@@ -213,15 +59,23 @@ TAPER_FN T minus_n_ln2(T x, T n) {
   }
 }
 
-/// exp(x + tail) for |tail| much smaller than |x|, also the last step of pow.
+/// A number as mantissa * 2^power. Of `split` the mantissa is in [sqrt(1/2), sqrt(2)).
+template <class T>
+struct Split {
+  T mantissa;
+  T power;
+};
+
+/// exp(x + tail) for |tail| much smaller than |x|.
 /// x = n ln 2 + r, |r| <= ln(2)/2; exp(r) = 1 + r + r^2 P(r) with P of [fit].
 template <Composed T>
-TAPER_FN T exp_with_tail(T x, const T* tail) {
-  // The order of the arguments lets NaN through. Beyond the bounds the result is 0 or infinity.
+TAPER_FN Split<T> exp_split(T x, const T* tail) {
+  // The order of the arguments lets NaN through. Beyond the bounds `scale` gives infinity, or 0 for
+  // any factor up to the bound.
   if constexpr (is_single<T>) {
-    x = min(T(89.0), max(T(-104.0), x));
+    x = min(T(89.0), max(T(-150.0), x));
   } else {
-    x = min(T(710.0), max(T(-746.0), x));
+    x = min(T(710.0), max(T(-800.0), x));
   }
   const T n = rint(x * T(1.4426950408889634));
   T r = minus_n_ln2(x, n);
@@ -236,9 +90,31 @@ TAPER_FN T exp_with_tail(T x, const T* tail) {
                8.33333333349580915e-03, 4.16666666665287747e-02, 1.66666666666664104e-01,
                5.00000000000001110e-01, 1.0, 1.0);
   }
-  // Two factors: no overflow in between, and underflow rounds once.
+  return {p, n};
+}
+
+/// x 2^n for twice the range of pow2i. Two factors: no overflow in between, and underflow rounds
+/// once.
+template <Composed T>
+TAPER_FN T scale(T x, T n) {
   const T half = rint(n * T(0.5));
-  return p * pow2i(half) * pow2i(n - half);
+  return x * pow2i(half) * pow2i(n - half);
+}
+
+/// The same for n <= 1, where few numbers are so small that one factor is not enough.
+template <Composed T>
+TAPER_FN T scale_down(T x, T n) {
+  const T y = x * pow2i(n);
+  const auto far = n < T(is_single<T> ? -126.0 : -1022.0);
+  if (__builtin_expect(any_lane(far), 0)) return where(far, scale(x, n), y);
+  return y;
+}
+
+/// Also the last step of pow.
+template <Composed T>
+TAPER_FN T exp_with_tail(T x, const T* tail) {
+  const Split<T> parts = exp_split(x, tail);
+  return scale(parts.mantissa, parts.power);
 }
 
 template <Composed T>
@@ -303,12 +179,7 @@ TAPER_FN T log_special(T x, T y) {
   return where(x >= T(0.0), y, not_a_number<T>());
 }
 
-/// x = mantissa * 2^power for positive finite x, also subnormal.
-template <class T>
-struct Split {
-  T mantissa;
-  T power;
-};
+/// For positive finite x, also subnormal.
 template <Composed T>
 TAPER_FN Split<T> split(T x) {
   constexpr bool single = is_single<T>;
@@ -437,6 +308,21 @@ TAPER_FN T sigmoid(T x) {
   return where(x < T(0.0), e, T(1.0)) / (e + T(1.0));
 }
 
+/// x / (1 + exp(-x)); -0 at minus infinity. Where exp(x) is subnormal and has lost digits, x exp(x)
+/// is made of its parts.
+template <Composed T>
+TAPER_FN T silu(T x) {
+  const Split<T> parts = exp_split(-abs(x), static_cast<const T*>(nullptr));
+  const T e = scale_down(parts.mantissa, parts.power);
+  const T y = where(x < T(0.0), x * e, x) / (T(1.0) + e);
+  const auto far = (parts.power < T(is_single<T> ? -126.0 : -1022.0)) & (x < T(0.0));
+  if (__builtin_expect(any_lane(far), 0)) {
+    const T bounded = max(T(is_single<T> ? -150.0 : -800.0), x);
+    return where(far, scale(bounded * parts.mantissa, parts.power), y);
+  }
+  return y;
+}
+
 /// log(1 + exp(x))
 template <Composed T>
 TAPER_FN T softplus(T x) {
@@ -480,76 +366,88 @@ TAPER_FN T erf(T x) {
   }
 }
 
-// ------------------------------------------------------------------- functions: trigonometric
+// ---------------------------------------------------------- functions: the normal distribution
 
-/// x = quarters * pi/2 + rest, by Cody and Waite's three parts of pi/2 with fused products.
-template <class T>
-struct Angle {
-  T quarters;  // 0, 1, 2 or 3
-  T rest;      // in [-pi/4, pi/4], a little more for large x: n is from a rounded product
-};
+/// exp(-x^2 / 2) with the square's rounding error as a tail.
 template <Composed T>
-TAPER_FN Angle<T> reduce_angle(T x) {
-  const T n = rint(x * T(6.36619772367581382e-01));
-  T r = x;
-  if constexpr (is_single<T>) {
-    r = fma(n, T(-1.57079637050628662e+00), r);
-    r = fma(n, T(4.37113882867379289e-08), r);
-    r = fma(n, T(1.71512451000588187e-15), r);
-  } else {
-    r = fma(n, T(-1.57079632679489656e+00), r);
-    r = fma(n, T(-6.12323399573676604e-17), r);
-    r = fma(n, T(1.49738490485916983e-33), r);
-  }
-  // Far beyond the range of full accuracy the result is at least between -1 and 1.
-  r = min(T(1.0), max(T(-1.0), r));
-  return {n - T(4.0) * floor(n * T(0.25)), r};
+TAPER_FN Split<T> exp_half_square(T x) {
+  const T square = x * x;
+  const T tail = T(-0.5) * fma(x, x, -square);
+  return exp_split(T(-0.5) * square, &tail);
 }
 
-/// sin and cos of |r| <= pi/4 [fit].
+/// (P(x) - 1/2) / x for |x| < 1, a polynomial in x^2. [chebyshev]
 template <Composed T>
-TAPER_FN T sin_reduced(T r) {
-  const T s = r * r;
-  T p = s;
+TAPER_FN T normal_center(T x) {
+  const T s = x * x;
   if constexpr (is_single<T>) {
-    p = horner(s, 2.71810987781850827e-06, -1.98393109933199611e-04, 8.33332930064502320e-03,
-               -1.66666666407566444e-01);
+    return horner(s, -7.66053817138209005e-06, 1.13502296192861414e-04, -1.18634398880198872e-03,
+                  9.97332848125617039e-03, -6.64903605671869069e-02, 3.98942280130840599e-01);
   } else {
-    p = horner(s, 1.58961379131196416e-10, -2.50507460666646417e-08, 2.75573136096164961e-06,
-               -1.98412698295516595e-04, 8.33333333332206272e-03, -1.66666666666666297e-01);
-  }
-  return fma(p * s, r, r);
-}
-template <Composed T>
-TAPER_FN T cos_reduced(T r) {
-  const T s = r * r;
-  if constexpr (is_single<T>) {
-    return horner(s, 2.44331731966178020e-05, -1.38873164417195540e-03, 4.16666456871620933e-02,
-                  -0.5, 1.0);
-  } else {
-    return horner(s, -1.13585028214978119e-11, 2.08757001910250257e-09, -2.75573141744838406e-07,
-                  2.48015872888348411e-05, -1.38888888888730297e-03, 4.16666666666665950e-02, -0.5,
-                  1.0);
+    return horner(s, -9.02610990456558347e-11, 2.22707653917211879e-09, -4.11730893196518372e-08,
+                  6.65931690408104204e-07, -9.44463980867677398e-06, 1.15434683230836158e-04,
+                  -1.18732821480794040e-03, 9.97355700998338313e-03, -6.64903800669038592e-02,
+                  3.98942280401432647e-01);
   }
 }
 
-/// Full accuracy for |x| < 1e4 (double: 1e5). It falls slowly beyond; from about 1e7 (double: 1e15)
-/// on the results are only numbers between -1 and 1. Infinity gives NaN.
+/// t P(-t) for t >= 1, not scaled yet: exp(-t^2 / 2) times a function of t that varies little, a
+/// polynomial in (t - 5) / (t + 5) (float: 2). [chebyshev]
 template <Composed T>
-TAPER_FN T sin(T x) {
-  const Angle<T> angle = reduce_angle(x);
-  const T q = angle.quarters;
-  const auto use_cos = (q == T(1.0)) | (q == T(3.0));
-  const T y = where(use_cos, cos_reduced(angle.rest), sin_reduced(angle.rest));
-  return where(x == T(0.0), x, where(q >= T(2.0), -y, y));
+TAPER_FN Split<T> normal_tail(T t) {
+  constexpr double c = is_single<T> ? 2.0 : 5.0;
+  const T w = T(1.0) / (t + T(c));
+  T q = fma(T(-2.0 * c), w, T(1.0));
+  // Without the roundings before; they matter less where c is small.
+  if constexpr (!is_single<T>) q = fma(w, fma(-t, q, fma(T(-c), q + T(1.0), t)), q);
+  T p = q;
+  if constexpr (is_single<T>) {
+    p = horner(q, -3.62058775645753391e-05, 1.31873955168167276e-03, -5.83613626305886030e-04,
+               -4.46022196556645090e-03, -3.57806722540730251e-03, 1.81341385207062153e-02,
+               3.27562573429227288e-02, -1.51303822065723154e-01, 1.70501808511927672e-01,
+               3.36204003925765882e-01);
+  } else {
+    p = horner(q, 6.01498565352494745e-09, -2.70716928328379293e-08, -2.52579697588190387e-08,
+               2.27333591191934372e-07, 6.07381860044949498e-08, -1.54713142492834942e-06,
+               5.99190387736963750e-07, 1.03290132099306492e-05, -1.65386424099035084e-05,
+               -5.45688005323527383e-05, 2.42761230244079636e-04, -1.26485237936200954e-04,
+               -1.89562303010613041e-03, 8.90084502150379799e-03, -2.41617859570979164e-02,
+               4.79508637316569328e-02, -7.42563952503189628e-02, 9.08862296493461869e-02,
+               -8.50384434600421207e-02, 5.19052734300030419e-02, 3.84596524875031487e-01);
+  }
+  const Split<T> e = exp_half_square(t);
+  return {e.mantissa * p, e.power};
+}
+
+/// |x|, at most as large as makes the tails 0.
+template <Composed T>
+TAPER_FN T normal_distance(T x) {
+  return min(T(is_single<T> ? 14.6 : 39.5), abs(x));
+}
+
+/// The standard normal distribution function, and its density.
+template <Composed T>
+TAPER_FN T normal_cdf(T x) {
+  const T t = normal_distance(x);
+  const Split<T> tail = normal_tail(t);
+  const T y = scale_down(tail.mantissa / t, tail.power);
+  const T outer = where(x < T(0.0), y, T(1.0) - y);
+  return where(t < T(1.0), fma(x, normal_center(x), T(0.5)), outer);
 }
 template <Composed T>
-TAPER_FN T cos(T x) {
-  const Angle<T> angle = reduce_angle(x);
-  const T q = angle.quarters;
-  const auto use_sin = (q == T(1.0)) | (q == T(3.0));
-  const T y = where(use_sin, sin_reduced(angle.rest), cos_reduced(angle.rest));
-  return where((q == T(1.0)) | (q == T(2.0)), -y, y);
+TAPER_FN T normal_pdf(T x) {
+  const Split<T> e = exp_half_square(normal_distance(x));
+  return scale_down(T(0.3989422804014327) * e.mantissa, e.power);
+}
+
+/// x normal_cdf(x), exact to a few ULP also in the lower tail. -0 at minus infinity.
+template <Composed T>
+TAPER_FN T gelu(T x) {
+  const T t = normal_distance(x);
+  const Split<T> tail = normal_tail(t);
+  const T y = scale_down(tail.mantissa, tail.power);
+  const T outer = where(x < T(0.0), -y, x - y);
+  return where(t < T(1.0), x * fma(x, normal_center(x), T(0.5)), outer);
 }
 
 }  // namespace taper::fn

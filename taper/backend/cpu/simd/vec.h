@@ -40,6 +40,7 @@ struct Mask {
   friend TAPER_FN Mask operator&(Mask a, Mask b) { return {hn::And(a.raw, b.raw)}; }
   friend TAPER_FN Mask operator|(Mask a, Mask b) { return {hn::Or(a.raw, b.raw)}; }
   friend TAPER_FN Mask operator!(Mask a) { return {hn::Not(a.raw)}; }
+  friend TAPER_FN bool any_lane(Mask m) { return !hn::AllFalse(hn::ScalableTag<E>(), m.raw); }
 };
 
 template <class E>
