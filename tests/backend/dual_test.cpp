@@ -80,6 +80,12 @@ TEST(Dual, SingularPoints) {
   EXPECT_EQ(pow(D(0.0, 1.0), D(0.0)).derivative, 0.0);
   EXPECT_EQ(pow(D(1e200, 1.0), D(2.0)).derivative, 2e200);
   EXPECT_EQ(pow(DD(D(0.0, 1.0), D(1.0)), DD(2.0)).derivative.derivative, 2.0);
+  // In the exponent, by pow_backward_exponent of PyTorch's FunctionsManual.cpp.
+  EXPECT_TRUE(std::isnan(pow(D(-2.0), D(3.0, 1.0)).derivative));
+  EXPECT_TRUE(std::isnan(pow(D(-2.0), D(0.0, 1.0)).derivative));
+  EXPECT_EQ(pow(D(0.0), D(0.0, 1.0)).derivative, 0.0);
+  EXPECT_EQ(pow(D(0.0), D(2.0, 1.0)).derivative, 0.0);
+  EXPECT_EQ(pow(D(0.0), D(-1.0, 1.0)).derivative, -INFINITY);
   D sum(1.0, 2.0);
   sum += D(1.0, 1.0);
   sum *= D(2.0, 0.0);

@@ -8,7 +8,8 @@
 // need not exist for T.
 //
 // At points without a derivative: abs gives 0 at 0; min and max give the mean at ties; rint and
-// floor give 0; pow takes the derivative in the exponent as 0 where the base is not positive.
+// floor give 0; pow gives 0 in the exponent where the base is 0 and the exponent is not negative,
+// and NaN where the base is negative.
 // Comparisons look at values only. A ReLU should be where(x <= T(0), T(0), x): its derivative
 // at 0 is 0 and NaN passes; max(T(0), x) has 1/2 there.
 #pragma once
@@ -148,7 +149,8 @@ struct Dual {
     const T by_base = b.value * pow(a.value, b.value - T(1.0)) * a.derivative;
     const T by_exponent = y * log(a.value) * b.derivative;
     const auto no_base = is_zero(a.derivative) | is_zero(b.value);
-    const auto no_exponent = is_zero(b.derivative) | !(a.value > zero);
+    const auto is_zero_power = (a.value == zero) & ((b.value > zero) | (b.value == zero));
+    const auto no_exponent = is_zero(b.derivative) | is_zero_power;
     return {y, where(no_base, zero, by_base) + where(no_exponent, zero, by_exponent)};
   }
 
