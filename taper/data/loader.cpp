@@ -69,6 +69,7 @@ struct Loader::Impl {
   const int64_t examples;
   const int64_t batches;
   std::vector<Spec> specs;
+  bool in_loop = false;  // the last batch was taken by a loop, which has not come to its end
 
   std::mutex mutex;  // guards all that follows; only the caller's thread writes `position`
   std::condition_variable may_claim;
@@ -248,7 +249,21 @@ const LoaderOptions& Loader::options() const { return impl_->options; }
 
 const Dataset& Loader::dataset() const { return *impl_->dataset; }
 
-std::optional<Batch> Loader::next() { return impl_->next(); }
+std::optional<Batch> Loader::next() {
+  impl_->in_loop = false;
+  return impl_->next();
+}
+
+void Loader::begin_loop() {
+  if (impl_->in_loop) seek({impl_->position.epoch, 0});
+}
+
+std::optional<Batch> Loader::next_of_loop() {
+  impl_->in_loop = true;
+  std::optional<Batch> batch = impl_->next();
+  if (!batch) impl_->in_loop = false;
+  return batch;
+}
 
 LoaderPosition Loader::position() const { return impl_->position; }
 
@@ -258,6 +273,7 @@ void Loader::seek(LoaderPosition position) {
                                " of epoch " + std::to_string(position.epoch) + ", an epoch has " +
                                std::to_string(impl_->batches));
   }
+  impl_->in_loop = false;
   if (position != impl_->position) impl_->stop_at(position);
 }
 

@@ -91,12 +91,15 @@ class TAPER_API Loader {
     using difference_type = std::ptrdiff_t;
     using value_type = Batch;
 
-    explicit Iterator(Loader* loader) : loader_(loader), batch_(loader->next()) {}
+    explicit Iterator(Loader* loader) : loader_(loader) {
+      loader->begin_loop();
+      batch_ = loader->next_of_loop();
+    }
     const Batch& operator*() const { return *batch_; }
     const Batch* operator->() const { return &*batch_; }
     Iterator& operator++() {
       batch_.reset();  // so that its memory can be used again
-      batch_ = loader_->next();
+      batch_ = loader_->next_of_loop();
       return *this;
     }
     void operator++(int) { ++*this; }
@@ -107,7 +110,8 @@ class TAPER_API Loader {
     std::optional<Batch> batch_;
   };
 
-  /// The batches from where it stands to the end of the epoch.
+  /// The batches from where it stands to the end of the epoch. A loop that is left before its end
+  /// has not taken the epoch: the next one begins it again, unless `seek` or `next` came between.
   Iterator begin() { return Iterator(this); }
   std::default_sentinel_t end() const { return {}; }
 
@@ -116,6 +120,10 @@ class TAPER_API Loader {
 
  private:
   struct Impl;
+
+  void begin_loop();
+  std::optional<Batch> next_of_loop();
+
   std::unique_ptr<Impl> impl_;
 };
 

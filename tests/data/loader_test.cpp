@@ -161,6 +161,38 @@ TEST(Loader, EpochBeginsAgainAfterABreak) {
   EXPECT_EQ(rest_of_epoch(loader.epoch(0)), (Batches{{0, 1, 2}, {3, 4, 5}, {6, 7, 8}}));
 }
 
+TEST(Loader, ALoopAfterABreakBeginsTheEpochAgain) {
+  for (int workers : {0, 2}) {
+    const LoaderOptions options{.batch_size = 3, .shuffle = true, .seed = 5, .workers = workers};
+    Loader loader(numbers(9), options);
+    Loader reference(numbers(9), options);
+    const Batches first = rest_of_epoch(reference);
+    const Batches second = rest_of_epoch(reference);
+    for (int64_t last : {0, 1, 2}) {
+      for (const Batch& batch : loader) {
+        if (batch.index == last) break;
+      }
+    }
+    EXPECT_EQ(rest_of_epoch(loader), first);
+    EXPECT_EQ(rest_of_epoch(loader), second);
+  }
+}
+
+TEST(Loader, ALoopGoesOnAfterSeekAndNext) {
+  Loader loader(numbers(9), {.batch_size = 3});
+  const auto leave = [&] {
+    for (const Batch& batch : loader) {
+      if (batch.index == 0) break;
+    }
+  };
+  leave();
+  loader.seek(loader.position());
+  EXPECT_EQ(rest_of_epoch(loader), (Batches{{3, 4, 5}, {6, 7, 8}}));
+  leave();
+  loader.next();
+  EXPECT_EQ(rest_of_epoch(loader), (Batches{{6, 7, 8}}));
+}
+
 TEST(Loader, RefusesPositionsAndOptionsOutOfRange) {
   Loader loader(numbers(9), {.batch_size = 3});
   EXPECT_EQ(error_of(ErrorKind::value, [&] { loader.seek({0, 4}); }),
