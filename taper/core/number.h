@@ -83,6 +83,14 @@ namespace detail {
 [[noreturn]] TAPER_API void fail_misfit(const Number& value, bool is_signed, size_t bytes,
                                         std::string_view who);
 
+/// True if the value is one of T's.
+template <class T>
+bool in_range(int64_t value) {
+  using Limits = std::numeric_limits<T>;
+  if constexpr (std::is_signed_v<T>) return value >= Limits::min() && value <= Limits::max();
+  return value >= 0 && static_cast<uint64_t>(value) <= static_cast<uint64_t>(Limits::max());
+}
+
 /// True if the truncated value is one of T's.
 template <class T>
 bool in_range(double value) {
@@ -100,11 +108,9 @@ T convert(const Number& value, std::string_view who) {
   if constexpr (std::is_same_v<T, bool>) {
     return value.real != 0;
   } else if constexpr (std::is_integral_v<T>) {
-    using Limits = std::numeric_limits<T>;
     const bool is_whole = !is_float(value.dtype) && !value.above_integers;
-    const bool good = is_whole ? static_cast<__int128>(value.integer) >= Limits::min() &&
-                                     static_cast<__int128>(value.integer) <= Limits::max()
-                               : detail::in_range<T>(value.real);
+    const bool good =
+        is_whole ? detail::in_range<T>(value.integer) : detail::in_range<T>(value.real);
     if (!good) {
       detail::fail_misfit(value, std::is_signed_v<T>, sizeof(T), who);
     }
