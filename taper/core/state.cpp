@@ -89,6 +89,11 @@ namespace detail {
 
 Tensor as_cell_value(const State& cell, const Tensor& value, bool is_own) {
   const Ptr<TapeRecord>& leaf = cell.impl()->leaf;
+  if (leaf && !(value.defined() && is_float(value.dtype()))) {
+    fail(value.defined() ? ErrorKind::dtype : ErrorKind::value,
+         "`" + cell.name() + "` needs gradients, so its value must be a floating tensor, got " +
+             (value.defined() ? to_string(value.spec()) : "an undefined one"));
+  }
   if (!value.defined() || (!leaf && !value.requires_grad())) return value;
   Tensor own = is_own ? value : shallow_copy(value);
   own.impl()->node = leaf;
@@ -109,6 +114,7 @@ bool give_up(const State& cell, Tensor& value) {
 }
 
 void take_back(const State& cell, Tensor& value) noexcept {
+  if (!value.defined()) return;  // moved out by who was told to give it up last
   value.impl()->node = cell.impl()->leaf;
   cell.impl()->value = std::move(value);
 }
@@ -157,6 +163,9 @@ class Updated {
 void update(const State& cell, FunctionRef<Tensor(Tensor&)> f) {
   Updated updated(cell);
   const Tensor value = f(updated.old());
+  if (!value.defined()) {
+    fail(ErrorKind::value, "update: the function gave no value for `" + cell.name() + "`");
+  }
   if (interpreter != nullptr) return interpreter->write(cell, value);
   updated.prepare(value);
   updated.assign();

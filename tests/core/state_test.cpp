@@ -294,5 +294,34 @@ TEST(CloneScope, RemembersOtherObjects) {
   EXPECT_EQ(CloneScope::find(&original), copy);
 }
 
+TEST(State, AParameterKeepsAFloatingValue) {
+  const State cell("weight", from_values<float>({2}, std::vector<float>{1, 2}), true);
+  EXPECT_EQ(testing::thrown_text(
+                ErrorKind::dtype,
+                [&] { cell.set(from_values<int64_t>({2}, std::vector<int64_t>{1, 2})); }),
+            "`weight` needs gradients, so its value must be a floating tensor, got i64[2]");
+  EXPECT_EQ(testing::thrown_text(ErrorKind::value, [&] { cell.set(Tensor()); }),
+            "`weight` needs gradients, so its value must be a floating tensor, got an undefined "
+            "one");
+  EXPECT_EQ(cell.value().to_vector<float>(), (std::vector<float>{1, 2}));
+}
+
+TEST(State, AnUpdateWithoutAValueLeavesTheOldOne) {
+  const State cell("step", from_values<float>({1}, std::vector<float>{3}));
+  EXPECT_EQ(testing::thrown_text(ErrorKind::value,
+                                 [&] { update(cell, [](Tensor&) { return Tensor(); }); }),
+            "update: the function gave no value for `step`");
+  EXPECT_EQ(cell.value().item(), 3);
+  // A function that moves the value out loses it when it throws, and nothing worse happens.
+  EXPECT_THROW(update(cell,
+                      [](Tensor& old) -> Tensor {
+                        const Tensor gone = std::move(old);
+                        fail(ErrorKind::value, "after the move");
+                      }),
+               Error);
+  cell.set(from_values<float>({1}, std::vector<float>{4}));
+  EXPECT_EQ(cell.value().item(), 4);
+}
+
 }  // namespace
 }  // namespace taper
