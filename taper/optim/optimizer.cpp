@@ -139,6 +139,25 @@ void Optimizer::check_grads(const std::vector<Tensor>& grads) const {
          who + " is " + to_string(value.spec()) + ", its gradient must be too, got " +
              to_string(grads[i].spec()));
   }
+  for (size_t index = 0, first = 0; index < groups(); ++index) {
+    const Optimizer& each = group(index);
+    for (size_t i = 0; i < each.slots_.size(); ++i) {
+      if (grads[first + i].defined()) each.check_slots(i, first + i);
+    }
+    first += each.slots_.size();
+  }
+}
+
+void Optimizer::check_slots(size_t own, size_t number) const {
+  const Spec now = parameters_[own].value().spec();
+  for (const State& slot : slots_[own]) {
+    const Spec before = slot.value().spec();
+    if (before == now) continue;
+    fail(before.shape == now.shape ? ErrorKind::dtype : ErrorKind::shape,
+         "optimizer: `" + parameters_[own].name() + "` (parameter " + std::to_string(number) +
+             ") is " + to_string(now) + ", its `" + slot.name() + "` is " + to_string(before) +
+             "; attach a new optimizer");
+  }
 }
 
 void Optimizer::step_checked(std::span<const Tensor> grads) {

@@ -102,6 +102,8 @@ class TAPER_API Optimizer {
   std::vector<std::pair<std::string, State>> all_cells() const;
   void check_places() const;
   void check_grads(const std::vector<Tensor>& grads) const;
+  /// Of the parameter `own` of this group, `number` of all.
+  void check_slots(size_t own, size_t number) const;
   void step_checked(std::span<const Tensor> grads);
 
   State steps_;

@@ -128,5 +128,21 @@ TEST(OptimizerStep, IsTheSameCapturedWhenAParameterComesBack) {
   expect_captured_like_eager<Adam>(AdamOptions{.lr = 0.1});
 }
 
+TEST(StepFailure, AParameterThatIsNotLikeItsSlotsChangesNothing) {
+  const State weight("weight", ones({2, 2}), true);
+  const State bias("bias", ones({2}), true);
+  SGD sgd(std::vector<State>{weight, bias}, {.lr = 0.1, .momentum = 0.9});
+  sgd.step({ones({2, 2}), ones({2})});
+  bias.set(zeros({3}));
+  const std::vector<float> before = weight.value().to_vector<float>();
+  const std::string text =
+      thrown_text(ErrorKind::shape, [&] { sgd.step({ones({2, 2}), ones({3})}); });
+  EXPECT_EQ(text,
+            "optimizer: `bias` (parameter 1) is f32[3], its `momentum_buffer` is f32[2]; "
+            "attach a new optimizer");
+  EXPECT_EQ(weight.value().to_vector<float>(), before);
+  EXPECT_EQ(sgd.state()[0].second.value().item(), 1);
+}
+
 }  // namespace
 }  // namespace taper::optim
