@@ -65,5 +65,24 @@ TEST(SingularPoints, RootsAbsoluteValuesAndTies) {
             (Values{1, 1, 0}));
 }
 
+/// sum of x^k for k = 0..3: derivatives at 0 by hand.
+TEST(SingularGradients, HigherDerivativesOfPolynomialsAtZeroAreFinite) {
+  const TensorFunction sum_of_powers = [](const std::vector<Tensor>& x) {
+    Tensor total = x[0] * 0;
+    for (int k = 0; k < 4; ++k) total = total + pow(x[0], k);
+    return total;
+  };
+  const Tensor zero = zeros({}, DType::f64);
+  EXPECT_EQ(grad(sum_of_powers)({zero}).item(), 1);
+  EXPECT_EQ(grad(grad(sum_of_powers))({zero}).item(), 2);
+  EXPECT_EQ(grad(grad(grad(sum_of_powers)))({zero}).item(), 6);
+  // d2/dx de of x^e at e = 0 is 1 / x.
+  const TensorFunction in_exponent = [](const std::vector<Tensor>& e) {
+    const TensorFunction power = [&](const std::vector<Tensor>& x) { return pow(x[0], e[0]); };
+    return grad(power)({full({}, 4.0, DType::f64)});
+  };
+  EXPECT_EQ(grad(in_exponent)({zero}).item(), 0.25);
+}
+
 }  // namespace
 }  // namespace taper

@@ -1,6 +1,8 @@
 #include <taper/ops/pointwise/pointwise.h>
 
 #if TAPER_ROWS
+#include <cmath>
+
 #include <taper/ops/composed.h>
 #include <taper/ops/integer/integer_pow.h>
 #include <taper/ops/pointwise/operands.h>
@@ -126,7 +128,12 @@ Grads pow_vjp(const Saved& s, const Power&) {
   const Tensor& exponent = s.in(1);
   Grads grads(2);
   if (s.needs(0)) {
-    const Tensor slope = where(equal(exponent, 0), 0, exponent * pow(base, exponent - 1));
+    // Where the factor is 0 the power must be finite in every derivative: 0 * inf would be NaN.
+    Tensor vanishes = equal(exponent, 0);
+    if (exponent.requires_grad()) {  // whose own slope at 0 stays then
+      vanishes = logical_and(vanishes, equal(abs(reciprocal(base)), INFINITY));
+    }
+    const Tensor slope = exponent * pow(base, where(vanishes, 1, exponent) - 1);
     grads[0] = detail::reduce_to(s.grad() * slope, s.in_spec(0).shape);
   }
   if (s.needs(1)) {
