@@ -1,3 +1,4 @@
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,13 @@ TEST(Pow, OfIntegersKeepsTheirDtype) {
 TEST(Pow, RefusesANegativeExponentOfIntegers) {
   EXPECT_NE(thrown_text(ErrorKind::value, [] { pow(arange(3), -1); }).find("is no integer"),
             std::string::npos);
+}
+
+TEST(Clip, OfANaNBoundIsNaN) {
+  for (const Tensor& x : {tensor({1.0, 5.0}), tensor({1, 5})}) {
+    for (const double value : clip(x, NAN, 2.0).to_vector<double>()) EXPECT_TRUE(std::isnan(value));
+    for (const double value : clip(x, 0, NAN).to_vector<double>()) EXPECT_TRUE(std::isnan(value));
+  }
 }
 
 TEST(Clip, TakesOneBoundAndIntegers) {

@@ -403,6 +403,7 @@ Tensor clip(const Tensor& x, std::optional<Number> low, std::optional<Number> hi
   }
   const double below = high ? high->real : INFINITY;
   const double above = low ? low->real : -INFINITY;
+  if (std::isnan(below) || std::isnan(above)) return maximum(x, NAN);  // as for integers
   return clip_op({x}, {above > below ? below : above, below});
 }
 Tensor floor(const Tensor& x) { return x.defined() && is_integer(x.dtype()) ? x : floor_op({x}); }
