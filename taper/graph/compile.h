@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <taper/graph/plan.h>
+#include <taper/ops/index/indexing.h>
 #include <taper/ops/tape.h>
 
 namespace taper {
@@ -63,6 +64,11 @@ struct Packed<std::pair<A, B>> : PackedTuple<A, B> {
   }
 };
 
+/// What a compiled function returns for what its function returns: a tensor for `y[0]`, which
+/// refers to a tensor that is gone.
+template <class R>
+using Returned = std::conditional_t<std::is_same_v<R, Selection>, Tensor, R>;
+
 }  // namespace detail
 
 /// A function whose op calls are recorded once for each signature (specs of its operands and of the
@@ -89,8 +95,9 @@ class Compiled {
 
   template <class... Args>
     requires(std::convertible_to<const Args&, const Tensor&> && ...)
-  auto operator()(const Args&... args) {
-    using R = std::invoke_result_t<F&, const Args&...>;
+  auto operator()(const Args&... args)
+      -> detail::Returned<std::invoke_result_t<F&, const Args&...>> {
+    using R = detail::Returned<std::invoke_result_t<F&, const Args&...>>;
     const std::vector<Tensor> inputs{args...};
     if (interpreter != nullptr || needs_tape(inputs)) return function_(args...);
     auto run = [&](const std::vector<Tensor>& symbols) {

@@ -227,6 +227,17 @@ TEST(Compile, SeveralThreadsMayCallOneObject) {
   EXPECT_EQ(forward.captures(), 2u);
 }
 
+TEST(Compile, AFunctionMayReturnPartOfATensorOfItsOwn) {
+  auto first = compile([](const Tensor& x) {
+    Tensor y = x * 2;
+    return y[0];
+  });
+  for (const float value : {3.f, 5.f}) {
+    EXPECT_EQ(first(full({2}, value)).item<float>(), 2 * value);
+  }
+  EXPECT_EQ(first.captures(), 1u);
+}
+
 TEST(Compile, AGraphOutlivesItsPlan) {
   auto twice = compile([](const Tensor& x) { return x * 2; });
   twice(ones({1}));
