@@ -77,6 +77,11 @@ Tensor State::value() const {
   return impl_->value;
 }
 
+void State::depend_on_need() const {
+  interpreter->depend_on(&impl_->leaf,
+                         [impl = impl_] { return uint64_t{static_cast<bool>(impl->leaf)}; });
+}
+
 void State::set(const Tensor& value) const {
   if (interpreter != nullptr) [[unlikely]] {
     interpreter->write(*this, value);

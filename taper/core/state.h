@@ -54,7 +54,11 @@ class TAPER_API State {
   /// Rebinds the cell. A parameter stays a leaf of the tape.
   void set(const Tensor& value) const;
 
-  bool requires_grad() const { return static_cast<bool>(impl_->leaf); }
+  bool requires_grad() const {
+    if (interpreter != nullptr) [[unlikely]]
+      depend_on_need();
+    return static_cast<bool>(impl_->leaf);
+  }
   void set_requires_grad(bool needed) const;
   /// The accumulated gradient; undefined if there is none or none is needed.
   Tensor grad() const;
@@ -74,13 +78,17 @@ class TAPER_API State {
   StateImpl* impl() const { return impl_.get(); }
 
  private:
+  /// A plan holds only while the cell needs a gradient, or none, as it does now.
+  void depend_on_need() const;
+
   Ptr<StateImpl> impl_;
 };
 
 /// Gives a cell a new value: `f` gets the present one, which may be undefined, and returns the new
 /// one. In there `old += x` and an op called with `donate(old)` may take the buffer for the result,
 /// if nobody else holds it. Whatever `f` throws, the cell has its old value or its new one: so what
-/// can refuse values comes first, and `old` is given up once, in the end.
+/// can refuse values comes first, and `old` is given up once, in the end, to the op that makes the
+/// new value; moved elsewhere it is lost with what throws then.
 TAPER_API void update(const State& cell, FunctionRef<Tensor(Tensor& old)> f);
 
 /// The same for cells that one op changes together: `update({p, buffer}, [&](auto old) { ... })`.

@@ -89,7 +89,7 @@ class Recorder final : public Interpreter {
     refuse_foreign(value, [&] { return "the new value of cell `" + state.name() + "`"; });
     const size_t index = find(state);
     graph_.cells[index].assigned = true;
-    const bool on_tape = state.requires_grad() || (value.defined() && value.requires_grad());
+    const bool on_tape = state.impl()->leaf || (value.defined() && value.requires_grad());
     present_[index] = value.defined() && on_tape ? attached(symbolic_copy(value), state) : value;
   }
 
@@ -222,7 +222,8 @@ class Recorder final : public Interpreter {
   size_t find(const State& state) {
     auto [found, fresh] = cells_.try_emplace(state.impl(), graph_.cells.size());
     if (fresh) {
-      graph_.cells.push_back({.cell = state, .requires_grad = state.requires_grad()});
+      graph_.cells.push_back(
+          {.cell = state, .requires_grad = static_cast<bool>(state.impl()->leaf)});
       present_.emplace_back();
     }
     return found->second;

@@ -227,6 +227,17 @@ TEST(Compile, SeveralThreadsMayCallOneObject) {
   EXPECT_EQ(forward.captures(), 2u);
 }
 
+TEST(Compile, IsCapturedAgainWhenACellThatWasOnlyAskedNeedsNoGradient) {
+  const State cell("weight", ones({2}), true);
+  auto scaled = compile([&](const Tensor& x) {
+    const no_grad off;
+    return cell.requires_grad() ? x * 2 : x * 3;
+  });
+  EXPECT_EQ(scaled(ones({1})).item(), 2);
+  cell.set_requires_grad(false);
+  EXPECT_EQ(scaled(ones({1})).item(), 3);
+}
+
 TEST(Compile, AFunctionMayReturnPartOfATensorOfItsOwn) {
   auto first = compile([](const Tensor& x) {
     Tensor y = x * 2;
