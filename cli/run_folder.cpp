@@ -30,11 +30,9 @@ RunFolder::RunFolder(fs::path path, RunFolderUse use, bool must_be_new) : path_(
     made_.push_back(at);
   }
   try {
-    is_new_ = prepare_run_folder(path_, use);
+    if (must_be_new) make_new();
+    is_new_ = prepare_run_folder(path_, use) || must_be_new;
     if (!is_new_) made_.clear();
-    if (!is_new_ && must_be_new) {
-      throw FolderTaken(ErrorKind::io, "another process made " + path_.string());
-    }
     lock();
     remove_cut_files(path_);
     if (use == RunFolderUse::replace) clear_run_folder(path_);
@@ -52,6 +50,15 @@ RunFolder::~RunFolder() {
   }
   remove_made();
   if (lock_ >= 0) close(lock_);
+}
+
+/// One call tells who makes the folder; what else goes wrong is said by `prepare_run_folder`.
+void RunFolder::make_new() {
+  std::error_code error;
+  fs::create_directories(path_.parent_path(), error);
+  if (fs::create_directory(path_, error) || error) return;
+  made_.clear();
+  throw FolderTaken(ErrorKind::io, "another process made " + path_.string());
 }
 
 /// The lock goes with the process, however that ends.

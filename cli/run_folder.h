@@ -30,6 +30,7 @@ class RunFolder {
   const std::filesystem::path& path() const { return path_; }
 
  private:
+  void make_new();
   void lock();
   void remove_made() const;
 
