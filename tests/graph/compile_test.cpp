@@ -4,17 +4,13 @@
 
 #include <taper/taper.h>
 
+#include "tests/core/error_testing.h"
+
 namespace taper {
 namespace {
 
 std::string error_text(auto&& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::unsupported);
-    return error.what();
-  }
-  return "no error";
+  return testing::thrown_text(ErrorKind::unsupported, action);
 }
 
 constexpr const char* ways =
