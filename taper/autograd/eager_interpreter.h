@@ -41,6 +41,9 @@ class EagerInterpreter : public Interpreter {
   void hold(const Tensor& tensor) override {
     if (outer_ != nullptr) outer_->hold(tensor);
   }
+  void check_read(const Tensor& tensor) const override {
+    if (outer_ != nullptr) outer_->check_read(tensor);
+  }
   std::string origin(const Tensor& tensor) const override {
     return outer_ != nullptr ? outer_->origin(tensor) : "a captured tensor";
   }

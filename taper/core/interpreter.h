@@ -61,6 +61,9 @@ class TAPER_API Interpreter {
   virtual void depend_on(const void* key, std::function<uint64_t()> look) = 0;
   /// Takes a tensor made before as a constant, if tensors of a capture are recorded here.
   virtual void hold(const Tensor& tensor) = 0;
+  /// Throws unsupported if the program may not look at the values of a tensor that has some: what
+  /// it does with them would be done once and not at every run.
+  virtual void check_read(const Tensor& tensor) const = 0;
   /// The name of the op that made a tensor without data, for messages.
   virtual std::string origin(const Tensor& tensor) const = 0;
 };

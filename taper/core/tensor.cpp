@@ -152,7 +152,11 @@ std::byte* Tensor::checked_data(DType wanted) const {
     fail(ErrorKind::value, "data: the elements are not in row-major order; call contiguous(x) (" +
                                to_string(spec()) + ")");
   }
-  return raw();
+  return readable();
+}
+
+void Tensor::check_read() const {
+  if (checked().storage) interpreter->check_read(*this);
 }
 
 void Tensor::check_writable() const {
@@ -172,7 +176,7 @@ Tensor::operator bool() const {
                                to_string(spec()) + "; say any(x) or all(x)");
   }
   return visit_dtype(dtype(), [&]<class T>() {
-    return static_cast<double>(*reinterpret_cast<const T*>(raw())) != 0;
+    return static_cast<double>(*reinterpret_cast<const T*>(readable())) != 0;
   });
 }
 
@@ -181,7 +185,7 @@ Number Tensor::item_as_number() const {
     fail(ErrorKind::value, "item: needs exactly one element, got " + to_string(spec()));
   }
   return visit_dtype(dtype(),
-                     [&]<class T>() { return number_of(*reinterpret_cast<const T*>(raw())); });
+                     [&]<class T>() { return number_of(*reinterpret_cast<const T*>(readable())); });
 }
 
 namespace {

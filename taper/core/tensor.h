@@ -141,6 +141,13 @@ class TAPER_API Tensor {
       fail_undefined();
     return *impl_;
   }
+  /// The same for the program to look at: throws unsupported where a capture could not repeat it.
+  std::byte* readable() const {
+    if (interpreter != nullptr) [[unlikely]]
+      check_read();
+    return raw();
+  }
+  void check_read() const;
   std::byte* checked_data(DType wanted) const;
   void check_writable() const;
   Number item_as_number() const;
@@ -250,7 +257,7 @@ std::vector<T> Tensor::to_vector() const {
   std::vector<T> values;
   values.reserve(static_cast<size_t>(numel()));
   visit_dtype(dtype(), [&]<class S>() {
-    const auto* base = reinterpret_cast<const S*>(raw());
+    const auto* base = reinterpret_cast<const S*>(readable());
     for_each_offset(shape(), strides(),
                     [&](int64_t offset) { values.push_back(detail::element_as<T>(base[offset])); });
   });

@@ -116,6 +116,15 @@ class Recorder final : public Interpreter {
     if (tensor.impl()->storage) held_.emplace(tensor.impl()->storage.get(), tensor);
   }
 
+  void check_read(const Tensor& tensor) const override {
+    if (!is_foreign(*tensor.impl()->storage)) return;
+    fail(ErrorKind::unsupported,
+         "the value of a tensor that was made outside the captured function was asked for (" +
+             to_string(tensor.spec()) +
+             "): the graph would hold for ever what follows from its present value; pass it as an "
+             "operand and choose with `where`, or say constant(t)");
+  }
+
   std::string origin(const Tensor& tensor) const override {
     if (tensor.impl()->capture != number_) return "a tensor of another capture";
     const auto id = static_cast<size_t>(tensor.impl()->value_id);
@@ -155,6 +164,11 @@ class Recorder final : public Interpreter {
   }
   static Tensor symbolic_copy(const Tensor& value) { return shallow_copy(value); }
 
+  /// Whether a buffer was filled before this capture and nobody said that it may be used.
+  bool is_foreign(const Storage& storage) const {
+    return outside_ == OutsideTensors::refused && storage.capture != number_ &&
+           !held_.contains(&storage);
+  }
   /// What keeps a tensor out of this graph, to be said behind its name; null if nothing does.
   const char* why_foreign(const Tensor& tensor) const {
     if (!tensor.defined()) return nullptr;
@@ -168,9 +182,7 @@ class Recorder final : public Interpreter {
       return " belongs to another capture and has no data here; pass it as an operand, or return "
              "it from the function that made it";
     }
-    const bool allowed =
-        outside_ == OutsideTensors::held || storage->capture == number_ || held_.contains(storage);
-    if (allowed) return nullptr;
+    if (!is_foreign(*storage)) return nullptr;
     return " was made outside the captured function, which would hold its present values for ever; "
            "pass it as an operand, keep it in a State, or say constant(t)";
   }

@@ -39,6 +39,29 @@ TEST(Compile, RefusesATensorThatTheFunctionHolds) {
   EXPECT_EQ(capture_number, 0u);
 }
 
+TEST(Compile, RefusesToLookAtATensorThatTheFunctionHolds) {
+  const Tensor scale = tensor({2.f});
+  const Tensor mask = tensor({true, false});
+  const std::string text =
+      "the value of a tensor that was made outside the captured function was asked for (f32[1]): "
+      "the graph would hold for ever what follows from its present value; pass it as an operand "
+      "and choose with `where`, or say constant(t)";
+  auto item = compile([&](const Tensor& x) { return x * scale.item(); });
+  EXPECT_EQ(error_text([&] { item(ones({2})); }), text);
+  auto vector = compile([&](const Tensor& x) { return x * scale.to_vector<float>()[0]; });
+  EXPECT_EQ(error_text([&] { vector(ones({2})); }), text);
+  auto data = compile([&](const Tensor& x) { return x * *scale.data<float>(); });
+  EXPECT_EQ(error_text([&] { data(ones({2})); }), text);
+  auto branch = compile([&](const Tensor& x) { return scale > 1 ? x : x * 2; });
+  EXPECT_NE(error_text([&] { branch(ones({2})); }).find("was made outside"), std::string::npos);
+  auto pick = compile([&](const Tensor& x) { return x[mask]; });
+  EXPECT_NE(error_text([&] { pick(ones({2})); }).find("(bool[2])"), std::string::npos);
+  auto inside = compile([&](const Tensor& x) { return x * tensor({3.f}).item(); });
+  EXPECT_EQ(inside(ones({2})).to_vector<float>(), (std::vector<float>{3, 3}));
+  auto allowed = compile([&](const Tensor& x) { return x * constant(scale).item(); });
+  EXPECT_EQ(allowed(ones({2})).to_vector<float>(), (std::vector<float>{2, 2}));
+}
+
 TEST(Compile, ViewsOfATensorThatItHoldsAreRefusedToo) {
   const Tensor table = ones({3, 2});
   const Tensor row = table[1];
