@@ -324,9 +324,9 @@ void run_backward(const Tensor& loss, const Tensor& start, bool keep_graph) {
   pass.want_leaves();
   pass.start(loss, start);
   pass.run(keep_graph, {});
-  pass.for_leaves([](Node& leaf, const Tensor& grad) {
+  pass.for_leaves([](Node& leaf, Tensor& grad) {
     update(State(leaf.grad), [&](Tensor& sum) {
-      if (!sum.defined()) return grad;
+      if (!sum.defined()) return std::move(grad);
       sum += grad;
       return sum;
     });

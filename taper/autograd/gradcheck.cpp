@@ -189,7 +189,7 @@ class GivenValues {
     }
   }
   ~GivenValues() {
-    for (size_t i = 0; i < cells_.size(); ++i) cells_[i].impl()->value = before_[i];
+    for (size_t i = 0; i < cells_.size(); ++i) cells_[i].impl()->hold(before_[i]);
   }
   GivenValues(const GivenValues&) = delete;
   GivenValues& operator=(const GivenValues&) = delete;

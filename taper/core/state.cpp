@@ -49,7 +49,7 @@ void CloneScope::remember(const void* original, std::shared_ptr<void> copy) {
 State::State(std::string name, Tensor value, bool requires_grad)
     : impl_(Ptr<StateImpl>(new StateImpl)) {
   impl_->name = std::move(name);
-  impl_->value = std::move(value);
+  impl_->hold(detail::as_cell_value(*this, value, value.defined() && value.pointer().sole_owner()));
   if (requires_grad) set_requires_grad(true);
 }
 
@@ -65,8 +65,7 @@ State::State(const State& other) {
   const Tensor& value = other.impl_->value;
   impl_ = Ptr<StateImpl>(new StateImpl);
   impl_->name = other.name();
-  if (value.defined())
-    impl_->value = shallow_copy(value);  // values never change, so the buffer is shared
+  if (value.defined()) impl_->hold(shallow_copy(value));  // values never change: one buffer
   if (other.requires_grad()) set_requires_grad(true);
   CloneScope::remember(other.impl(), std::make_shared<Ptr<StateImpl>>(impl_));
 }
@@ -87,7 +86,7 @@ void State::set(const Tensor& value) const {
     interpreter->write(*this, value);
     return;
   }
-  impl_->value = detail::as_cell_value(*this, value, false);
+  impl_->hold(detail::as_cell_value(*this, value, false));
 }
 
 namespace detail {
@@ -99,7 +98,7 @@ Tensor as_cell_value(const State& cell, const Tensor& value, bool is_own) {
          "`" + cell.name() + "` needs gradients, so its value must be a floating tensor, got " +
              (value.defined() ? to_string(value.spec()) : "an undefined one"));
   }
-  if (!value.defined() || (!leaf && !value.requires_grad())) return value;
+  if (!value.defined()) return value;
   Tensor own = is_own ? value : shallow_copy(value);
   own.impl()->node = leaf;
   own.impl()->output = 0;
@@ -114,6 +113,7 @@ bool give_up(const State& cell, Tensor& value) {
     return false;
   }
   held.impl()->node = Ptr<TapeRecord>();
+  held.impl()->of_cell = false;
   value = std::move(held);
   return true;
 }
@@ -121,7 +121,7 @@ bool give_up(const State& cell, Tensor& value) {
 void take_back(const State& cell, Tensor& value) noexcept {
   if (!value.defined()) return;  // moved out by who was told to give it up last
   value.impl()->node = cell.impl()->leaf;
-  cell.impl()->value = std::move(value);
+  cell.impl()->hold(std::move(value));
 }
 
 }  // namespace detail
@@ -152,7 +152,7 @@ class Updated {
     next_ = detail::as_cell_value(*cell_, value, value.defined() && value.pointer().sole_owner());
   }
   void assign() noexcept {
-    cell_->impl()->value = std::move(next_);
+    cell_->impl()->hold(std::move(next_));
     given_ = false;
   }
 
@@ -163,14 +163,17 @@ class Updated {
   bool given_ = false;
 };
 
+void check_given(const State& cell, const Tensor& value) {
+  if (value.defined()) return;
+  fail(ErrorKind::value, "update: the function gave no value for `" + cell.name() + "`");
+}
+
 }  // namespace
 
 void update(const State& cell, FunctionRef<Tensor(Tensor&)> f) {
   Updated updated(cell);
   const Tensor value = f(updated.old());
-  if (!value.defined()) {
-    fail(ErrorKind::value, "update: the function gave no value for `" + cell.name() + "`");
-  }
+  check_given(cell, value);
   if (interpreter != nullptr) return interpreter->write(cell, value);
   updated.prepare(value);
   updated.assign();
@@ -188,6 +191,7 @@ void update(std::initializer_list<std::reference_wrapper<const State>> cells,
   }
   const Results values = f({old, count});
   const auto value = [&](size_t i) -> const Tensor& { return values[static_cast<int>(i)]; };
+  for (size_t i = 0; i < count; ++i) check_given(cells.begin()[i], value(i));
   if (interpreter != nullptr) {
     for (size_t i = 0; i < count; ++i) interpreter->write(cells.begin()[i], value(i));
     return;

@@ -16,11 +16,24 @@ namespace taper {
 struct StateImpl {
   std::atomic<uint32_t> refs{1};
   std::string name;
-  Tensor value;             // on the tape through `leaf`, if there is one
+  Tensor value;             // on the tape through `leaf`, if there is one; see `hold`
   Ptr<TapeRecord> leaf;     // the autograd record; null if no gradient is needed
   bool counter = false;     // its value is reached through CounterAccess only
   uint32_t departures = 0;  // from places in modules
   std::unique_ptr<const std::string> last_departure;  // why; null if it never left a place
+
+  StateImpl() = default;
+  ~StateImpl() { hold({}); }
+  StateImpl(const StateImpl&) = delete;
+  StateImpl& operator=(const StateImpl&) = delete;
+
+  /// Takes a value that is no other cell's and, unless it was this one's before, has no other
+  /// handle: nobody makes a leaf of it behind the cell's back.
+  void hold(Tensor next) noexcept {
+    if (value.defined()) value.impl()->of_cell = false;
+    value = std::move(next);
+    if (value.defined()) value.impl()->of_cell = true;
+  }
 };
 
 /// A named, shared cell for what changes over time: parameters, buffers, optimizer slots, counters,

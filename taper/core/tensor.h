@@ -43,6 +43,7 @@ struct TensorImpl {
   int32_t value_id = -1;  // its number in the graph being captured
   uint8_t output = 0;     // which output of `node` it is
   bool row_major = true;
+  bool of_cell = false;       // it is what a State holds, which says whether it needs a gradient
   uint32_t capture = 0;       // the number of the capture that `value_id` belongs to
   int64_t offset = 0;         // of the first element, in elements
   std::byte* data = nullptr;  // the first element

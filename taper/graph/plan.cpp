@@ -171,7 +171,7 @@ void Plan::execute_giving(size_t index, std::vector<Tensor>& values) const {
     throw;
   }
   for (size_t i = 0; i < gives.size(); ++i) {
-    gives[i]->cell.impl()->value = std::move(taken[i]);
+    gives[i]->cell.impl()->hold(std::move(taken[i]));
   }
 }
 
@@ -219,7 +219,7 @@ void Plan::store_cells(const std::vector<Tensor>& values) const {
                                   cell->cell, values[static_cast<size_t>(cell->result)], false));
   }
   for (size_t i = 0; i < fresh.size(); ++i) {
-    stored_last_[i]->cell.impl()->value = std::move(fresh[i]);
+    stored_last_[i]->cell.impl()->hold(std::move(fresh[i]));
   }
 }
 

@@ -195,13 +195,19 @@ void free_saved(Node& node) {
   node.freed = true;
 }
 
+namespace {
+
+[[noreturn]] void fail_of_cell(const Tensor& tensor, const char* needed) {
+  fail(ErrorKind::unsupported, "set_requires_grad: the tensor is the value of a cell (" +
+                                   to_string(tensor.spec()) + "); call cell.set_requires_grad(" +
+                                   needed + "), or detach() for the value alone");
+}
+
+}  // namespace
+
 Tensor& Tensor::set_requires_grad(bool needed) {
   if (!needed) {
-    if (requires_grad() && node_of(*this)->of_cell) {
-      fail(ErrorKind::unsupported,
-           "set_requires_grad: the tensor is the value of a cell (" + to_string(spec()) +
-               "); call cell.set_requires_grad(false), or detach() for the value alone");
-    }
+    if (requires_grad() && node_of(*this)->of_cell) fail_of_cell(*this, "false");
     if (requires_grad() && !node_of(*this)->is_leaf()) *this = detach();
     impl_->node = Ptr<TapeRecord>();
     return *this;
@@ -211,6 +217,7 @@ Tensor& Tensor::set_requires_grad(bool needed) {
          "set_requires_grad: only floating tensors have gradients (" + to_string(spec()) + ")");
   }
   if (requires_grad()) return *this;
+  if (impl_->of_cell) fail_of_cell(*this, "true");
   impl_->node = new_leaf();
   impl_->output = 0;
   return *this;
@@ -237,7 +244,7 @@ void State::set_requires_grad(bool needed) const {
   impl_->leaf = needed ? new_leaf() : Ptr<TapeRecord>();
   if (needed) static_cast<Node*>(impl_->leaf.get())->of_cell = true;
   if (value.defined()) {
-    impl_->value = shallow_copy(value);
+    impl_->hold(shallow_copy(value));
     impl_->value.impl()->node = impl_->leaf;
   }
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <taper/autograd/autograd.h>
+#include <taper/graph/compile.h>
 #include <taper/ops/ops.h>
 
 #include "tests/core/error_testing.h"
@@ -195,6 +196,42 @@ TEST(State, OnlyTheCellSaysWhetherItsValueNeedsAGradient) {
   EXPECT_NO_THROW(cell.value().set_requires_grad(false));
 }
 
+TEST(State, NobodyMakesALeafOfACellsValueBehindItsBack) {
+  Tensor start = tensor<float>({1});
+  State cell("mean", start);
+  const std::string text =
+      thrown_text(ErrorKind::unsupported, [&] { cell.value().set_requires_grad(); });
+  EXPECT_EQ(text,
+            "set_requires_grad: the tensor is the value of a cell (f32[1]); call "
+            "cell.set_requires_grad(true), or detach() for the value alone");
+  Tensor held = cell.value();
+  EXPECT_THROW(held.set_requires_grad(), Error);
+  EXPECT_TRUE(held.detach().set_requires_grad().requires_grad());
+  // What the cell was made from or assigned is another tensor, and so is what it no longer holds.
+  EXPECT_TRUE(start.set_requires_grad().requires_grad());
+  Tensor next = tensor<float>({2});
+  cell.set(next);
+  EXPECT_TRUE(next.set_requires_grad().requires_grad());
+  EXPECT_FALSE(cell.value().requires_grad());
+  EXPECT_TRUE(held.set_requires_grad().requires_grad());
+  held = cell.value();
+  cell = State();
+  EXPECT_TRUE(held.set_requires_grad().requires_grad());
+  EXPECT_FALSE(State("w", held).value().requires_grad());
+}
+
+TEST(State, AnUpdateOrAReplayKeepsTheValueTheCellsOwn) {
+  const State cell("mean", tensor<float>({1}));
+  update(cell, [](Tensor& old) { return old += 1; });
+  EXPECT_THROW(cell.value().set_requires_grad(), Error);
+  EXPECT_ANY_THROW(update(cell, [](Tensor&) -> Tensor { fail(ErrorKind::value, "no"); }));
+  EXPECT_THROW(cell.value().set_requires_grad(), Error);
+  auto f = compile([&] { update(cell, [](Tensor& old) { return old += 1; }); });
+  f();
+  EXPECT_EQ(cell.value().item(), 3);
+  EXPECT_THROW(cell.value().set_requires_grad(), Error);
+}
+
 TEST(State, RequiresGradIsSwitched) {
   const State cell("weight", tensor({1.f}), true);
   cell.set_requires_grad(false);
@@ -321,6 +358,22 @@ TEST(State, AnUpdateWithoutAValueLeavesTheOldOne) {
                Error);
   cell.set(from_values<float>({1}, std::vector<float>{4}));
   EXPECT_EQ(cell.value().item(), 4);
+}
+
+TEST(State, AnUpdateOfSeveralCellsNeedsAValueForEach) {
+  const State a("a", tensor<float>({1}));
+  const State b("b", tensor<float>({2}));
+  EXPECT_EQ(testing::thrown_text(ErrorKind::value,
+                                 [&] {
+                                   update({a, b}, [](std::span<Tensor* const> old) {
+                                     Results results;
+                                     results[0] = *old[0] + 1;
+                                     return results;
+                                   });
+                                 }),
+            "update: the function gave no value for `b`");
+  EXPECT_EQ(a.value().item(), 1);
+  EXPECT_EQ(b.value().item(), 2);
 }
 
 }  // namespace
