@@ -34,7 +34,7 @@ UninitialisedScope::~UninitialisedScope() { uninitialised = outer_; }
 bool UninitialisedScope::active() { return uninitialised; }
 
 Module::Module(const Module& other)
-    : state_(other.state_), parent_(other.parent_), place_(other.place_) {
+    : state_(other.state_), known_(other.known_), parent_(other.parent_), place_(other.place_) {
   if (!CloneScope::active()) return;
   const auto parent = other.parent_.lock();
   const auto copied = std::static_pointer_cast<ModuleState>(CloneScope::find(parent.get()));
@@ -149,7 +149,10 @@ void Module::claim_name(const std::string& name) {
                                "`: names make paths, such as `block.weight`, so they must not be "
                                "empty or have a dot");
   }
-  if (state_->names.insert(name).second) return;
+  if (state_->names.insert(name).second) {
+    ++known_;
+    return;
+  }
   fail(ErrorKind::value, "module: two of its cells and children are named `" + name + "`");
 }
 
@@ -182,24 +185,35 @@ void Module::add_child(std::string name, Module& module) {
 
 namespace {
 
-[[noreturn]] void fail_out_of_date(const std::string& why) {
+constexpr const char* keeps_replaced = " (`clone` of the old handle keeps what was replaced)";
+
+[[noreturn]] void fail_out_of_date(const std::string& why, const std::string& way = {}) {
   fail(ErrorKind::value,
        "module: " + why +
            "; this handle was copied before: copy it from the module again, and make a Trainer or "
-           "Sequential that holds it anew (`clone` of the old handle keeps what was replaced)");
+           "Sequential that holds it anew" +
+           way);
+}
+
+/// The child, or else the cell, that was defined last.
+std::string newest_name(const ModuleState& module) {
+  if (!module.children.empty()) return "`" + module.children.back().first + "`";
+  return module.cells.empty() ? "a name" : "`" + module.cells.back().name + "`";
 }
 
 }  // namespace
 
 void Module::check_place_of(const ModuleState& parent) const {
   const auto& [name, present] = parent.children[place_];
-  if (present != state_) fail_out_of_date(detail::replaced_text(name, parent));
+  if (present != state_) {
+    fail_out_of_date(detail::replaced_text(name, parent), keeps_replaced);
+  }
 }
 
 void Module::check_in_place() const {
   if (state_->plain) return;
   if (const auto parent = parent_.lock()) check_place_of(*parent);
-  if (!state_->lost.empty()) fail_out_of_date(state_->lost);
+  if (!state_->lost.empty()) fail_out_of_date(state_->lost, keeps_replaced);
 }
 
 namespace detail {
@@ -207,6 +221,23 @@ namespace detail {
 void ModuleCall::look_at(const Module& module) {
   if (interpreter != nullptr) depend_on_version(module.state());
   module.check_in_place();
+}
+
+namespace {
+
+bool is_without_cells(const std::shared_ptr<ModuleState>& module) {
+  bool none = true;
+  visit_modules(module, "", [&](const ModuleState& within, const std::string&) {
+    none &= within.cells.empty();
+  });
+  return none;
+}
+
+}  // namespace
+
+void ModuleCall::fail_behind(const Module& module) {
+  fail_out_of_date("`" + module.name() + "` was given " + newest_name(*module.state()) +
+                   " through another handle");
 }
 
 void renew_place(const Module& member, Module& module) {
@@ -221,7 +252,9 @@ void renew_place(const Module& member, Module& module) {
     refuse_cycle("replace", *parent, module.state_);
     enter_place(module.state_, name);
     const std::string why = replaced_text(name, *parent);
-    visit_modules(present, "", [&](const ModuleState& within, const std::string&) {
+    // An optimizer has cells only: where none goes, those beside the place tell it.
+    const bool none_goes = is_without_cells(present) && !is_without_cells(module.state_);
+    visit_modules(none_goes ? parent : present, "", [&](const ModuleState& within, const auto&) {
       for (const ModuleCell& each : within.cells) each.cell.leave_place(why);
     });
     leave_place(std::exchange(present, module.state_), why);

@@ -34,7 +34,8 @@ TAPER_API void renew_place(const Module& member, Module& module);
 }  // namespace detail
 
 /// The part of a module that does not depend on its type: a handle on its cells and children.
-/// Copies share them; `clone` makes an independent one.
+/// Copies share them; `clone` makes an independent one. A copy from before a cell or child was
+/// defined has no member for it and throws value at its next call.
 ///
 /// Several threads may call one module at once in evaluation mode. Forward in training mode may
 /// write (batch norm's statistics), so it excludes all other use, as do `load_state_dict`, `train`
@@ -43,7 +44,8 @@ class TAPER_API Module {
  public:
   Module() : state_(std::make_shared<ModuleState>()) {}
   /// A handle on a module within another one, as `state()->children` lists them.
-  explicit Module(std::shared_ptr<ModuleState> state) : state_(std::move(state)) {}
+  explicit Module(std::shared_ptr<ModuleState> state)
+      : state_(std::move(state)), known_(state_->names.size()) {}
   Module(const Module& other);
   Module(Module&&) noexcept = default;
   /// A member that is assigned would leave what is trained and saved behind: see `replace`.
@@ -100,7 +102,10 @@ class TAPER_API Module {
   /// The name in layer paths until a parent gives it one.
   void set_name(std::string name) { state_->name = std::move(name); }
   /// Shares the cells of another handle instead of having its own.
-  void share(const Module& other) { state_ = other.state_; }
+  void share(const Module& other) {
+    state_ = other.state_;
+    known_ = other.known_;
+  }
   /// Whether a module has (or had) this handle's module as a child.
   bool is_child() const { return !parent_.expired(); }
   /// Stands for the place of another handle as well.
@@ -117,11 +122,14 @@ class TAPER_API Module {
   /// Throws value for a second cell or child of one name: a state dict could not tell them apart.
   void claim_name(const std::string& name);
   Parameter add_cell(std::string name, State cell, bool is_buffer);
+  /// Whether another handle has defined cells or children, for which this one has no members.
+  bool is_behind() const { return known_ != state_->names.size(); }
   // Throw value if the module was replaced since this handle was made.
   void check_in_place() const;
   void check_place_of(const ModuleState& parent) const;
 
   std::shared_ptr<ModuleState> state_;
+  size_t known_ = 0;                   // cells and children that this handle has seen defined
   std::weak_ptr<ModuleState> parent_;  // the module that this handle is a child of, if any
   size_t place_ = 0;                   // among its children
 };
@@ -192,6 +200,8 @@ struct ModuleCall {
   template <class M, class... Args>
   static auto run(M& module, Args&&... args) {
     const LayerScope scope(module.name());
+    if (static_cast<const Module&>(module).is_behind()) [[unlikely]]
+      fail_behind(module);
     if (interpreter != nullptr || !module.state()->plain) [[unlikely]] {
       look_at(module);
       if (module.state()->hooks != nullptr) {
@@ -202,6 +212,7 @@ struct ModuleCall {
   }
   /// Lets a capture depend on the module's version. Throws value for a handle that is out of date.
   TAPER_API static void look_at(const Module& module);
+  [[noreturn]] TAPER_API static void fail_behind(const Module& module);
 };
 
 }  // namespace detail

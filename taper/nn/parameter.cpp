@@ -22,11 +22,14 @@ Parameter& Parameter::operator=(const State& cell) {
 
 Parameter& Parameter::operator=(Parameter&& other) {
   if (owner_ != nullptr) {
-    put(other.cell());
-  } else {
-    owner_ = other.owner_;
-    index_ = other.index_;
+    fail(ErrorKind::value,
+         "module: `" + name() +
+             "` was assigned a member that is moved or temporary, as `std::swap` and erasing from "
+             "a vector do; both would be one cell. Name the other one to tie them, or say "
+             "nn::swap(a, b)");
   }
+  owner_ = other.owner_;
+  index_ = other.index_;
   return *this;
 }
 

@@ -29,7 +29,8 @@ class TAPER_API Parameter {
   /// it and throws at its next step. Throws value for a member without a cell on either side.
   Parameter& operator=(const Parameter& other);
   Parameter& operator=(const State& cell);
-  /// As well; a member without a place takes that of `parameter(...)` or `buffer(...)`.
+  /// A member without a place takes that of `parameter(...)` or `buffer(...)`. Throws value for one
+  /// that has a place: who moves does not mean to tie.
   Parameter& operator=(Parameter&& other);
 
   /// Throws value if there is none, and within the call of a copy of a module that still has a

@@ -18,16 +18,7 @@ size_t Sequential::checked(size_t i) const {
                              std::to_string(size()));
 }
 
-void Sequential::check_complete() const {
-  const std::string next = std::to_string(size());
-  if (!state()->names.contains(next)) return;  // a child of a class that derives from this one
-  fail(ErrorKind::value, "Sequential: layer `" + next + "` was appended to `" + name() +
-                             "` by another handle; this one was copied before: copy it again, and "
-                             "make a Trainer or Sequential that holds it anew");
-}
-
 Tensor Sequential::forward(const Tensor& x) const {
-  if (layers_.size() != state()->children.size()) check_complete();
   Tensor y = x;
   for (const AnyModule& layer : layers_) y = layer(y);
   return y;

@@ -35,8 +35,6 @@ class TAPER_API Sequential : public Layer<Sequential> {
 
  private:
   size_t checked(size_t i) const;
-  /// Throws value if another handle appended a layer, which is trained and saved.
-  void check_complete() const;
 
   std::vector<AnyModule> layers_;
 };

@@ -257,6 +257,41 @@ TEST(Members, SwapExchangesTheCellsOfTwoPlaces) {
   EXPECT_EQ(net.state_dict()[1].second.to_vector<float>(), (std::vector<float>{1, 1}));
 }
 
+TEST(Members, AMovedMemberIsNotTied) {
+  struct Several : Layer<Several> {
+    std::vector<Parameter> scales;
+    Several() {
+      for (int i = 0; i < 3; ++i) {
+        scales.push_back(parameter("scale" + std::to_string(i), ones({1}) * i));
+      }
+    }
+  };
+  Several net;
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { net.scales.erase(net.scales.begin()); }),
+            "module: `scale0` was assigned a member that is moved or temporary, as `std::swap` and "
+            "erasing from a vector do; both would be one cell. Name the other one to tie them, or "
+            "say nn::swap(a, b)");
+  thrown_text(ErrorKind::value, [&] { std::swap(net.scales[0], net.scales[1]); });
+  EXPECT_EQ(net.parameters().size(), 3u);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(net.scales[static_cast<size_t>(i)].value().item(), i);
+}
+
+TEST(Members, AnOptimizerMissesNoChildThatTakesThePlaceOfOneWithoutParameters) {
+  struct Activated : Layer<Activated> {
+    Linear stem = child("stem", constant_linear(2, 2, 1));
+    AnyModule head = child("head", AnyModule(ReLU()));
+    Tensor forward(const Tensor& x) const { return head(stem(x)); }
+  };
+  Activated net;
+  optim::SGD sgd(net.parameters(), {.lr = 1});
+  replace(net.head, Tanh());
+  sgd.step(std::vector<Tensor>(sgd.parameters().size()));
+  replace(net.head, constant_linear(2, 2, 1));
+  EXPECT_NE(thrown_text(ErrorKind::value, [&] { sgd.step(); })
+                .find("was attached before `head` of `model` was replaced"),
+            std::string::npos);
+}
+
 TEST(Members, AnOptimizerAttachedBeforeAReplacementThrows) {
   Net net;
   optim::Adam adam({{.parameters = net.stem.parameters()}, {.parameters = net.head.parameters()}},
@@ -309,9 +344,44 @@ TEST(Members, ACopyOfASequentialFromBeforeAnAppendThrows) {
   EXPECT_EQ(run(ones({1, 2})).shape(), (Shape{1, 3}));
   net.append(constant_linear(3, 1, 2));
   EXPECT_EQ(run(ones({1, 2})).item(), 12);  // 2 * 1, then 3 * 2 * 2
-  EXPECT_NE(thrown_text(ErrorKind::value, [&] { copy(ones({1, 2})); })
-                .find("Sequential: layer `1` was appended to `model` by another handle"),
-            std::string::npos);
+  EXPECT_NE(
+      thrown_text(ErrorKind::value, [&] { copy(ones({1, 2})); })
+          .find("module: `model` was given `1` through another handle; this handle was copied"),
+      std::string::npos);
+}
+
+TEST(Members, ACopyFromBeforeADefinitionThrows) {
+  struct Grown : Layer<Grown> {
+    std::vector<Linear> layers;
+    std::vector<Parameter> scales;
+    void add_layer() {
+      layers.push_back(child("fc" + std::to_string(layers.size()), constant_linear(2, 2, 1)));
+    }
+    void add_scale() {
+      scales.push_back(parameter("scale" + std::to_string(scales.size()), ones({1}) * 3));
+    }
+    Tensor forward(Tensor x) const {
+      for (const Linear& layer : layers) x = layer(x);
+      for (const Parameter& scale : scales) x = x * scale.value();
+      return x;
+    }
+  };
+  Grown net;
+  const Grown empty = net;
+  net.add_layer();
+  const Grown with_layer = net;
+  const Sequential around{net};
+  EXPECT_EQ(with_layer(ones({1, 2})).to_vector<float>(), (std::vector<float>{2, 2}));
+  net.add_scale();
+  EXPECT_EQ(net(ones({1, 2})).to_vector<float>(), (std::vector<float>{6, 6}));
+  const std::string text = thrown_text(ErrorKind::value, [&] { empty(ones({1, 2})); });
+  EXPECT_NE(text.find("was given `fc0` through another handle; this handle was copied before"),
+            std::string::npos)
+      << text;
+  thrown_text(ErrorKind::value, [&] { with_layer(ones({1, 2})); });
+  thrown_text(ErrorKind::value, [&] { around(ones({1, 2})); });
+  thrown_text(ErrorKind::value, [&] { clone(with_layer)(ones({1, 2})); });
+  EXPECT_EQ(clone(net)(ones({1, 2})).to_vector<float>(), (std::vector<float>{6, 6}));
 }
 
 TEST(Members, AChildInTwoPlacesIsReplacedInOne) {
