@@ -212,6 +212,10 @@ void Optimizer::set_lr(double lr) {
 void Optimizer::scale_lr(double factor) {
   require(factor >= 0 && std::isfinite(factor), type(),
           "the factor of the rate must be finite and at least 0", factor);
+  for (size_t i = 0; i < groups(); ++i) {
+    require(std::isfinite(first_lr(i) * factor), type(), "`lr` must be finite and at least 0",
+            first_lr(i) * factor);
+  }
   for (size_t i = 0; i < groups(); ++i) group(i).set_rate(first_lr(i) * factor);
 }
 

@@ -45,6 +45,7 @@ class FitRun {
   Checkpoint snapshot() const;
   /// False if the checkpoint is of a training that is complete.
   bool resume();
+  void restore_training(const Checkpoint& checkpoint, const std::vector<double>& first_lr);
   void restore(const Checkpoint& checkpoint);
   void begin_resumed_epoch(int64_t step, const Fields& meter);
   void check_fixed(const Value* then) const;

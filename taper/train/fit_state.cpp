@@ -150,9 +150,14 @@ bool FitRun::resume() {
   const std::optional<FoundCheckpoint> found = folder.load();
   if (!found) return true;
   for (const std::string& fault : found->faults) warn(fault + "; the one before it is taken");
+  const Checkpoint before = snapshot();
+  const std::vector<double> rates_before = first_rates(*trainer_.optimizer_);
+  const int64_t epochs_before = trainer_.epochs_trained_;
   try {
     restore(found->checkpoint);
   } catch (const Error& error) {
+    restore_training(before, rates_before);
+    trainer_.epochs_trained_ = epochs_before;
     throw Error(error.kind(),
                 "fit: cannot go on from " + folder.path().string() + ": " + error.what(),
                 error.op(), error.layer());
@@ -164,6 +169,16 @@ bool FitRun::resume() {
   return true;
 }
 
+/// Model, optimizer and default generator.
+void FitRun::restore_training(const Checkpoint& checkpoint, const std::vector<double>& first_lr) {
+  trainer_.model_.load_state_dict(part(checkpoint.tensors, model_prefix));
+  restore_first_rates(*trainer_.optimizer_, first_lr);
+  trainer_.optimizer_->load_state(part(checkpoint.tensors, optimizer_prefix));
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    if (name == random_name) default_generator().set_state(tensor);
+  }
+}
+
 void FitRun::restore(const Checkpoint& checkpoint) {
   Fields known;
   for (const auto& field : checkpoint.progress) {
@@ -173,12 +188,7 @@ void FitRun::restore(const Checkpoint& checkpoint) {
   }
   const auto position = parse_fields<Position>("progress", known);
   check_fixed(find(checkpoint.progress, "options"));
-  trainer_.model_.load_state_dict(part(checkpoint.tensors, model_prefix));
-  restore_first_rates(*trainer_.optimizer_, position.first_lr);
-  trainer_.optimizer_->load_state(part(checkpoint.tensors, optimizer_prefix));
-  for (const auto& [name, tensor] : checkpoint.tensors) {
-    if (name == random_name) default_generator().set_state(tensor);
-  }
+  restore_training(checkpoint, position.first_lr);
   if (const Value* history = find(checkpoint.progress, "history")) {
     history_ = History::from_value(*history);
   }

@@ -85,6 +85,10 @@ TEST(ParameterGroups, ScaleTheirOwnFirstRates) {
   EXPECT_EQ(thrown_text(ErrorKind::index, [&] { sgd.lr(2); }),
             "optimizer: group 2 was asked for, there are 2");
   EXPECT_THROW(sgd.scale_lr(-1), Error);
+  sgd.set_lr(1e300, 1);
+  EXPECT_THROW(sgd.scale_lr(1e10), Error);
+  EXPECT_EQ(sgd.lr(), 2);
+  EXPECT_EQ(sgd.lr(1), 1e300);
 }
 
 TEST(ParameterGroups, SayWhatIsWrong) {

@@ -180,6 +180,28 @@ TEST(Resume, RefusesAnotherTrainingByName) {
   EXPECT_NE(text.find("fit: cannot go on from "), text.npos) << text;
 }
 
+TEST(Resume, ARefusedOptimizerLeavesTheModelAsItWas) {
+  const TemporaryFolder folder;
+  manual_seed(1);
+  const auto fit = [&](nn::Sequential& net, size_t trained) {
+    optim::Adam adam({{.parameters = {net.parameters()[trained]}, .options = {}}},
+                     optim::AdamOptions());
+    Trainer trainer(net, {.loss = nn::CrossEntropyLoss(), .optimizer = std::move(adam)});
+    trainer.fit(images(), {.epochs = 1, .verbose = false, .checkpoint = in(folder)});
+  };
+  nn::Sequential first{nn::Flatten(), nn::Linear(64, 3)};
+  fit(first, 0);
+  nn::Sequential second{nn::Flatten(), nn::Linear(64, 3)};
+  const Tensor before = second.parameters()[0].value();
+  const Tensor draws = default_generator().state();
+  const std::string text = error_of(ErrorKind::shape, [&] { fit(second, 1); });
+  EXPECT_NE(text.find("0.exp_avg is f32[3] in this training, f32[3,64] in the checkpoint"),
+            text.npos)
+      << text;
+  EXPECT_EQ(second.parameters()[0].value().to_vector<float>(), before.to_vector<float>());
+  EXPECT_EQ(default_generator().state().to_vector<int64_t>(), draws.to_vector<int64_t>());
+}
+
 TEST(Resume, RefusesOtherOptionsOfAnyGroup) {
   const TemporaryFolder folder;
   const auto fit = [&](double decay) {
