@@ -4,6 +4,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include <taper/ops/composed.h>
 #include <taper/ops/node_extra.h>
 
 namespace taper {
@@ -51,7 +52,7 @@ class Recorder final : public Interpreter {
 
   Results call(const OpBase& op, const void* attrs, std::span<const Arg> args,
                const Specs& specs) override {
-    GraphNode node{&op, copy_attrs(op, attrs), {}, {}, layer_path()};
+    GraphNode node{&op, copy_attrs(op, attrs), {}, {}, layer_path(), captured_function};
     for (size_t i = 0; i < args.size(); ++i) {
       const char* why = why_foreign(*args[i].tensor);
       if (why != nullptr) violate(ErrorKind::unsupported, operand_name(op, i) + why);

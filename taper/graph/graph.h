@@ -20,6 +20,7 @@ struct GraphNode {
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;
   std::string layer;  // where it was called, for messages
+  std::string_view function = {};  // what the user called, if that is not the op
 };
 
 /// A cell that the recorded code read or assigned.

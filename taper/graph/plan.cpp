@@ -142,7 +142,7 @@ void Plan::execute_node(size_t index, std::vector<Tensor>& values) const {
     results = execute(*node.op, node.attrs.get(), args, step.specs);
   } catch (const Violation& violation) {
     const LayerScope scope(node.layer);
-    report(*node.op, violation, args);
+    report(*node.op, violation, args, node.function);
   }
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     values[static_cast<size_t>(node.outputs[i])] = std::move(results[static_cast<int>(i)]);

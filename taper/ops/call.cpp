@@ -9,6 +9,8 @@
 
 namespace taper {
 
+constinit thread_local std::string_view captured_function;
+
 void violate(ErrorKind kind, std::string rule) { throw Violation{kind, std::move(rule)}; }
 
 void OpBase::count_inputs() {
@@ -62,13 +64,14 @@ std::vector<bool> beside_the_point(const OpBase& op, const std::string& rule, si
 
 }  // namespace
 
-void report(const OpBase& op, const Violation& violation, std::span<const Arg> args) {
+void report(const OpBase& op, const Violation& violation, std::span<const Arg> args,
+            std::string_view function) {
   NamedOperands operands;
   const std::vector<bool> left_out = beside_the_point(op, violation.rule, args.size());
   for (size_t i = 0; i < args.size(); ++i) {
     if (!left_out[i]) operands.emplace_back(operand_name(op, i), *args[i].tensor);
   }
-  report(op.name, violation, operands);
+  report(function.empty() ? op.name : function, violation, operands);
 }
 
 void report(std::string_view function, const Violation& violation, const NamedOperands& operands) {

@@ -20,10 +20,32 @@ using NamedOperands = std::vector<std::pair<std::string, Tensor>>;
 /// internal one is thrown as it is.
 Violation as_violation(const Error& error);
 
+/// What the user called on this thread, if it is a function made of ops that is being captured;
+/// else empty.
+TAPER_API extern constinit thread_local std::string_view captured_function TAPER_TLS_FAST;
+
+/// While it lives, ops that are captured belong to `function`, or to one around it.
+class FunctionScope {
+ public:
+  explicit FunctionScope(std::string_view function)
+      : outermost_(interpreter != nullptr && captured_function.empty()) {
+    if (outermost_) captured_function = function;
+  }
+  ~FunctionScope() {
+    if (outermost_) captured_function = {};
+  }
+  FunctionScope(const FunctionScope&) = delete;
+  FunctionScope& operator=(const FunctionScope&) = delete;
+
+ private:
+  bool outermost_;
+};
+
 /// Runs the body of a function that is made of ops. What goes wrong in it, a Violation or the error
 /// of an op, is reported as the function's, which the user called. `operands()` gives them then.
 template <class Operands, class Body>
 Tensor composed(std::string_view function, Operands&& operands, Body&& body) {
+  const FunctionScope scope(function);
   try {
     return body();
   } catch (const Violation& violation) {

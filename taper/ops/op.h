@@ -226,9 +226,10 @@ TAPER_API Results execute(const OpBase& op, const void* attrs, std::span<const A
                           const Specs& specs);
 
 /// Throws the user's error for what a rule or a kernel of `op` found wrong:
-/// `op: rule (operands with dtypes and shapes) in layer.path`.
+/// `op: rule (operands with dtypes and shapes) in layer.path`. `function` stands for the op's name
+/// where the user called a function that is made of ops.
 [[noreturn]] TAPER_API void report(const OpBase& op, const Violation& violation,
-                                   std::span<const Arg> args);
+                                   std::span<const Arg> args, std::string_view function = {});
 
 template <class A>
 class Op final : public OpBase {

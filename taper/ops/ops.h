@@ -160,6 +160,7 @@ TAPER_API Tensor where(const Tensor& condition, const Operand& x1, const Operand
 
 // ---------------------------------------------------------------------------------- dtype, layout
 /// The values converted. Floats to integers truncate; NaN gives 0, out of range the nearest end.
+/// Integers to integers keep their low bits, as in NumPy and PyTorch.
 TAPER_API Tensor astype(const Tensor& x, DType dtype);
 /// The same values in row-major memory; x itself if they are already.
 TAPER_API Tensor contiguous(const Tensor& x);

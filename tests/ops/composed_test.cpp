@@ -57,6 +57,23 @@ TEST(Composed, FunctionsNameThemselvesAndTheirOperands) {
       {"take_along_axis: index 5 at position 0 is out of range for axis 1 of size 3 (x f32[2,3], "
        "indices i64[2,1])",
        [&] { take_along_axis(x, full({1, 1}, 5, DType::i64)); }},
+      {"index: index 2 is out of range for axis 0 of size 2 (x f32[2,3])", [&] { x[2]; }},
+      {"index: x is undefined", [&] { none[0]; }},
+      {"index: index 5 at position 1 is out of range for axis 1 of size 3 (x f32[2,3])",
+       [&] { x[{1, tensor({0, 5})}]; }},
+      {"index_update: values do not broadcast to the selection [3] (x f32[2,3], values f32[2])",
+       [&] { index_update(x, {0}, ones({2})); }},
+      {"index_update: index 7 is out of range for axis 0 of size 2 (x f32[2,3])",
+       [&] { index_update(x, {7}, 1); }},
+      {"index_update: x is undefined", [&] { index_update(none, {0}, 1); }},
+      {"full: 300 is out of the range of u8, 0 to 255", [&] { full({2}, 300, DType::u8); }},
+      {"full: a shape has no negative sizes, got [-2]", [&] { full({-2}, 1); }},
+      {"zeros: a shape has no negative sizes, got [-2]", [&] { zeros({-2}); }},
+      {"ones: a shape has no negative sizes, got [-2]", [&] { ones({-2}); }},
+      {"full_like: 300 is out of the range of u8, 0 to 255 (x u8[2])",
+       [&] { full_like(zeros({2}, DType::u8), 300); }},
+      {"zeros_like: x is undefined", [&] { zeros_like(none); }},
+      {"pow: ", [&] { pow(tensor({true}), tensor({true})); }},
       {"rand: ", [&] { rand({-1}); }},
       {"rand: ", [&] { rand({2}, DType::i32); }},
       {"uniform: ", [&] { uniform({2}, 1, 0); }},
@@ -72,6 +89,30 @@ TEST(Composed, FunctionsNameThemselvesAndTheirOperands) {
       EXPECT_EQ(text, c.text);
     }
   }
+}
+
+TEST(Composed, AReplayNamesTheFunctionToo) {
+  const auto second = [](auto&& f, const Tensor& good, const Tensor& bad) {
+    auto compiled = compile([&](const Tensor& x) { return f(x); });
+    compiled(good);
+    const std::string text = text_of([&] { compiled(bad); });
+    EXPECT_EQ(compiled.captures(), 1u);
+    return text;
+  };
+  EXPECT_EQ(second([](const Tensor& x) { return pow(tensor({2, 2}), x); }, tensor({1, 2}),
+                   tensor({1, -2})),
+            "pow: an integer to the power -2 is no integer; convert the base to a float with "
+            "astype (x1 i64[2], x2 i64[2])");
+  EXPECT_EQ(second([](const Tensor& x) { return index(arange(6), {newaxis, x}); }, tensor({1, 2}),
+                   tensor({1, 7})),
+            "index: index 7 at position 1 is out of range for axis 0 of size 6 (x i64[6], "
+            "indices[0] i64[2])");
+  EXPECT_EQ(second([](const Tensor& x) { return index_update(zeros({3}), {x}, 1); }, tensor({1, 2}),
+                   tensor({1, 7})),
+            "index_update: index 7 at position 1 is out of range for axis 0 of size 3 (x f32[3], "
+            "values f32[], indices[0] i64[2])");
+  EXPECT_EQ(second([](const Tensor& x) { return one_hot(x, 3); }, tensor({1, 2}), tensor({1, 7})),
+            "one_hot: index 7 at position 1 is not in [0, 3) (indices i64[2])");
 }
 
 TEST(Composed, LossesNameTheirOwnOperands) {

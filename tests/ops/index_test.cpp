@@ -235,18 +235,24 @@ TEST(IndexAssignment, ValuesTakeTheDtypeAndMayHaveLeadingOnes) {
 
 TEST(IndexAssignment, ErrorsLeaveTheTensorAsItWas) {
   Tensor x = counting({2, 3});
-  expect_error(ErrorKind::shape, "values f32[2] do not broadcast to the selection [3] (x f32[2,3])",
-               [&] { x[0] = zeros({2}); });
+  expect_error(
+      ErrorKind::shape,
+      "index_update: values do not broadcast to the selection [3] (x f32[2,3], values f32[2])",
+      [&] { x[0] = zeros({2}); });
   expect_error(ErrorKind::shape, "do not broadcast", [&] { x[0] = zeros({2, 3}); });
   expect_error(ErrorKind::index, "index 2 is out of range", [&] { x[2] = 1; });
   expect_error(ErrorKind::index, "index 2 at position 1 is out of range for axis 0 of size 2",
                [&] { x[tensor<int64_t>({0, 2})] = 1; });
-  expect_error(ErrorKind::shape, "values f32[2] do not broadcast to the selection [3] (x f32[2,3])",
-               [&] { x[{tensor<int64_t>({0, 1, 0}), 1}] = zeros({2}); });
+  expect_error(
+      ErrorKind::shape,
+      "index_update: values do not broadcast to the selection [3] (x f32[2,3], values f32[2])",
+      [&] { x[{tensor<int64_t>({0, 1, 0}), 1}] = zeros({2}); });
   expect_error(ErrorKind::index, "the mask bool[2] must have the sizes of the axes from 1 on",
                [&] { x[{0, equal(arange(2), 1)}] = 1; });
-  expect_error(ErrorKind::shape, "values f32[3] do not broadcast to the selection [2] (x f32[2,3])",
-               [&] { x[greater(x, 3)] = zeros({3}); });
+  expect_error(
+      ErrorKind::shape,
+      "index_update: values do not broadcast to the selection [2] (x f32[2,3], values f32[3])",
+      [&] { x[greater(x, 3)] = zeros({3}); });
   expect_tensor(x, {2, 3}, {0, 1, 2, 3, 4, 5});
 }
 

@@ -25,6 +25,9 @@ TEST(Pow, OfIntegersKeepsTheirDtype) {
   EXPECT_EQ(pow(full({1}, -2, DType::i8), 3).item<int>(), -8);
   EXPECT_EQ(pow(full({1}, 0, DType::i64), 0).item<int>(), 1);
   EXPECT_EQ(pow(arange(3), 0.5).dtype(), DType::f32);
+  EXPECT_EQ(pow(tensor({true, false}), 2).dtype(), DType::i64);  // as other arithmetic of bools
+  EXPECT_NE(thrown_text(ErrorKind::dtype, [] { pow(tensor({true}), tensor({true})); }).find("bool"),
+            std::string::npos);
 }
 
 TEST(Pow, RefusesANegativeExponentOfIntegers) {

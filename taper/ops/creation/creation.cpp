@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstring>
 
+#include <taper/ops/composed.h>
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
 
@@ -58,8 +59,11 @@ bool is_whole(const Number& number) { return !is_float(number.dtype) && !number.
 
 }  // namespace
 
+namespace {
+
 // Constants are data, not ops: a captured function holds them as they are.
-Tensor full(const Shape& shape, const Number& value, DType dtype) {
+Tensor fill(const Shape& shape, const Number& value, DType dtype) {
+  if (!fits(value, dtype)) violate(ErrorKind::value, misfit(value, dtype));
   const Element element = convert(value, dtype, "full");
   Tensor result = empty(shape, dtype);
   const int64_t count = result.numel();
@@ -71,11 +75,27 @@ Tensor full(const Shape& shape, const Number& value, DType dtype) {
   return result;
 }
 
-Tensor zeros(const Shape& shape, DType dtype) { return full(shape, 0, dtype); }
-Tensor ones(const Shape& shape, DType dtype) { return full(shape, 1, dtype); }
-Tensor full_like(const Tensor& x, const Number& value) { return full(x.shape(), value, x.dtype()); }
-Tensor zeros_like(const Tensor& x) { return full_like(x, 0); }
-Tensor ones_like(const Tensor& x) { return full_like(x, 1); }
+Tensor filled(std::string_view function, const Shape& shape, const Number& value, DType dtype) {
+  return composed(
+      function, [] { return NamedOperands(); }, [&] { return fill(shape, value, dtype); });
+}
+
+Tensor filled_like(std::string_view function, const Tensor& x, const Number& value) {
+  return composed_of_x(function, x, [&] { return fill(x.shape(), value, x.dtype()); });
+}
+
+}  // namespace
+
+Tensor full(const Shape& shape, const Number& value, DType dtype) {
+  return filled("full", shape, value, dtype);
+}
+Tensor zeros(const Shape& shape, DType dtype) { return filled("zeros", shape, 0, dtype); }
+Tensor ones(const Shape& shape, DType dtype) { return filled("ones", shape, 1, dtype); }
+Tensor full_like(const Tensor& x, const Number& value) {
+  return filled_like("full_like", x, value);
+}
+Tensor zeros_like(const Tensor& x) { return filled_like("zeros_like", x, 0); }
+Tensor ones_like(const Tensor& x) { return filled_like("ones_like", x, 1); }
 
 NumberList::NumberList(std::initializer_list<NumberList> items) {
   shape_.push_back(static_cast<int64_t>(items.size()));

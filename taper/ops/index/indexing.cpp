@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include <taper/ops/composed.h>
 #include <taper/ops/index/indices.h>
 #include <taper/ops/tape.h>
 
@@ -27,16 +28,11 @@ struct Plan {
   size_t place = 0;  // in `shown`, of the axes that index tensors and masks make
 };
 
-/// Throws the user's error with x beside it.
-[[noreturn]] void fail_index(ErrorKind kind, const std::string& text, const Tensor& x) {
-  fail(kind, text + " (x " + to_string(x.spec()) + ")");
-}
-
 /// Tensors that pick along an axis; others are refused.
-Tensor checked_index_tensor(const Tensor& indices, const Tensor& x) {
+Tensor checked_index_tensor(const Tensor& indices) {
   if (is_float(indices.dtype())) {
-    fail_index(ErrorKind::dtype,
-               "an index tensor must hold integers, got " + to_string(indices.spec()), x);
+    violate(ErrorKind::dtype,
+            "an index tensor must hold integers, got " + to_string(indices.spec()));
   }
   return indices.dtype() == DType::i32 ? indices : astype(indices, DType::i64);
 }
@@ -44,10 +40,8 @@ Tensor checked_index_tensor(const Tensor& indices, const Tensor& x) {
 int64_t checked_index(int64_t index, int axis, const Tensor& x) {
   const int64_t size = x.shape()[axis];
   if (index < -size || index >= size) {
-    fail_index(ErrorKind::index,
-               "index " + std::to_string(index) + " is out of range for axis " +
-                   std::to_string(axis) + " of size " + std::to_string(size),
-               x);
+    violate(ErrorKind::index, "index " + std::to_string(index) + " is out of range for axis " +
+                                  std::to_string(axis) + " of size " + std::to_string(size));
   }
   return index < 0 ? index + size : index;
 }
@@ -57,10 +51,9 @@ void check_mask(const Tensor& mask, int axis, const Tensor& x) {
   bool fits = true;
   for (int i = 0; fits && i < mask.rank(); ++i) fits = mask.shape()[i] == x.shape()[axis + i];
   if (fits) return;
-  fail_index(ErrorKind::index,
-             "the mask " + to_string(mask.spec()) + " must have the sizes of the axes from " +
-                 std::to_string(axis) + " on",
-             x);
+  violate(ErrorKind::index, "the mask " + to_string(mask.spec()) +
+                                " must have the sizes of the axes from " + std::to_string(axis) +
+                                " on");
 }
 
 template <class T>
@@ -80,12 +73,11 @@ bool is_known(const Tensor& mask) { return static_cast<bool>(mask.impl()->storag
 
 /// The places of a mask's true elements: for each of its axes the indices along it, in row-major
 /// order; for a 0-d mask one tensor of as many zeros.
-std::vector<Tensor> places_of(const Tensor& mask, const Tensor& x) {
+std::vector<Tensor> places_of(const Tensor& mask) {
   if (!is_known(mask)) {
-    fail_index(ErrorKind::unsupported,
-               "a mask picks as many elements as it has true ones, so this cannot be captured; "
-               "choose with `where`",
-               x);
+    violate(ErrorKind::unsupported,
+            "a mask picks as many elements as it has true ones, so this cannot be captured; "
+            "choose with `where`");
   }
   const std::vector<uint8_t> chosen = mask.to_vector<uint8_t>();
   const Shape& shape = mask.shape();
@@ -114,12 +106,10 @@ int left_over(const Tensor& x, const std::vector<IndexItem>& items) {
     ellipses += holds<Ellipsis>(item) ? 1 : 0;
     used += axes_of(item);
   }
-  if (ellipses > 1) fail_index(ErrorKind::index, "an index has at most one ellipsis", x);
+  if (ellipses > 1) violate(ErrorKind::index, "an index has at most one ellipsis");
   if (used > x.rank()) {
-    fail_index(
-        ErrorKind::index,
-        "too many indices: " + std::to_string(used) + " for " + std::to_string(x.rank()) + " axes",
-        x);
+    violate(ErrorKind::index, "too many indices: " + std::to_string(used) + " for " +
+                                  std::to_string(x.rank()) + " axes");
   }
   return x.rank() - used;
 }
@@ -177,18 +167,18 @@ class Planner {
 
   void cut(const Slice& slice) {
     const int64_t step = slice.step.value_or(1);
-    if (step == 0) fail_index(ErrorKind::value, "the step must not be 0", x_);
+    if (step == 0) violate(ErrorKind::value, "the step must not be 0");
     plan_.ranges.push_back(detail::sliced_range(x_.shape(), axis_, slice.start, slice.stop, step));
     plan_.shown.push_back(axis_++);
     gap_ = true;
   }
 
   void add_tensor(const Tensor& tensor) {
-    if (!tensor.defined()) fail_index(ErrorKind::value, "the index tensor is undefined", x_);
+    if (!tensor.defined()) violate(ErrorKind::value, "the index tensor is undefined");
     pick();
     plan_.picks = true;
     if (!is_bool(tensor.dtype())) {
-      plan_.indices.push_back(checked_index_tensor(tensor, x_));
+      plan_.indices.push_back(checked_index_tensor(tensor));
       plan_.axes.push_back(axis_);
       whole_axis();
       return;
@@ -208,7 +198,6 @@ class Planner {
 };
 
 Plan make_plan(const Tensor& x, const std::vector<IndexItem>& items) {
-  if (!x.defined()) fail(ErrorKind::value, "an undefined tensor has no elements to index");
   return Planner(x, items).finish();
 }
 
@@ -240,12 +229,12 @@ Tensor part_of(const Tensor& x, const Plan& plan) {
 }
 
 /// The broadcast shape of the index tensors.
-Shape picked_shape(const Plan& plan, const Tensor& x) {
+Shape picked_shape(const Plan& plan) {
   Shape common;
   try {
     for (const Tensor& index : plan.indices) common = broadcast_shapes(common, index.shape());
   } catch (const Violation& violation) {
-    fail_index(violation.kind, "index tensors and masks beside each other: " + violation.rule, x);
+    violate(violation.kind, "index tensors and masks beside each other: " + violation.rule);
   }
   return common;
 }
@@ -255,7 +244,7 @@ Shape picked_shape(const Plan& plan, const Tensor& x) {
 void resolve_masks(Plan& plan, Tensor& x) {
   std::vector<Tensor> without_axis;
   for (size_t i = 0; i < plan.masks.size(); ++i) {
-    const std::vector<Tensor> places = places_of(plan.masks[i], x);
+    const std::vector<Tensor> places = places_of(plan.masks[i]);
     if (plan.masks[i].rank() == 0) {
       without_axis.push_back(places[0]);
       continue;
@@ -277,7 +266,7 @@ void resolve_masks(Plan& plan, Tensor& x) {
   }
   Plan all = plan;
   all.indices.insert(all.indices.end(), without_axis.begin(), without_axis.end());
-  plan.indices[0] = broadcast_to(plan.indices[0], picked_shape(all, x));
+  plan.indices[0] = broadcast_to(plan.indices[0], picked_shape(all));
 }
 
 /// How many axes of x that stay stand in front of the picked ones.
@@ -315,11 +304,8 @@ bool broadcasts_to(const Shape& from, const Shape& to) {
   return fits;
 }
 
-[[noreturn]] void fail_values(const Tensor& values, const Shape& wanted, const Tensor& x) {
-  fail_index(ErrorKind::shape,
-             "values " + to_string(values.spec()) + " do not broadcast to the selection " +
-                 to_string(wanted),
-             x);
+[[noreturn]] void refuse_values(const Shape& wanted) {
+  violate(ErrorKind::shape, "values do not broadcast to the selection " + to_string(wanted));
 }
 
 /// `values` in x's dtype, without leading axes of one beyond `rank`.
@@ -349,25 +335,31 @@ Tensor unknown_selection(const Tensor& x) {
   return unknown;
 }
 
-bool has_unknown_mask(const Tensor& x, const std::vector<IndexItem>& items) {
+bool has_unknown_mask(const std::vector<IndexItem>& items) {
   if (interpreter == nullptr) return false;
-  const Plan plan = make_plan(x, items);
-  return !std::all_of(plan.masks.begin(), plan.masks.end(), is_known);
+  return std::ranges::any_of(items, [](const IndexItem& item) {
+    const auto* tensor = std::get_if<Tensor>(&item.value);
+    return tensor != nullptr && tensor->defined() && is_bool(tensor->dtype()) && !is_known(*tensor);
+  });
 }
 
-}  // namespace
-
-Tensor index(const Tensor& x, const std::vector<IndexItem>& items) {
+Tensor read(const Tensor& x, const std::vector<IndexItem>& items) {
   Plan plan = make_plan(x, items);
   Tensor base = x;
   resolve_masks(plan, base);
   Tensor result = part_of(base, plan);
-  const Shape picked = picked_shape(plan, x);
+  const Shape picked = picked_shape(plan);
   if (plan.picks) {
     result = detail::index_places(result, plan.indices, plan.axes, axes_in_front(plan));
   }
   const Shape shown = shown_shape(plan, picked);
   return shown == result.shape() ? result : reshape(result, shown);
+}
+
+}  // namespace
+
+Tensor index(const Tensor& x, const std::vector<IndexItem>& items) {
+  return composed_of_x("index", x, [&] { return read(x, items); });
 }
 
 namespace {
@@ -385,7 +377,7 @@ Tensor only_mask(const Plan& plan) {
 
 /// Values that are the same for all places of a mask, without the axis of the places; undefined if
 /// there is one value for each place.
-Tensor without_places(const Tensor& values, const Plan& plan, const Tensor& x) {
+Tensor without_places(const Tensor& values, const Plan& plan) {
   Shape shape = values.shape();
   const int at = shape.rank() - static_cast<int>(plan.shown.size() - plan.place) - 1;
   if (at >= 0 && shape[at] != 1) return {};
@@ -393,7 +385,7 @@ Tensor without_places(const Tensor& values, const Plan& plan, const Tensor& x) {
   Plan shown = plan;
   shown.picks = false;
   const Shape wanted = shown_shape(shown, {});
-  if (!broadcasts_to(shape, wanted)) fail_values(values, wanted, x);
+  if (!broadcasts_to(shape, wanted)) refuse_values(wanted);
   return shape == values.shape() ? values : reshape(values, shape);
 }
 
@@ -435,29 +427,28 @@ Tensor arranged(const Tensor& values, const Shape& shown, const Shape& picked, c
   return reshape(values.shape() == shown ? values : broadcast_to(values, shown), wanted);
 }
 
-}  // namespace
-
-Tensor index_update(const Arg& x, const std::vector<IndexItem>& items, const Operand& values) {
+Tensor write(const Arg& x, const std::vector<IndexItem>& items, const Operand& values) {
   const Tensor& tensor = *x.tensor;
+  if (!tensor.defined()) violate(ErrorKind::value, "x is undefined");
   Plan plan = make_plan(tensor, items);
   if (values.scalar() && !fits(*values.scalar(), tensor.dtype())) {
-    fail_index(ErrorKind::value, misfit(*values.scalar(), tensor.dtype()), tensor);
+    violate(ErrorKind::value, misfit(*values.scalar(), tensor.dtype()));
   }
   const Tensor given =
       values.tensor() != nullptr ? *values.tensor() : full({}, *values.scalar(), tensor.dtype());
-  if (!given.defined()) fail_index(ErrorKind::value, "the values are undefined", tensor);
+  if (!given.defined()) violate(ErrorKind::value, "the values are undefined");
   const Tensor mask = only_mask(plan);
   if (mask.defined()) {
     const Tensor fit = fitted(given, tensor, static_cast<int>(plan.shown.size()) + 1);
-    const Tensor same = without_places(fit, plan, tensor);
+    const Tensor same = without_places(fit, plan);
     if (same.defined()) return update_where(x, plan, mask, same);
   }
   Tensor base = tensor;
   resolve_masks(plan, base);
-  const Shape picked = picked_shape(plan, tensor);
+  const Shape picked = picked_shape(plan);
   const Shape shown = shown_shape(plan, picked);
   const Tensor fit = fitted(given, tensor, shown.rank());
-  if (!broadcasts_to(fit.shape(), shown)) fail_values(given, shown, tensor);
+  if (!broadcasts_to(fit.shape(), shown)) refuse_values(shown);
   detail::PlaceAttrs attrs = place_attrs(plan);
   attrs.axes = plan.axes;
   attrs.at = axes_in_front(plan);
@@ -469,8 +460,18 @@ Tensor index_update(const Arg& x, const std::vector<IndexItem>& items, const Ope
   return squeeze(detail::update_places(base, put, plan.indices, attrs), 0);
 }
 
+}  // namespace
+
+Tensor index_update(const Arg& x, const std::vector<IndexItem>& items, const Operand& values) {
+  const auto operands = [&] {
+    return NamedOperands{{"x", *x.tensor},
+                         {"values", values.tensor() != nullptr ? *values.tensor() : Tensor()}};
+  };
+  return composed("index_update", operands, [&] { return write(x, items, values); });
+}
+
 Selection::Selection(Tensor& base, Selection* outer, std::vector<IndexItem> items)
-    : Tensor(has_unknown_mask(base, items) ? unknown_selection(base) : index(base, items)),
+    : Tensor(has_unknown_mask(items) ? unknown_selection(base) : index(base, items)),
       base_(&base),
       outer_(outer),
       items_(std::move(items)) {}

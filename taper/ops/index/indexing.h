@@ -55,7 +55,8 @@ struct TAPER_API IndexItem {
 /// index out of range or too many of them.
 TAPER_API Tensor index(const Tensor& x, const std::vector<IndexItem>& items);
 
-/// x with the selected places replaced by `values`, which broadcast and take x's dtype; of equal
+/// x with the selected places replaced by `values`, which broadcast and take x's dtype (a number as
+/// `convert` says, a tensor as `astype` does); of equal
 /// places the last value wins, and only it has a gradient. A donated sole owner's buffer is reused.
 /// Through one mask, values that do not depend on the number of places can be captured.
 TAPER_API Tensor index_update(const Arg& x, const std::vector<IndexItem>& items,

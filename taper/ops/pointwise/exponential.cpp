@@ -204,7 +204,7 @@ Tensor softplus(const Tensor& x) { return softplus_op({to_floating(x)}); }
 Tensor pow(const Operand& x1, const Operand& x2) {
   const auto is_whole = [](const Operand& x) {
     if (x.tensor() == nullptr) return !is_float(x.scalar()->dtype);
-    return x.tensor()->defined() && is_integer(x.tensor()->dtype());
+    return x.tensor()->defined() && !is_float(x.tensor()->dtype());
   };
   if (!is_whole(x1) || !is_whole(x2)) return call_promoted(pow_op, x1, x2, true);
   const Promoted both = promote_operands(x1, x2, name_of(pow_op));
