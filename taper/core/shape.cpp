@@ -65,9 +65,10 @@ int64_t next_step(int64_t step, int64_t size) {
 Strides row_major_strides(const Shape& shape) {
   Strides strides = shape;
   int64_t step = 1;
-  for (int i = shape.rank() - 1; i >= 0; --i) {
-    strides[i] = step;
-    step = next_step(step, shape[i]);
+  for (int64_t* at = strides.end(); at != strides.begin();) {
+    const int64_t size = *--at;
+    *at = step;
+    step = next_step(step, size);
   }
   return strides;
 }

@@ -28,6 +28,8 @@ class TAPER_API Shape {
   int64_t& operator[](int axis) { return sizes_[place_of(axis)]; }
   const int64_t* begin() const { return sizes_; }
   const int64_t* end() const { return sizes_ + rank_; }
+  int64_t* begin() { return sizes_; }
+  int64_t* end() { return sizes_ + rank_; }
   int64_t back() const { return (*this)[-1]; }
   std::vector<int64_t> to_vector() const { return {begin(), end()}; }
 

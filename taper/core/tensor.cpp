@@ -47,10 +47,8 @@ Ptr<Storage> new_storage(size_t data_bytes) {
 }  // namespace
 
 Tensor empty(const Spec& spec) {
-  TensorImpl* impl = new_impl();
+  TensorImpl* impl = new_impl(spec);
   Tensor result{Ptr<TensorImpl>(impl)};
-  impl->spec = spec;
-  impl->strides = row_major_strides(spec.shape);
   attach(*impl, new_storage(checked_bytes(spec.shape, spec.dtype)), 0);
   return result;
 }
@@ -101,10 +99,8 @@ Tensor from_foreign(const void* data, const Spec& spec, void (*free)(void*), voi
   storage->data = static_cast<std::byte*>(const_cast<void*>(data));
   storage->free_foreign = free;
   storage->context = context;
-  TensorImpl* impl = new_impl();
+  TensorImpl* impl = new_impl(spec);
   Tensor result{Ptr<TensorImpl>(impl)};
-  impl->spec = spec;
-  impl->strides = row_major_strides(spec.shape);
   attach(*impl, Ptr<Storage>(storage), 0);
   return result;
 }

@@ -51,6 +51,10 @@ struct TensorImpl {
   Strides strides;
   Ptr<Storage> storage;  // null while capturing
   Ptr<TapeRecord> node;  // what the tape knows of it; null if it needs no gradient
+
+  TensorImpl() = default;
+  /// Row-major, its storage still to come.
+  explicit TensorImpl(const Spec& dense) : spec(dense), strides(row_major_strides(dense.shape)) {}
 };
 
 /// An n-dimensional array with value semantics: copies share the buffer, and no write through one
@@ -166,6 +170,9 @@ struct Results {
 };
 
 inline TensorImpl* new_impl() { return new (allocate(sizeof(TensorImpl))) TensorImpl; }
+inline TensorImpl* new_impl(const Spec& dense) {
+  return new (allocate(sizeof(TensorImpl))) TensorImpl(dense);
+}
 
 /// Uninitialised memory for `spec`, row-major. Throws value if it cannot be had.
 TAPER_API Tensor empty(const Spec& spec);

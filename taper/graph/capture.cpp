@@ -144,9 +144,7 @@ class Recorder final : public Interpreter {
   }
 
   Tensor new_value(const Spec& spec) {
-    Tensor tensor{Ptr<TensorImpl>(new_impl())};
-    tensor.impl()->spec = spec;
-    tensor.impl()->strides = row_major_strides(spec.shape);
+    Tensor tensor{Ptr<TensorImpl>(new_impl(spec))};
     tensor.impl()->value_id = static_cast<ValueId>(graph_.specs.size());
     tensor.impl()->capture = number_;
     graph_.specs.push_back(spec);
