@@ -23,8 +23,10 @@ bool run(const fs::path& script) {
   if (child == 0) {
     const int null = open("/dev/null", O_RDWR);
     for (int stream = 0; stream < 3; ++stream) dup2(null, stream);
+    setpgid(0, 0);  // Ctrl-C is the training's, whose report is drawn to its end
     alarm(longest_seconds);
-    execlp("gnuplot", "gnuplot", script.c_str(), static_cast<char*>(nullptr));
+    // Without the user's and the system's start-up files, which may turn axes or end the program.
+    execlp("gnuplot", "gnuplot", "-d", script.c_str(), static_cast<char*>(nullptr));
     _exit(127);
   }
   int status = 0;

@@ -83,6 +83,17 @@ TEST(Report, TellsOfAnImageClassifier) {
   EXPECT_FALSE(has(content_of(folder / "figures" / "confusion.svg"), "<b>cat"));
 }
 
+TEST(Report, DoesNotRunTheUsersGnuplotFile) {
+  const TemporaryFolder folder;
+  const TemporaryFolder home;
+  testing::put(home / ".gnuplot", "exit status 3\n");
+  const std::string before = getenv("HOME") != nullptr ? getenv("HOME") : "";
+  setenv("HOME", home.path().c_str(), 1);
+  const std::string remark = write_report(folder.path(), trained());
+  setenv("HOME", before.c_str(), 1);
+  EXPECT_EQ(remark, "");
+}
+
 TEST(Report, KeepsItsTablesWithoutGnuplot) {
   const TemporaryFolder folder;
   const ReportInput input = trained();
