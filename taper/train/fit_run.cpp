@@ -75,7 +75,7 @@ double FitRun::epoch_seconds() const {
 void FitRun::run_epoch() {
   if (in_epoch_) {
     epoch_start_ = Clock::now();
-    progress_.begin_epoch(epoch_);
+    progress_.begin_epoch(epoch_, logs_.step, meter_->examples());
   } else {
     begin_epoch();
   }

@@ -55,8 +55,10 @@ Progress::~Progress() {
   if (open_) std::cout << std::endl;
 }
 
-void Progress::begin_epoch(int64_t epoch) {
+void Progress::begin_epoch(int64_t epoch, int64_t steps, int64_t items) {
   epoch_ = epoch;
+  steps_before_ = steps;
+  items_before_ = items;
   epoch_start_ = Clock::now();
   last_shown_ = epoch_start_;
 }
@@ -69,9 +71,10 @@ void Progress::show(int64_t step, int64_t items, const NamedNumbers& values) {
   // In doubles: the product of the largest epochs and steps does not fit an integer.
   const double epochs_left = static_cast<double>(epochs_ - epoch_);
   const double steps_left = epochs_left * static_cast<double>(steps_) - static_cast<double>(step);
-  const double left = spent / static_cast<double>(step) * steps_left;
+  const double left = spent / static_cast<double>(step - steps_before_) * steps_left;
+  const auto items_here = static_cast<double>(items - items_before_);
   write(fmt::format("epoch {}/{}  step {}/{}  {}  {} left{}", epoch_ + 1, epochs_, step, steps_,
-                    rate(static_cast<double>(items) / spent), clock_time(left), list(values)),
+                    rate(items_here / spent), clock_time(left), list(values)),
         false);
 }
 

@@ -19,7 +19,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  void begin_epoch(int64_t epoch);
+  /// `steps` of the epoch and their `items` were done by an earlier process.
+  void begin_epoch(int64_t epoch, int64_t steps = 0, int64_t items = 0);
   /// True if it is time to `show` again.
   bool is_due() const;
   void show(int64_t step, int64_t items, const NamedNumbers& values);
@@ -37,6 +38,8 @@ class Progress {
   int64_t epochs_;
   int64_t steps_;
   int64_t epoch_ = 0;
+  int64_t steps_before_ = 0;  // of this epoch, in other processes
+  int64_t items_before_ = 0;
   Clock::time_point epoch_start_;
   Clock::time_point last_shown_;
 };

@@ -324,6 +324,17 @@ TEST(Progress, HoldsTheLargestNumbers) {
   EXPECT_EQ(line.find(" 0:00 left"), line.npos) << line;
 }
 
+TEST(Progress, CountsOnlyTheStepsOfThisProcess) {
+  ::testing::internal::CaptureStdout();
+  {
+    Progress progress(true, 1, 1001);
+    progress.begin_epoch(0, 1000, 64000);
+    progress.show(1001, 64000, {});
+  }
+  const std::string line = ::testing::internal::GetCapturedStdout();
+  EXPECT_NE(line.find("  0 items/s"), line.npos) << line;
+}
+
 TEST(Trainer, RefusesBadOptions) {
   nn::Sequential model = small_model();
   Trainer trainer(model, classify());
