@@ -188,6 +188,11 @@ void FitRun::restore(const Checkpoint& checkpoint) {
   }
   const auto position = parse_fields<Position>("progress", known);
   check_fixed(find(checkpoint.progress, "options"));
+  const int64_t begun = position.epoch + (position.in_epoch ? 1 : 0);
+  if (options_.epochs < begun) {
+    fail(ErrorKind::value, "`epochs` is " + std::to_string(options_.epochs) +
+                               ", but the training is in epoch " + std::to_string(begun));
+  }
   restore_training(checkpoint, position.first_lr);
   if (const Value* history = find(checkpoint.progress, "history")) {
     history_ = History::from_value(*history);
@@ -225,6 +230,7 @@ void FitRun::begin_resumed_epoch(int64_t step, const Fields& meter) {
   meter_.emplace(std::string(trainer_.loss_.type()), trainer_.metrics_, false);
   meter_->load_state(meter);
   in_epoch_ = true;
+  epoch_start_ = Clock::now();
 }
 
 bool FitRun::save_is_due() const {

@@ -180,6 +180,26 @@ TEST(Resume, RefusesAnotherTrainingByName) {
   EXPECT_NE(text.find("fit: cannot go on from "), text.npos) << text;
 }
 
+TEST(Resume, RefusesFewerEpochsThanItHasHad) {
+  const TemporaryFolder folder;
+  Training training;
+  training.options.checkpoint = in(folder);
+  training.options.interrupted = after(7);  // of 5 steps an epoch
+  training.run(folder);
+  training.options.interrupted = {};
+  training.options.epochs = 1;
+  const std::string text = error_of(ErrorKind::value, [&] { training.run(folder); });
+  EXPECT_NE(text.find("`epochs` is 1, but the training is in epoch 2"), text.npos) << text;
+  training.options.epochs = 2;
+  training.run(folder);
+  const std::string after_the_end = error_of(ErrorKind::value, [&] {
+    training.options.epochs = 1;
+    training.run(folder);
+  });
+  EXPECT_NE(after_the_end.find("`epochs` is 1, but the training is in epoch 2"), after_the_end.npos)
+      << after_the_end;
+}
+
 TEST(Resume, ARefusedOptimizerLeavesTheModelAsItWas) {
   const TemporaryFolder folder;
   manual_seed(1);
