@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <iostream>
 #include <memory>
 
@@ -73,27 +74,40 @@ std::string name_of_model(const TrainArguments& arguments) {
              : path.stem().string();
 }
 
-/// The folder that was asked for, else the next free one (another process may take one, too), or
-/// the last that is there to go on with.
+/// The largest N of the names PREFIX-N in `runs`, also of such as other processes make meanwhile; 0
+/// if there is none.
+int64_t last_number(const std::string& prefix) {
+  int64_t last = 0;
+  std::error_code none;  // no folder `runs` yet
+  for (fs::directory_iterator at("runs", none), end; !none && at != end; at.increment(none)) {
+    const std::string name = at->path().filename().string();
+    if (!name.starts_with(prefix)) continue;
+    int64_t number = 0;
+    const char* first = name.data() + prefix.size();
+    const char* stop = name.data() + name.size();
+    const auto [parsed, error] = std::from_chars(first, stop, number);
+    if (error == std::errc() && parsed == stop) last = std::max(last, number);
+  }
+  return last;
+}
+
+/// The folder that was asked for, else one behind the last number (another process may take one,
+/// too), or the last to go on with.
 std::unique_ptr<RunFolder> take_folder(const TrainArguments& arguments) {
   const RunFolderUse use = arguments.resume      ? RunFolderUse::resume
                            : arguments.overwrite ? RunFolderUse::replace
                                                  : RunFolderUse::fresh;
   if (!arguments.out.empty()) return std::make_unique<RunFolder>(plain(arguments.out), use);
-  const auto numbered = [&](int64_t number) {
-    return fs::path(fmt::format("runs/{}-{}-{}", arguments.data, name_of_model(arguments), number));
-  };
-  int64_t number = 1;
-  while (is_there(numbered(number))) ++number;
-  if (arguments.resume && number > 1) {
-    return std::make_unique<RunFolder>(numbered(number - 1), use);
-  }
+  const std::string prefix = fmt::format("{}-{}-", arguments.data, name_of_model(arguments));
+  int64_t number = last_number(prefix);
+  const auto path = [&] { return fs::path("runs") / (prefix + std::to_string(number)); };
+  if (arguments.resume && number > 0) return std::make_unique<RunFolder>(path(), use);
   for (;;) {
-    while (is_there(numbered(number))) ++number;
+    ++number;
+    if (is_there(path())) continue;
     try {
-      return std::make_unique<RunFolder>(numbered(number), use, true);
-    } catch (const FolderTaken&) {
-      ++number;  // another process was faster
+      return std::make_unique<RunFolder>(path(), use, true);
+    } catch (const FolderTaken&) {  // NOLINT(bugprone-empty-catch): another process was faster
     }
   }
 }

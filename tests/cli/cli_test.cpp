@@ -368,6 +368,17 @@ TEST_F(Command, EachProcessTakesAFolderOfItsOwn) {
   }
 }
 
+TEST_F(Command, NumbersRunsBehindTheLastOne) {
+  for (const char* name : {"1", "3", "4", "4-b", "x"}) {
+    fs::create_directories(folder_ / "runs" / (std::string("mnist-logistic-") + name));
+  }
+  const Outcome fresh = train("");
+  EXPECT_EQ(fresh.code, 0) << fresh.error;
+  EXPECT_TRUE(has(fresh.out, "out       runs/mnist-logistic-5\n")) << fresh.out;
+  const Outcome last = train("--resume");
+  EXPECT_TRUE(has(last.out, "runs/mnist-logistic-5 is finished")) << last.out << last.error;
+}
+
 TEST_F(Command, DescribesOpsDevicesAndWorkloads) {
   const Outcome ops = run("ops");
   EXPECT_EQ(ops.code, 0);
