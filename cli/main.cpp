@@ -14,7 +14,7 @@
 #include <taper/core/registry.h>
 
 #include "commands.h"
-#include "signals.h"
+#include "interrupted.h"
 
 namespace taper::cli {
 namespace {

@@ -19,8 +19,8 @@
 
 #include "commands.h"
 #include "datasets.h"
+#include "interrupted.h"
 #include "run_folder.h"
-#include "signals.h"
 
 namespace taper::cli {
 namespace {

@@ -1,21 +1,18 @@
-// How the commands that run long are asked to stop.
+// How a program that trains is asked to stop, so that it can save first.
 #pragma once
 
-namespace taper::cli {
+#include <taper/core/api.h>
 
-/// The process was asked to stop; the exit code is 128 + the signal's number.
-struct Interrupted {
-  int signal;
-};
+namespace taper {
 
-/// From here on Ctrl-C, SIGTERM and SIGHUP ask the command to end in good order; a second signal
-/// ends it at once. What the caller made the process ignore, as nohup does, stays ignored.
-void catch_signals();
+/// From here on Ctrl-C, SIGTERM and SIGHUP ask the program to end in good order: it asks
+/// `stop_signal`, or gives that to a fit, `{.interrupted = [] { return stop_signal() != 0; }}`.
+/// Another signal ends it at once, with 128 + its number, unless it comes within two seconds: then
+/// it is the same wish, sent to the process and to its group, as `timeout` does. What the caller
+/// made the process ignore, as nohup does, stays ignored. SIGPIPE is ignored.
+TAPER_API void catch_signals();
 
 /// The signal that came; 0 if none did.
-int stop_signal();
+TAPER_API int stop_signal();
 
-/// Throws Interrupted if a signal came.
-void stop_if_asked();
-
-}  // namespace taper::cli
+}  // namespace taper

@@ -325,6 +325,8 @@ try:
         if line.startswith('epoch'):
             break
     run.send_signal(asked)
+    if run.poll() is None:
+        run.send_signal(asked)  # as `timeout` does, to the process and to its group
     print(run.stdout.read(), end='', flush=True)
     sys.exit(run.wait())
 finally:
