@@ -55,8 +55,7 @@ RunFolder::~RunFolder() {
 /// One call tells who makes the folder; what else goes wrong is said by `prepare_run_folder`.
 void RunFolder::make_new() {
   std::error_code error;
-  fs::create_directories(path_.parent_path(), error);
-  if (fs::create_directory(path_, error) || error) return;
+  if (make_folder(path_, error) || error) return;
   made_.clear();
   throw FolderTaken(ErrorKind::io, "another process made " + path_.string());
 }

@@ -241,12 +241,47 @@ void AtomicFile::write(std::string_view bytes) {
   }
 }
 
+namespace {
+
+/// The names in it are on the disk when this returns. False if that failed, with errno.
+bool sync_folder(int descriptor) {
+  // Some file systems cannot sync a folder, and say EINVAL.
+  return retry([&] { return fsync(descriptor); }) == 0 || errno == EINVAL;
+}
+
+}  // namespace
+
 void AtomicFile::commit() {
   if (retry([&] { return fsync(descriptor_); }) != 0) fail_io();
   if (renameat(folder_, temporary_.c_str(), folder_, name_.c_str()) != 0) fail_io();
   temporary_.clear();
-  // Some file systems cannot sync a folder, and say EINVAL.
-  if (retry([&] { return fsync(folder_); }) != 0 && errno != EINVAL) fail_io();
+  if (!sync_folder(folder_)) fail_io();
+}
+
+bool make_folder(const std::filesystem::path& folder, std::error_code& error) {
+  namespace fs = std::filesystem;
+  error.clear();
+  fs::path path = folder.lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();  // `a/` is `a`
+  const auto fail_with = [&](int code) {
+    error.assign(code, std::generic_category());
+    return false;
+  };
+  if (path.empty()) return fail_with(ENOENT);
+  if (fs::is_directory(path, error)) return false;
+  const fs::path parent = path.has_parent_path() ? path.parent_path() : ".";
+  make_folder(parent, error);
+  if (error) return false;
+  if (mkdir(path.c_str(), 0777) != 0) {
+    const int code = errno;
+    return code == EEXIST && fs::is_directory(path, error) ? false : fail_with(code);
+  }
+  const int above = retry([&] { return open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  if (above < 0) return fail_with(errno);
+  const bool synced = sync_folder(above);
+  const int code = errno;
+  close(above);
+  return synced ? true : fail_with(code);
 }
 
 void remove_cut_files(const std::filesystem::path& folder) {

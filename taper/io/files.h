@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 namespace taper {
 
@@ -92,6 +93,10 @@ class AtomicFile {
   int folder_ = -1;
   int descriptor_ = -1;
 };
+
+/// Makes a folder and those above it; their names are on the disk when this returns. True if this
+/// call made it. Says in `error` what went wrong.
+bool make_folder(const std::filesystem::path& folder, std::error_code& error);
 
 /// Removes what AtomicFile left in a folder when a process died in the middle: only where no other
 /// process writes.

@@ -213,7 +213,7 @@ std::string difference(const Environment& then, const Environment& now) {
 
 void CheckpointFolder::save(const Checkpoint& checkpoint) const {
   std::error_code error;
-  fs::create_directory(folder_, error);
+  make_folder(folder_, error);
   if (error) fail(ErrorKind::io, folder_.string() + ": " + error.message());
   const std::vector<uint64_t> before = numbers_in(folder_);
   // Space first: what cut saves left would otherwise fill a disk that is nearly full.

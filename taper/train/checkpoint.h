@@ -55,7 +55,7 @@ class TAPER_API CheckpointFolder {
   const std::filesystem::path& path() const { return folder_; }
 
   /// Adds a checkpoint and removes all but this one and the one before it, and what cut saves left.
-  /// Makes the folder, not those above it. Throws io; what was there is then still whole.
+  /// Makes the folder and those above it. Throws io; what was there is then still whole.
   void save(const Checkpoint& checkpoint) const;
 
   /// True if there is no checkpoint, whole or not. Throws io.

@@ -190,7 +190,7 @@ bool prepare_run_folder(const fs::path& folder, RunFolderUse use) {
   std::error_code error;
   const fs::file_status status = fs::status(folder, error);
   if (fs::exists(status) && !fs::is_directory(status)) fail_folder(folder, "a file is in the way");
-  const bool made = fs::create_directories(folder, error);
+  const bool made = make_folder(folder, error);
   if (error) fail_folder(folder, error.message());
   check_folder(folder, use);  // also a new one: `new/..` is not new
   return made;
