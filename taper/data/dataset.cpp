@@ -6,7 +6,9 @@
 #include <numeric>
 
 #include <taper/core/philox.h>
+#include <taper/core/value.h>
 #include <taper/data/epoch_scope.h>
+#include <taper/io/sha256.h>
 
 namespace taper::data {
 namespace {
@@ -171,6 +173,32 @@ std::vector<Spec> Dataset::specs() const {
   return specs;
 }
 
+namespace {
+
+void add_values(Sha256& sum, const Tensor& values) {
+  sum.add(to_string(values.spec()));
+  const Tensor dense = row_major(values);
+  sum.add({reinterpret_cast<const char*>(dense.raw()), bytes_of(dense.spec())});
+}
+
+}  // namespace
+
+std::string Dataset::digest() const {
+  constexpr int64_t most_looked_at = 256;
+  Sha256 sum;
+  sum.add(std::to_string(size()) + "\n");
+  for (const std::string& name : class_names()) sum.add(name + "\n");
+  const int64_t count = std::min(size(), most_looked_at);
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t index = count == size() ? i : i * ((size() - 1) / (count - 1));
+    const GeneratorScope draws(default_generator(), 0, 0, static_cast<uint64_t>(index));
+    for (const Tensor& field : get(index)) {
+      if (field.defined()) add_values(sum, field);
+    }
+  }
+  return sum.finish();
+}
+
 void Dataset::fill(std::span<const int64_t> indices, std::span<Tensor> batch) const {
   std::vector<Spec> specs;
   for (const Tensor& tensor : batch) {
@@ -264,6 +292,16 @@ std::vector<Tensor> TensorDataset::get(int64_t index) const {
   return example;
 }
 
+std::string TensorDataset::digest() const {
+  Sha256 sum;
+  for (const std::string& name : options_.class_names) sum.add(name + "\n");
+  for (const auto& [values, options] : fields_) {
+    if (options.scale) sum.add("scaled by " + print_real(*options.scale));
+    add_values(sum, values);
+  }
+  return sum.finish();
+}
+
 void TensorDataset::fill(std::span<const int64_t> indices, std::span<Tensor> batch) const {
   check_batch(specs_, indices.size(), batch);
   for (int64_t index : indices) check_index(index, size_, "TensorDataset");
@@ -285,6 +323,13 @@ Subset::Subset(AnyDataset dataset, std::vector<int64_t> indices)
     : dataset_(std::move(dataset)), indices_(std::move(indices)) {
   const int64_t count = dataset_->size();
   for (int64_t index : indices_) check_index(index, count, "Subset");
+}
+
+std::string Subset::digest() const {
+  Sha256 sum;
+  sum.add(dataset_->digest());
+  sum.add({reinterpret_cast<const char*>(indices_.data()), indices_.size() * sizeof indices_[0]});
+  return sum.finish();
 }
 
 std::vector<Tensor> Subset::get(int64_t index) const {

@@ -51,6 +51,11 @@ class TAPER_API Dataset {
   /// The classes' names if the dataset knows them, else empty.
   virtual std::vector<std::string> class_names() const { return {}; }
 
+  /// Tells this data from other: 64 hexadecimal digits that depend on specs, size and values (of
+  /// 256 examples, evenly spread, unless a dataset knows better). A training that was cut goes on
+  /// with data of the same digest only.
+  virtual std::string digest() const;
+
  protected:
   Dataset() = default;
   Dataset(const Dataset&) = default;
@@ -128,6 +133,8 @@ class TAPER_API TensorDataset : public Dataset {
   std::vector<Spec> specs() const override { return specs_; }
   void fill(std::span<const int64_t> indices, std::span<Tensor> batch) const override;
   std::vector<std::string> class_names() const override { return options_.class_names; }
+  /// Of all values, as they are stored.
+  std::string digest() const override;
 
   /// The fields as they are stored: before scaling, row-major.
   const std::vector<Field>& fields() const { return fields_; }
@@ -150,6 +157,7 @@ class TAPER_API Subset : public Dataset {
   std::vector<Spec> specs() const override { return dataset_->specs(); }
   void fill(std::span<const int64_t> indices, std::span<Tensor> batch) const override;
   std::vector<std::string> class_names() const override { return dataset_->class_names(); }
+  std::string digest() const override;
 
   const std::vector<int64_t>& indices() const { return indices_; }
   /// What the indices count in.

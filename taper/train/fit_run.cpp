@@ -40,6 +40,7 @@ FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
                                std::to_string(options.batch_size) + " from " +
                                std::to_string(loader_.examples()) + " examples");
   }
+  if (options.checkpoint) data_digest_ = train->digest();
   trainer.graph_ = check_before_training(trainer.model_, trainer.loss_, *trainer.optimizer_, *train,
                                          validation ? &**validation : nullptr,
                                          {.batch_size = options.batch_size,

@@ -62,6 +62,7 @@ class FitRun {
   History history_;
   std::optional<Meter> meter_;  // of the epoch that runs
   Logs logs_;
+  std::string data_digest_;  // if checkpoints are saved
   int64_t epoch_ = 0;
   int64_t first_loader_epoch_;  // the orders go on where an earlier fit ended
   int64_t total_step_ = 0;

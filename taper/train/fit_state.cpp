@@ -86,6 +86,7 @@ Fields FitRun::fixed_options() const {
   const nn::AnyModule& model = trainer_.model_;
   return {{"model", model.is_described() ? model.config() : Value()},
           {"examples", Value(loader_.examples())},
+          {"data", Value(data_digest_)},
           {"batch_size", Value(options_.batch_size)},
           {"shuffle", Value(options_.shuffle)},
           {"seed", Value(std::to_string(options_.seed))},
@@ -140,6 +141,9 @@ void FitRun::check_fixed(const Value* then) const {
   for (const auto& [name, value] : now) {
     const Value* was = then != nullptr ? then->find(name) : nullptr;
     if (was != nullptr && (*was == value || was->print() == value.print())) continue;
+    if (name == "data" && was != nullptr) {
+      fail(ErrorKind::value, "the training data are not those that it began with");
+    }
     fail(ErrorKind::value, "`" + name + "` was " + (was != nullptr ? was->print() : "not known") +
                                ", is " + value.print());
   }

@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <map>
 
+#include <taper/ops/index/indexing.h>
+#include <taper/ops/ops.h>
+#include <taper/ops/random/generator.h>
+
 #include "../io/file_testing.h"
 
 namespace taper::data {
@@ -58,6 +62,37 @@ TEST(Dataset, CopiesStridedExamples) {
   const std::vector<int64_t> indices = {0};
   EXPECT_EQ(read_batch(Transposed(), indices)[0].to_vector<int>(),
             (std::vector<int>{0, 3, 1, 4, 2, 5}));
+}
+
+TEST(Dataset, TheDigestTellsDataApart) {
+  const Tensor x = arange(600, DType::f32);
+  const Tensor y = arange(600);
+  const std::string digest = TensorDataset({x, y}).digest();
+  EXPECT_EQ(digest.size(), 64u);
+  EXPECT_EQ(TensorDataset({x * 1, y}).digest(), digest);
+  Tensor other = x;
+  other[599] = 0;
+  EXPECT_NE(TensorDataset({other, y}).digest(), digest);
+  EXPECT_NE(TensorDataset({x}).digest(), digest);
+  EXPECT_NE(TensorDataset({reshape(x, {300, 2}), reshape(y, {300, 2})}).digest(), digest);
+  EXPECT_NE(TensorDataset({{x, {.scale = 2.f}}, y}).digest(), digest);
+  EXPECT_NE(TensorDataset({x, y}, {.class_names = {"cat"}}).digest(), digest);
+  EXPECT_NE(Subset(TensorDataset({x, y}), {0, 1}).digest(),
+            Subset(TensorDataset({x, y}), {1, 0}).digest());
+  struct Noise : Dataset {
+    explicit Noise(int64_t count, int64_t last) : count(count), last(last) {}
+    int64_t size() const override { return count; }
+    std::vector<Tensor> get(int64_t i) const override {
+      return {i == count - 1 ? full({2}, last) : rand({2})};
+    }
+    int64_t count;
+    int64_t last;
+  };
+  const Tensor before = default_generator().state();
+  EXPECT_EQ(Noise(600, 1).digest(), Noise(600, 1).digest());
+  EXPECT_NE(Noise(600, 1).digest(), Noise(601, 1).digest());
+  EXPECT_NE(Noise(100, 1).digest(), Noise(100, 2).digest());
+  EXPECT_EQ(default_generator().state().to_vector<int64_t>(), before.to_vector<int64_t>());
 }
 
 TEST(Dataset, AnExampleUnlikeTheOthersIsNamed) {

@@ -4,6 +4,7 @@
 
 #include <taper/nn/layers.h>
 #include <taper/nn/sequential.h>
+#include <taper/ops/index/indexing.h>
 #include <taper/ops/random/generator.h>
 #include <taper/train/run.h>
 #include <taper/train/stopping.h>
@@ -178,6 +179,24 @@ TEST(Resume, RefusesAnotherTrainingByName) {
   const std::string text = error_of(ErrorKind::value, [&] { training.run(folder); });
   EXPECT_NE(text.find("`batch_size` was 8, is 4"), text.npos) << text;
   EXPECT_NE(text.find("fit: cannot go on from "), text.npos) << text;
+}
+
+TEST(Resume, RefusesOtherDataOfTheSameSize) {
+  const TemporaryFolder folder;
+  const auto fit = [&](const data::AnyDataset& data) {
+    manual_seed(1);
+    nn::Sequential net{nn::Flatten(), nn::Linear(64, 3)};
+    Trainer trainer(net, {.loss = nn::CrossEntropyLoss(), .optimizer = optim::SGD()});
+    trainer.fit(data, {.epochs = 1, .verbose = false, .checkpoint = in(folder)});
+  };
+  const data::TensorDataset whole = images();
+  fit(whole);
+  fit(whole);
+  Tensor x = whole.fields()[0].values;
+  x[{3, 0, 0, 0}] = 7;
+  const data::TensorDataset other({x, whole.fields()[1].values});
+  const std::string text = error_of(ErrorKind::value, [&] { fit(other); });
+  EXPECT_NE(text.find("the training data are not those that it began with"), text.npos) << text;
 }
 
 TEST(Resume, RefusesFewerEpochsThanItHasHad) {
