@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cctype>
 #include <utility>
 
@@ -164,6 +165,14 @@ OutputLayout output_layout(const OpBase& op, std::span<const Arg> args, const Sp
   return {row_major_strides(spec.shape), true};
 }
 
+/// Whether an operand is given in one place only: another one would be overwritten.
+bool is_given_once(std::span<const Arg> args, size_t at) {
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (i != at && args[i].tensor->impl() == args[at].tensor->impl()) return false;
+  }
+  return true;
+}
+
 /// The donated input whose buffer the output may take; null if there is none.
 const Tensor* reusable(const OpBase& op, uint8_t output, std::span<const Arg> args,
                        const Spec& spec, const Strides& strides) {
@@ -173,7 +182,7 @@ const Tensor* reusable(const OpBase& op, uint8_t output, std::span<const Arg> ar
     if (!arg.donated || !arg.tensor->defined() || arg.tensor->spec() != spec) continue;
     const TensorImpl& impl = *arg.tensor->impl();
     if (arg.tensor->pointer().sole_owner() && impl.storage.sole_owner() && !impl.storage->foreign &&
-        !impl.node && impl.strides == strides) {
+        !impl.node && impl.strides == strides && is_given_once(args, reuse.input)) {
       return arg.tensor;
     }
   }
@@ -278,9 +287,19 @@ Results execute(const OpBase& op, const void* attrs, std::span<const Arg> args,
 
 namespace {
 
+bool any_donated(std::span<const Arg> args) {
+  return std::ranges::any_of(args, [](const Arg& arg) { return arg.donated; });
+}
+
 /// A call after its checks. One named result, so that nothing is moved on the way out.
 Results run_and_record(const OpBase& op, const void* attrs, std::span<const Arg> args,
                        const Specs& specs, bool on_tape) {
+  if (on_tape && saves(op.saves, Saves::inputs) && any_donated(args)) [[unlikely]] {
+    // What the tape saves must stay as it is.
+    std::vector<Arg> kept(args.begin(), args.end());
+    for (Arg& arg : kept) arg.donated = false;
+    return run_and_record(op, attrs, kept, specs, on_tape);
+  }
   Results results = interpreter != nullptr ? interpreter->call(op, attrs, args, specs)
                                            : execute(op, attrs, args, specs);
   if (on_tape) record(op, attrs, args, results);

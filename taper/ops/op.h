@@ -56,6 +56,9 @@ struct ViewLayout {
 
 /// What the tape keeps for a gradient rule.
 enum class Saves : uint8_t { nothing = 0, inputs = 1, outputs = 2, both = 3 };
+constexpr bool saves(Saves what, Saves part) {
+  return (static_cast<uint8_t>(what) & static_cast<uint8_t>(part)) != 0;
+}
 
 class Saved;
 /// Gradients of an op's inputs, in their order; undefined where none is needed.

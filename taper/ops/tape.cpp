@@ -30,10 +30,6 @@ void destroy(T* first, size_t count) {
   for (size_t i = 0; i < count; ++i) first[i].~T();
 }
 
-bool saves(Saves what, Saves part) {
-  return (static_cast<uint8_t>(what) & static_cast<uint8_t>(part)) != 0;
-}
-
 /// A node with its arrays, their elements still to be constructed.
 Node* new_node(const OpBase& op, const void* attrs, size_t inputs) {
   const size_t outputs = op.outputs.size();

@@ -92,5 +92,20 @@ TEST(LeafUpdates, TheValueOfACellBecomesPlainData) {
   EXPECT_EQ(cell.value().item(), 2);
 }
 
+TEST(LeafUpdates, WhatTheTapeSavesIsNotWrittenInto) {
+  const auto slope = [](auto&& update) {
+    Tensor w = tensor({3.f}).set_requires_grad();
+    Tensor h = tensor({5.f});
+    update(h, w);
+    sum(h).backward();
+    return w.grad().item();
+  };
+  EXPECT_EQ(slope([](Tensor& h, const Tensor& w) { h *= w; }), 5);
+  EXPECT_NEAR(slope([](Tensor& h, const Tensor& w) { h /= w; }), -5.0 / 9, 1e-6);
+  EXPECT_EQ(slope([](Tensor& h, const Tensor& w) { h %= w; }), -1);
+  EXPECT_EQ(slope([](Tensor& h, const Tensor& w) { h += w; }), 1);
+  EXPECT_EQ(slope([](Tensor& h, const Tensor& w) { h[0] *= w[0]; }), 5);
+}
+
 }  // namespace
 }  // namespace taper
