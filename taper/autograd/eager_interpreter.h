@@ -44,6 +44,9 @@ class EagerInterpreter : public Interpreter {
   void check_read(const Tensor& tensor) const override {
     if (outer_ != nullptr) outer_->check_read(tensor);
   }
+  void check_update(const Tensor& tensor) const override {
+    if (outer_ != nullptr) outer_->check_update(tensor);
+  }
   std::string origin(const Tensor& tensor) const override {
     return outer_ != nullptr ? outer_->origin(tensor) : "a captured tensor";
   }

@@ -64,6 +64,9 @@ class TAPER_API Interpreter {
   /// Throws unsupported if the program may not look at the values of a tensor that has some: what
   /// it does with them would be done once and not at every run.
   virtual void check_read(const Tensor& tensor) const = 0;
+  /// Throws unsupported for a handle that holds a tensor made before: an update in place would
+  /// leave it without data, and later runs would not repeat it.
+  virtual void check_update(const Tensor& tensor) const = 0;
   /// The name of the op that made a tensor without data, for messages.
   virtual std::string origin(const Tensor& tensor) const = 0;
 };

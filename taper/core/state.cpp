@@ -50,7 +50,9 @@ State::State(std::string name, Tensor value, bool requires_grad)
     : impl_(Ptr<StateImpl>(new StateImpl)) {
   impl_->name = std::move(name);
   impl_->hold(detail::as_cell_value(*this, value, value.defined() && value.pointer().sole_owner()));
-  if (requires_grad) set_requires_grad(true);
+  if (!requires_grad) return;
+  set_requires_grad(true);
+  detail::as_cell_value(*this, impl_->value, true);  // refuses an undefined one
 }
 
 State::State(const State& other) {
@@ -70,23 +72,29 @@ State::State(const State& other) {
   CloneScope::remember(other.impl(), std::make_shared<Ptr<StateImpl>>(impl_));
 }
 
+void State::fail_null() { fail(ErrorKind::value, "the State is null: it has no cell"); }
+
 Tensor State::value() const {
+  const StateImpl& impl = checked();
   if (interpreter != nullptr) [[unlikely]]
     return interpreter->read(*this);
-  return impl_->value;
+  return impl.value;
 }
 
 void State::depend_on_need() const {
+  checked();
   interpreter->depend_on(&impl_->leaf,
                          [impl = impl_] { return uint64_t{static_cast<bool>(impl->leaf)}; });
 }
 
 void State::set(const Tensor& value) const {
+  checked();
   if (interpreter != nullptr) [[unlikely]] {
     interpreter->write(*this, value);
     return;
   }
   impl_->hold(detail::as_cell_value(*this, value, false));
+  if (impl_->leaf) detail::drop_misfit_gradient(*this, value);
 }
 
 namespace detail {
@@ -99,6 +107,7 @@ Tensor as_cell_value(const State& cell, const Tensor& value, bool is_own) {
              (value.defined() ? to_string(value.spec()) : "an undefined one"));
   }
   if (!value.defined()) return value;
+  if (interpreter == nullptr) value.raw();  // one that a capture left has no data and is refused
   Tensor own = is_own ? value : shallow_copy(value);
   own.impl()->node = leaf;
   own.impl()->output = 0;
@@ -132,6 +141,7 @@ namespace {
 class Updated {
  public:
   explicit Updated(const State& cell) : cell_(&cell) {
+    cell.name();  // throws for a null one
     if (interpreter != nullptr) {
       value_ = interpreter->read(cell);
     } else {
@@ -177,6 +187,7 @@ void update(const State& cell, FunctionRef<Tensor(Tensor&)> f) {
   if (interpreter != nullptr) return interpreter->write(cell, value);
   updated.prepare(value);
   updated.assign();
+  if (cell.impl()->leaf) detail::drop_misfit_gradient(cell, value);
 }
 
 void update(std::initializer_list<std::reference_wrapper<const State>> cells,
@@ -186,6 +197,11 @@ void update(std::initializer_list<std::reference_wrapper<const State>> cells,
   Tensor* old[max_outputs];
   size_t count = 0;
   for (const State& cell : cells) {
+    for (size_t i = 0; i < count; ++i) {
+      if (cells.begin()[i].get() == cell) {
+        fail(ErrorKind::value, "update: `" + cell.name() + "` is given twice");
+      }
+    }
     old[count] = &updated[count].emplace(cell).old();
     ++count;
   }
@@ -198,6 +214,10 @@ void update(std::initializer_list<std::reference_wrapper<const State>> cells,
   }
   for (size_t i = 0; i < count; ++i) updated[i]->prepare(value(i));
   for (size_t i = 0; i < count; ++i) updated[i]->assign();
+  for (size_t i = 0; i < count; ++i) {
+    const State& cell = cells.begin()[i];
+    if (cell.impl()->leaf) detail::drop_misfit_gradient(cell, value(i));
+  }
 }
 
 // -------------------------------------------------------------------------------- counters

@@ -16,10 +16,12 @@ namespace taper {
 struct StateImpl {
   std::atomic<uint32_t> refs{1};
   std::string name;
-  Tensor value;             // on the tape through `leaf`, if there is one; see `hold`
-  Ptr<TapeRecord> leaf;     // the autograd record; null if no gradient is needed
-  bool counter = false;     // its value is reached through CounterAccess only
-  uint32_t departures = 0;  // from places in modules
+  Tensor value;            // on the tape through `leaf`, if there is one; see `hold`
+  Ptr<TapeRecord> leaf;    // the autograd record; null if no gradient is needed
+  Ptr<TapeRecord> frozen;  // that of a cell which needs none for a while: it has the hooks
+  bool counter = false;    // its value is reached through CounterAccess only
+  uint32_t capture = capture_number;  // the capture that it was made in; 0 outside of any
+  uint32_t departures = 0;            // from places in modules
   std::unique_ptr<const std::string> last_departure;  // why; null if it never left a place
 
   StateImpl() = default;
@@ -60,8 +62,9 @@ class TAPER_API State {
   explicit operator bool() const { return static_cast<bool>(impl_); }
   bool operator==(const State&) const = default;
 
-  const std::string& name() const { return impl_->name; }
-  void rename(std::string name) { impl_->name = std::move(name); }
+  // All that follows throws value where there is no cell.
+  const std::string& name() const { return checked().name; }
+  void rename(std::string name) { checked().name = std::move(name); }
   /// The present value; undefined if the cell is empty.
   Tensor value() const;
   /// Rebinds the cell. A parameter stays a leaf of the tape.
@@ -70,7 +73,7 @@ class TAPER_API State {
   bool requires_grad() const {
     if (interpreter != nullptr) [[unlikely]]
       depend_on_need();
-    return static_cast<bool>(impl_->leaf);
+    return static_cast<bool>(checked().leaf);
   }
   void set_requires_grad(bool needed) const;
   /// The accumulated gradient; undefined if there is none or none is needed.
@@ -91,6 +94,12 @@ class TAPER_API State {
   StateImpl* impl() const { return impl_.get(); }
 
  private:
+  StateImpl& checked() const {
+    if (!impl_) [[unlikely]]
+      fail_null();
+    return *impl_;
+  }
+  [[noreturn]] static void fail_null();
   /// A plan holds only while the cell needs a gradient, or none, as it does now.
   void depend_on_need() const;
 
@@ -99,9 +108,10 @@ class TAPER_API State {
 
 /// Gives a cell a new value: `f` gets the present one, which may be undefined, and returns the new
 /// one. In there `old += x` and an op called with `donate(old)` may take the buffer for the result,
-/// if nobody else holds it. Whatever `f` throws, the cell has its old value or its new one: so what
-/// can refuse values comes first, and `old` is given up once, in the end, to the op that makes the
-/// new value; moved elsewhere it is lost with what throws then.
+/// if nobody else holds it. Until `f` changes `old` or gives it away, the cell has its old value
+/// whatever `f` throws: so what can refuse values comes first, and `old` is given up once, in the
+/// end, to the op that makes the new value. An intermediate value, `old += 1`, stays; moved
+/// elsewhere it is lost with what throws then.
 TAPER_API void update(const State& cell, FunctionRef<Tensor(Tensor& old)> f);
 
 /// The same for cells that one op changes together: `update({p, buffer}, [&](auto old) { ... })`.
@@ -145,6 +155,9 @@ class TAPER_API CounterAccess {
 };
 
 namespace detail {
+
+/// Clears a gradient that is not like the cell's new value.
+TAPER_API void drop_misfit_gradient(const State& cell, const Tensor& value);
 
 /// What a cell that is assigned `value` holds. The cell's leaf lies in the handle's own object, so
 /// one that somebody else has too is copied.

@@ -2,6 +2,7 @@
 
 #include <taper/autograd/autograd.h>
 #include <taper/core/error.h>
+#include <taper/graph/capture.h>
 #include <taper/ops/ops.h>
 
 namespace taper::data {
@@ -21,8 +22,12 @@ Standardizer::Standardizer(const Tensor& examples) {
   deviation_ = where(spread > 0, spread, 1.0);
 }
 
-Tensor Standardizer::operator()(const Tensor& x) const { return (x - mean_) / deviation_; }
+Tensor Standardizer::operator()(const Tensor& x) const {
+  return (x - constant(mean_)) / constant(deviation_);
+}
 
-Tensor Standardizer::inverse(const Tensor& x) const { return x * deviation_ + mean_; }
+Tensor Standardizer::inverse(const Tensor& x) const {
+  return x * constant(deviation_) + constant(mean_);
+}
 
 }  // namespace taper::data

@@ -74,7 +74,7 @@ class Recorder final : public Interpreter {
     GraphCell& cell = graph_.cells[index];
     if (cell.read || cell.assigned) return present_[index];
     const Tensor value = present_value(state);
-    if (value.defined() && !value.impl()->storage) {  // made here, with a value of this capture
+    if (state.impl()->capture == number_) {  // made here: each run begins with its first value
       write(state, value);
       return present_[index];
     }
@@ -89,6 +89,12 @@ class Recorder final : public Interpreter {
   void write(const State& state, const Tensor& value) override {
     refuse_foreign(value, [&] { return "the new value of cell `" + state.name() + "`"; });
     const size_t index = find(state);
+    GraphCell& cell = graph_.cells[index];
+    const Tensor before = cell.read || cell.assigned ? present_[index] : present_value(state);
+    if (state.impl()->leaf && before.defined() && value.defined() &&
+        before.spec() != value.spec()) {
+      state.zero_grad();
+    }
     graph_.cells[index].assigned = true;
     const bool on_tape = state.impl()->leaf || (value.defined() && value.requires_grad());
     present_[index] = value.defined() && on_tape ? attached(symbolic_copy(value), state) : value;
@@ -106,9 +112,7 @@ class Recorder final : public Interpreter {
   }
 
   void depend_on(const void* key, std::function<uint64_t()> look) override {
-    for (const Guard& guard : guards_) {
-      if (guard.key == key) return;
-    }
+    if (!guarded_.insert(key).second) return;
     const uint64_t value = look();
     guards_.push_back({key, std::move(look), value});
   }
@@ -124,6 +128,16 @@ class Recorder final : public Interpreter {
              to_string(tensor.spec()) +
              "): the graph would hold for ever what follows from its present value; pass it as an "
              "operand and choose with `where`, or say constant(t)");
+  }
+
+  void check_update(const Tensor& tensor) const override {
+    const Storage* storage = tensor.impl()->storage.get();
+    if (storage == nullptr || storage->capture == number_) return;
+    fail(ErrorKind::unsupported,
+         "a tensor that was made outside the captured function is updated in place (" +
+             to_string(tensor.spec()) +
+             "), which later calls would not repeat; keep it in a State, or make a new tensor, "
+             "`y = x + 1`");
   }
 
   std::string origin(const Tensor& tensor) const override {
@@ -233,8 +247,7 @@ class Recorder final : public Interpreter {
   size_t find(const State& state) {
     auto [found, fresh] = cells_.try_emplace(state.impl(), graph_.cells.size());
     if (fresh) {
-      graph_.cells.push_back(
-          {.cell = state, .requires_grad = static_cast<bool>(state.impl()->leaf)});
+      graph_.cells.push_back({.cell = state, .leaf = leaf_mark(state)});
       present_.emplace_back();
     }
     return found->second;
@@ -246,6 +259,7 @@ class Recorder final : public Interpreter {
   OutsideTensors outside_;
   Graph graph_;
   std::vector<Guard> guards_;
+  std::unordered_set<const void*> guarded_;
   std::vector<const OpBase*> makers_;  // by value
   std::unordered_map<const StateImpl*, size_t> cells_;
   std::vector<Tensor> present_;                      // by cell: its value at this point

@@ -82,7 +82,8 @@ using Returned = std::conditional_t<std::is_same_v<R, Selection>, Tensor, R>;
 /// A replay puts nothing on the tape: take gradients inside. A signature whose result is still on
 /// the tape (an output needs a gradient, and no backward pass inside has freed its graph) therefore
 /// runs the function itself at each call, and so does a call with an operand that requires a
-/// gradient or inside another capture; under `no_grad` such a function is replayed.
+/// gradient or inside another capture; under `no_grad` such a function is replayed, unless it
+/// returns a leaf itself: return `w.value().detach()`. The last eight signatures are kept.
 ///
 /// A replay that throws leaves every cell whole, with its old or its new value; where an op refused
 /// what it was given, such as a label out of range, all cells keep their old ones. Several threads

@@ -19,7 +19,7 @@ struct GraphNode {
   std::shared_ptr<const void> attrs;
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;
-  std::string layer;  // where it was called, for messages
+  std::string layer;               // where it was called, for messages
   std::string_view function = {};  // what the user called, if that is not the op
 };
 
@@ -28,7 +28,7 @@ struct GraphCell {
   State cell;
   bool read = false;           // its value at the start is an input
   ValueId initial = no_value;  // that value; no_value if the cell was empty
-  bool requires_grad = false;  // when it was first read or assigned
+  uint64_t leaf = 0;           // its `leaf_mark` when it was first read or assigned
   bool assigned = false;       // it is an output
   ValueId result = no_value;   // what it is assigned; no_value empties it
 };

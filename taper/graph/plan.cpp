@@ -112,7 +112,7 @@ bool Plan::fits(const std::vector<Tensor>& inputs) const {
     if (guard.look() != guard.value) return false;
   }
   for (const GraphCell& cell : captured_.graph.cells) {
-    if (cell.cell.requires_grad() != cell.requires_grad) return false;
+    if (leaf_mark(cell.cell) != cell.leaf) return false;
     if (!cell.read || cell.cell.impl()->counter) continue;  // a counter's spec never changes
     const Tensor& value = cell.cell.impl()->value;
     if (value.defined() != (cell.initial != no_value)) return false;
@@ -259,22 +259,29 @@ std::vector<Tensor> Plan::finish(std::vector<Tensor>& values) const {
   return outputs;
 }
 
-std::shared_ptr<const Plan> PlanCache::find_or_capture(
-    const std::vector<Tensor>& inputs,
-    FunctionRef<std::vector<Tensor>(const std::vector<Tensor>&)> function) {
+std::shared_ptr<const Plan> PlanCache::find(const std::vector<Tensor>& inputs) {
   const std::lock_guard lock(mutex_);
   auto found = std::find_if(plans_.begin(), plans_.end(),
                             [&](const auto& plan) { return plan->fits(inputs); });
-  if (found != plans_.end()) {
-    std::rotate(plans_.begin(), found, found + 1);
-    return plans_.front();
-  }
+  if (found == plans_.end()) return nullptr;
+  std::rotate(plans_.begin(), found, found + 1);
+  return plans_.front();
+}
+
+std::shared_ptr<const Plan> PlanCache::find_or_capture(
+    const std::vector<Tensor>& inputs,
+    FunctionRef<std::vector<Tensor>(const std::vector<Tensor>&)> function) {
+  if (auto plan = find(inputs)) return plan;
+  const std::lock_guard capturing(capturing_);
+  if (auto plan = find(inputs)) return plan;  // another thread's by now
   Captured captured = capture(inputs, function);
   verify(captured.graph);
+  auto plan = std::make_shared<const Plan>(std::move(captured), inputs);
+  const std::lock_guard lock(mutex_);
   ++captures_;
-  plans_.insert(plans_.begin(), std::make_shared<const Plan>(std::move(captured), inputs));
+  plans_.insert(plans_.begin(), plan);
   if (plans_.size() > capacity) plans_.pop_back();
-  return plans_.front();
+  return plan;
 }
 
 std::shared_ptr<const Plan> PlanCache::latest() const {

@@ -70,7 +70,10 @@ class TAPER_API PlanCache {
   size_t captures() const;
 
  private:
-  mutable std::mutex mutex_;
+  std::shared_ptr<const Plan> find(const std::vector<Tensor>& inputs);
+
+  std::mutex capturing_;      // one thread at a time, while others replay
+  mutable std::mutex mutex_;  // of what follows; never held while the function runs
   std::vector<std::shared_ptr<const Plan>> plans_;
   size_t captures_ = 0;
 };

@@ -29,4 +29,11 @@ bool& ModeScope::mode_of(bool& flag) {
   return flag;
 }
 
+bool ModeScope::is_of_capture(const bool& flag) {
+  for (ModeScope* scope = innermost; scope != nullptr; scope = scope->outer_) {
+    if (scope->modes_.contains(&flag)) return scope->capture_ == capture_number;
+  }
+  return false;
+}
+
 }  // namespace taper::nn

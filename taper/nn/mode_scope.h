@@ -18,12 +18,15 @@ class TAPER_API ModeScope {
 
   /// The mode that a module's flag stands for on this thread.
   static bool& mode_of(bool& flag);
+  /// Whether that is said by a scope of the function that is being captured.
+  static bool is_of_capture(const bool& flag);
 
  private:
   void cover(const ModuleState& module, bool training);
 
   Module module_;  // keeps the flags alive
   std::unordered_map<const bool*, bool> modes_;
+  uint32_t capture_ = capture_number;
   ModeScope* outer_;
 };
 

@@ -67,7 +67,7 @@ void Module::train(bool on) {
 }
 
 bool Module::training() const {
-  if (interpreter != nullptr) {
+  if (interpreter != nullptr && !ModeScope::is_of_capture(*state_->training)) {
     interpreter->depend_on(state_->training.get(), [flag = state_->training] {
       return uint64_t{ModeScope::mode_of(*flag)};
     });
@@ -156,19 +156,29 @@ void Module::claim_name(const std::string& name) {
   fail(ErrorKind::value, "module: two of its cells and children are named `" + name + "`");
 }
 
-Parameter Module::add_cell(std::string name, State cell, bool is_buffer) {
+NewParameter Module::add_cell(std::string name, State cell, bool is_buffer) {
   claim_name(name);
   state_->cells.push_back({std::move(name), std::move(cell), is_buffer});
   ++state_->version;
   return {state_, state_->cells.size() - 1};
 }
 
-Parameter Module::parameter(std::string name, Tensor value) {
+namespace {
+
+void check_given(const std::string& name, const Tensor& value) {
+  if (!value.defined()) fail(ErrorKind::value, "module: `" + name + "` is given no value");
+}
+
+}  // namespace
+
+NewParameter Module::parameter(std::string name, Tensor value) {
+  check_given(name, value);
   State cell(name, std::move(value), true);
   return add_cell(std::move(name), std::move(cell), false);
 }
 
-Buffer Module::buffer(std::string name, Tensor value) {
+NewParameter Module::buffer(std::string name, Tensor value) {
+  check_given(name, value);
   State cell(name, std::move(value));
   return add_cell(std::move(name), std::move(cell), true);
 }
@@ -219,7 +229,10 @@ void Module::check_in_place() const {
 namespace detail {
 
 void ModuleCall::look_at(const Module& module) {
-  if (interpreter != nullptr) depend_on_version(module.state());
+  // All within it: forward may read a child's members without calling it.
+  if (interpreter != nullptr) {
+    visit_modules(module.state(), "", [](const ModuleState&, const std::string&) {});
+  }
   module.check_in_place();
 }
 

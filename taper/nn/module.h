@@ -87,10 +87,11 @@ class TAPER_API Module {
   const std::shared_ptr<ModuleState>& state() const { return state_; }
 
  protected:
-  /// Defines a trained cell. Throws value for a name that is empty, has a dot or is taken.
-  Parameter parameter(std::string name, Tensor value);
+  /// Defines a trained cell. Throws value for a name that is empty, has a dot or is taken, and
+  /// without a value.
+  NewParameter parameter(std::string name, Tensor value);
   /// Defines a saved cell that is not trained. Throws value as `parameter` does.
-  Buffer buffer(std::string name, Tensor value);
+  NewParameter buffer(std::string name, Tensor value);
   /// Defines a module within this one; use it as an initialiser of a typed member. Throws value as
   /// `parameter` does, and for a module that contains this one.
   template <class M>
@@ -121,7 +122,7 @@ class TAPER_API Module {
 
   /// Throws value for a second cell or child of one name: a state dict could not tell them apart.
   void claim_name(const std::string& name);
-  Parameter add_cell(std::string name, State cell, bool is_buffer);
+  NewParameter add_cell(std::string name, State cell, bool is_buffer);
   /// Whether another handle has defined cells or children, for which this one has no members.
   bool is_behind() const { return known_ != state_->names.size(); }
   // Throw value if the module was replaced since this handle was made.

@@ -9,6 +9,16 @@ Parameter::Parameter(const Parameter& other) : owner_(other.owner_), index_(othe
   if (owner_ != nullptr && CloneScope::active()) owner_ = detail::copy_state(owner_);
 }
 
+namespace {
+
+[[noreturn]] void fail_without_place() {
+  fail(ErrorKind::value,
+       "module: a member without a cell, such as the bias of a layer without one, cannot be "
+       "assigned; make the layer with it");
+}
+
+}  // namespace
+
 Parameter& Parameter::operator=(const Parameter& other) {
   if (this == &other) return *this;
   put(other.cell());
@@ -20,17 +30,20 @@ Parameter& Parameter::operator=(const State& cell) {
   return *this;
 }
 
-Parameter& Parameter::operator=(Parameter&& other) {
-  if (owner_ != nullptr) {
-    fail(ErrorKind::value,
-         "module: `" + name() +
-             "` was assigned a member that is moved or temporary, as `std::swap` and erasing from "
-             "a vector do; both would be one cell. Name the other one to tie them, or say "
-             "nn::swap(a, b)");
-  }
+Parameter& Parameter::operator=(NewParameter&& other) {
+  if (owner_ != nullptr) return *this = static_cast<Parameter&&>(other);
   owner_ = other.owner_;
   index_ = other.index_;
   return *this;
+}
+
+Parameter& Parameter::operator=(Parameter&&) {
+  if (owner_ == nullptr) fail_without_place();
+  fail(ErrorKind::value,
+       "module: `" + name() +
+           "` was assigned a member that is moved or temporary, as `std::swap` and erasing from "
+           "a vector do; both would be one cell. Name the other one to tie them, or say "
+           "nn::swap(a, b)");
 }
 
 void Parameter::look_at_owner() const {
@@ -55,11 +68,7 @@ void swap(Parameter& a, Parameter& b) {
 }
 
 void Parameter::put(const State& cell) {
-  if (owner_ == nullptr) {
-    fail(ErrorKind::value,
-         "module: a member without a cell, such as the bias of a layer without one, cannot be "
-         "assigned; make the layer with it");
-  }
+  if (owner_ == nullptr) fail_without_place();
   if (!cell) fail(ErrorKind::value, "module: a member cannot be assigned a null cell");
   ModuleCell& place = owner_->cells[index_];
   if (place.cell == cell) return;

@@ -7,6 +7,8 @@
 
 namespace taper::nn {
 
+class NewParameter;
+
 /// A cell as a member of a module: a place in it, whose cell is read through the module. So what
 /// `forward` uses, what an optimizer trains and what `state_dict` saves cannot differ.
 ///
@@ -29,8 +31,11 @@ class TAPER_API Parameter {
   /// it and throws at its next step. Throws value for a member without a cell on either side.
   Parameter& operator=(const Parameter& other);
   Parameter& operator=(const State& cell);
-  /// A member without a place takes that of `parameter(...)` or `buffer(...)`. Throws value for one
-  /// that has a place: who moves does not mean to tie.
+  /// A member without a place takes that of `parameter(...)` or `buffer(...)`, as in the body of a
+  /// constructor. Throws value for one that has a place.
+  Parameter& operator=(NewParameter&& other);
+  /// Throws value: who moves a member does not mean to tie, and the place of another module's would
+  /// be no part of this one.
   Parameter& operator=(Parameter&& other);
 
   /// Throws value if there is none, and within the call of a copy of a module that still has a
@@ -44,7 +49,11 @@ class TAPER_API Parameter {
   /// `State w = parameter(...)` as a member would not follow the module.
   operator const State&() const&& = delete;
 
-  explicit operator bool() const { return owner_ != nullptr; }
+  explicit operator bool() const {
+    if (interpreter != nullptr && owner_ != nullptr) [[unlikely]]
+      detail::depend_on_version(owner_);
+    return owner_ != nullptr;
+  }
   bool operator==(const State& other) const { return owner_ != nullptr && cell() == other; }
   bool operator==(const Parameter& other) const {
     return owner_ == nullptr || other.owner_ == nullptr ? owner_ == other.owner_
@@ -68,6 +77,12 @@ class TAPER_API Parameter {
 
   std::shared_ptr<ModuleState> owner_;
   size_t index_ = 0;
+};
+
+/// What `parameter(...)` and `buffer(...)` give: a place for a member to take.
+class TAPER_API NewParameter : public Parameter {
+ public:
+  using Parameter::Parameter;
 };
 
 /// Exchanges the cells of two places; a temporary, as `std::swap` makes one, could not keep one.

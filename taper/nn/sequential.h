@@ -22,11 +22,15 @@ class TAPER_API Sequential : public Layer<Sequential> {
 
   /// Copies made before throw at their next call.
   Sequential& append(AnyModule module);
-  size_t size() const { return layers_.size(); }
+  size_t size() const { return layers().size(); }
   /// Throws index. `replace(net[4], Linear(84, 2))` puts another layer in its place.
   AnyModule& operator[](size_t i) { return layers_[checked(i)]; }
   const AnyModule& operator[](size_t i) const { return layers_[checked(i)]; }
-  const std::vector<AnyModule>& layers() const { return layers_; }
+  const std::vector<AnyModule>& layers() const {
+    if (interpreter != nullptr) [[unlikely]]
+      detail::depend_on_version(state());
+    return layers_;
+  }
 
   Tensor forward(const Tensor& x) const;
   /// {"type": "Sequential", "layers": [...]}

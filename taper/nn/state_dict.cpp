@@ -35,7 +35,8 @@ NamedStates all_cells(const std::shared_ptr<ModuleState>& root) {
 void check_value(const std::string& name, const Tensor& cell, const Tensor& value) {
   const std::string path = "load_state_dict: " + name;
   if (!value.defined()) fail(ErrorKind::value, path + " has an undefined value");
-  if (value.spec() == cell.spec()) return;
+  if (interpreter == nullptr) value.raw();  // one that a capture left has no data
+  if (!cell.defined() || value.spec() == cell.spec()) return;
   fail(value.shape() == cell.shape() ? ErrorKind::dtype : ErrorKind::shape,
        path + " is " + to_string(cell.spec()) + " in the module, " + to_string(value.spec()) +
            " in the values");
@@ -118,7 +119,9 @@ class Matches {
 StateDict Module::state_dict() const {
   StateDict values;
   for (const auto& [name, cell] : all_cells(state_)) {
-    values.emplace_back(name, cell.value().detach());
+    const Tensor value = cell.value();
+    if (!value.defined()) fail(ErrorKind::value, "state_dict: `" + name + "` has no value");
+    values.emplace_back(name, value.detach());
   }
   return values;
 }

@@ -31,11 +31,15 @@ struct TensorHook {
 struct NodeExtra {
   std::string layer;
   std::vector<TensorHook> hooks;
+  uint64_t hooks_change = 0;  // the number of the last one in the process; 0: there was none
   std::unique_ptr<FunctionGradient> function;
 };
 
 /// Whether `record` keeps the path of the running layers, for messages of the backward pass.
 extern constinit thread_local bool keep_layer_paths TAPER_TLS_FAST;
+
+/// To be called where the hooks of a node come or go.
+void note_hooks_change(NodeExtra& extra);
 
 /// The node's extra part, made on first use.
 NodeExtra& extra_of(Node& node);

@@ -132,6 +132,17 @@ void record(const OpBase& op, const void* attrs, std::span<const Arg> args, Resu
     extra_of(*node).layer = layer_path();
 }
 
+void note_hooks_change(NodeExtra& extra) {
+  static std::atomic<uint64_t> last{0};
+  extra.hooks_change = last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+uint64_t leaf_mark(const State& cell) {
+  const auto* leaf = static_cast<const Node*>(cell.impl()->leaf.get());
+  if (leaf == nullptr) return 0;
+  return 1 + (leaf->extra != nullptr ? leaf->extra->hooks_change : 0);
+}
+
 NodeExtra& extra_of(Node& node) {
   if (node.extra == nullptr) node.extra = new NodeExtra;
   return *node.extra;
@@ -237,8 +248,13 @@ void State::set_requires_grad(bool needed) const {
     fail(ErrorKind::dtype, "set_requires_grad: only floating tensors have gradients (" + name() +
                                " " + to_string(value.spec()) + ")");
   }
-  impl_->leaf = needed ? new_leaf() : Ptr<TapeRecord>();
-  if (needed) static_cast<Node*>(impl_->leaf.get())->of_cell = true;
+  if (needed) {
+    impl_->leaf = impl_->frozen ? std::move(impl_->frozen) : new_leaf();
+    static_cast<Node*>(impl_->leaf.get())->of_cell = true;
+  } else {
+    zero_grad();
+    impl_->frozen = std::move(impl_->leaf);
+  }
   if (value.defined()) {
     impl_->hold(shallow_copy(value));
     impl_->value.impl()->node = impl_->leaf;
@@ -262,6 +278,11 @@ void State::set_grad(const Tensor& grad) const {
                     : "convert it with astype"));
   }
   State(static_cast<Node*>(impl_->leaf.get())->grad).set(grad);
+}
+
+void detail::drop_misfit_gradient(const State& cell, const Tensor& value) {
+  const Tensor& grad = static_cast<Node*>(cell.impl()->leaf.get())->grad->value;
+  if (grad.defined() && value.defined() && grad.spec() != value.spec()) cell.zero_grad();
 }
 
 void State::zero_grad() const {

@@ -77,6 +77,10 @@ class TAPER_API TapeMode {
   bool before_;
 };
 
+/// What a plan depends on: whether the cell needs a gradient (0: it does not) and with which hooks.
+/// Two marks of a cell are equal only if both are the same.
+TAPER_API uint64_t leaf_mark(const State& cell);
+
 /// A new leaf without a gradient.
 TAPER_API Ptr<TapeRecord> new_leaf();
 

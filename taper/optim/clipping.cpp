@@ -1,6 +1,7 @@
 #include <taper/optim/clipping.h>
 
 #include <cmath>
+#include <limits>
 
 #include <taper/autograd/autograd.h>
 #include <taper/ops/ops.h>
@@ -29,6 +30,7 @@ Tensor grad_norm(const std::vector<State>& parameters) {
 }
 
 Tensor clip_grad_norm(const std::vector<State>& parameters, double max_norm) {
+  if (max_norm == std::numeric_limits<double>::infinity()) return grad_norm(parameters);
   require_positive("clip_grad_norm", "max_norm", max_norm);
   const no_grad off;
   const Tensor norm = grad_norm(parameters);

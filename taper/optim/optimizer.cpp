@@ -21,9 +21,13 @@ void Optimizer::require(bool condition, std::string_view owner, const char* rule
   }
 }
 
+void Optimizer::check_rate(double lr, std::string_view owner) {
+  require(lr >= 0 && std::isfinite(lr), owner, "`lr` must be finite and at least 0", lr);
+}
+
 Optimizer::Optimizer(double lr)
     : steps_("step", zeros({}, DType::i64)), lr_("lr", full({}, lr, DType::f64)), first_lr_(lr) {
-  require(lr >= 0 && std::isfinite(lr), "optimizer", "`lr` must be finite and at least 0", lr);
+  check_rate(lr, "optimizer");
 }
 
 Fields merged(Fields defaults, const Fields& given) {
@@ -131,7 +135,10 @@ void Optimizer::check_grads(const std::vector<Tensor>& grads) const {
   for (size_t i = 0; i < grads.size(); ++i) {
     if (!grads[i].defined()) continue;
     const Tensor value = parameters_[i].value();
-    if (value.defined() && grads[i].spec() == value.spec()) continue;
+    if (value.defined() && grads[i].spec() == value.spec()) {
+      if (interpreter == nullptr) grads[i].raw();  // one that a capture left has no data
+      continue;
+    }
     const std::string who =
         "optimizer: `" + parameters_[i].name() + "` (parameter " + std::to_string(i) + ")";
     if (!value.defined()) fail(ErrorKind::value, who + " has lost its value");
@@ -196,7 +203,7 @@ double Optimizer::lr(size_t index) const { return group(index).lr_.value().item(
 double Optimizer::first_lr(size_t index) const { return group(index).first_lr_; }
 
 void Optimizer::set_rate(double lr) {
-  require(lr >= 0 && std::isfinite(lr), type(), "`lr` must be finite and at least 0", lr);
+  check_rate(lr, type());
   lr_.set(full({}, lr, DType::f64));
 }
 
@@ -213,8 +220,7 @@ void Optimizer::scale_lr(double factor) {
   require(factor >= 0 && std::isfinite(factor), type(),
           "the factor of the rate must be finite and at least 0", factor);
   for (size_t i = 0; i < groups(); ++i) {
-    require(std::isfinite(first_lr(i) * factor), type(), "`lr` must be finite and at least 0",
-            first_lr(i) * factor);
+    check_rate(first_lr(i) * factor, type());
   }
   for (size_t i = 0; i < groups(); ++i) group(i).set_rate(first_lr(i) * factor);
 }
@@ -256,6 +262,7 @@ void Optimizer::load_state(const std::vector<std::pair<std::string, Tensor>>& va
       fail(ErrorKind::shape, name + " is " + to_string(spec) + " in this training, " +
                                  to_string(value->second.spec()) + " in the checkpoint");
     }
+    if (cell.name() == lr_.name()) check_rate(value->second.item(), type());
     found.push_back(is_there ? value->second : Tensor());
   }
   const auto taken = std::ranges::count_if(found, [](const Tensor& x) { return x.defined(); });

@@ -88,6 +88,7 @@ class TAPER_API Optimizer {
   virtual void update(const State& parameter, const Tensor& grad, const std::vector<State>& slots,
                       const Step& step) = 0;
 
+  static void check_rate(double lr, std::string_view owner);
   static void require(bool condition, std::string_view owner, const char* rule, double got);
 
   /// Takes groups whose first one has this optimizer's options already; `defaults` are the options

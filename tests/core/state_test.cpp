@@ -376,5 +376,38 @@ TEST(State, AnUpdateOfSeveralCellsNeedsAValueForEach) {
   EXPECT_EQ(b.value().item(), 2);
 }
 
+TEST(State, WithoutACellThrows) {
+  const State none;
+  const std::string text = "the State is null: it has no cell";
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { none.value(); }), text);
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { none.set(ones({1})); }), text);
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { none.grad(); }), text);
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { none.zero_grad(); }), text);
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { (void)none.name(); }), text);
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { update(none, [](Tensor& old) { return old; }); }),
+            text);
+  thrown_text(ErrorKind::value, [] { State("w", Tensor(), true); });
+}
+
+TEST(State, AValueOfAnotherShapeHasNoGradientYet) {
+  const State cell("w", tensor<float>({1}), true);
+  cell.set_grad(tensor<float>({4}));
+  cell.set(tensor<float>({5}));
+  EXPECT_EQ(cell.grad().item(), 4);
+  cell.set(tensor<float>({5, 6}));
+  EXPECT_FALSE(cell.grad().defined());
+  sum(cell.value()).backward();
+  EXPECT_EQ(cell.grad().to_vector<float>(), (Floats{1, 1}));
+  update(cell, [](Tensor&) { return tensor<float>({7}); });
+  EXPECT_FALSE(cell.grad().defined());
+}
+
+TEST(State, AnUpdateTakesEachCellOnce) {
+  const State a("a", tensor<float>({1}));
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { update({a, a}, [](auto) { return Results(); }); }),
+            "update: `a` is given twice");
+  EXPECT_EQ(a.value().item(), 1);
+}
+
 }  // namespace
 }  // namespace taper

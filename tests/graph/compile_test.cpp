@@ -277,5 +277,194 @@ TEST(Compile, AGraphOutlivesItsPlan) {
   EXPECT_EQ(twice.graph().specs.back().shape, (Shape{19}));
 }
 
+TEST(Compile, AnOperandThatIsGivenTwiceIsNotOverwritten) {
+  const auto same = [](auto&& f, const Tensor& x) {
+    auto compiled = compile([&](const Tensor& given) { return f(given); });
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(compiled(x).template to_vector<float>(), f(x).template to_vector<float>());
+    }
+  };
+  same(
+      [](const Tensor& x) {
+        Tensor t = x * 1;
+        t[tensor({1, 2, 0})] = t;
+        return t;
+      },
+      tensor({1.f, 2.f, 3.f}));
+  same(
+      [](const Tensor& x) {
+        Tensor t = x * 1;
+        t[Slice({}, {}, -1)] = t;
+        return t;
+      },
+      tensor({1.f, 2.f, 3.f, 4.f}));
+  same(
+      [](const Tensor& x) {
+        const Tensor t = x * 1;
+        return slice_update(t, t, 0, {}, {}, -1);
+      },
+      tensor({1.f, 2.f, 3.f, 4.f}));
+}
+
+TEST(Compile, WhatIsMadeInsideBeginsAnewAtEachCall) {
+  const Tensor one = ones({1});
+  auto state = compile([](const Tensor& x) {
+    const State s("s", zeros({1}));
+    s.set(s.value() + x);
+    return s.value();
+  });
+  auto draws = compile([](const Tensor& x) {
+    Generator generator(3);
+    return x * rand({2}, DType::f32, &generator);
+  });
+  const State w("w", zeros({1}), true);
+  auto step = compile([&](const Tensor& x) {
+    optim::SGD sgd(std::vector<State>{w}, {.lr = 1, .momentum = 0.5});
+    sgd.step({x});
+  });
+  std::vector<float> first;
+  for (int i = 1; i <= 3; ++i) {
+    EXPECT_EQ(state(one).item(), 1);
+    const std::vector<float> drawn = draws(one).to_vector<float>();
+    if (i == 1) first = drawn;
+    EXPECT_EQ(drawn, first);
+    step(one);
+    EXPECT_EQ(w.value().item(), -i);
+  }
+  EXPECT_EQ(state.captures() + draws.captures() + step.captures(), 3u);
+}
+
+TEST(Compile, ACellMadeInsideOfAnOutsideTensorIsRefused) {
+  const Tensor start = zeros({1});
+  auto f = compile([&](const Tensor& x) {
+    const State s("s", start);
+    return s.value() + x;
+  });
+  EXPECT_NE(error_text([&] { f(ones({1})); }).find("was made outside"), std::string::npos);
+}
+
+TEST(Compile, HooksOfAParameterAreGuarded) {
+  const State w("w", tensor({2.f}), true);
+  auto slope = compile([&](const Tensor& x) {
+    w.zero_grad();
+    sum(w.value() * x).backward();
+    return w.grad();
+  });
+  EXPECT_EQ(slope(ones({1})).item(), 1);
+  HookHandle hook = register_hook(w.value(), [](const Tensor& g) { return g * 10; });
+  EXPECT_EQ(slope(ones({1})).item(), 10);
+  EXPECT_EQ(slope(ones({1})).item(), 10);
+  w.set_requires_grad(false);
+  w.set_requires_grad(true);  // keeps the hook
+  EXPECT_EQ(slope(ones({1})).item(), 10);
+  EXPECT_EQ(slope.captures(), 2u);
+  hook.remove();
+  EXPECT_EQ(slope(ones({1})).item(), 1);
+}
+
+TEST(Compile, MembersThatAreOnlyReadAreGuarded) {
+  struct Walk : nn::Layer<Walk> {
+    nn::Sequential layers = child("layers", nn::Sequential{nn::Linear(4, 4)});
+    Tensor forward(const Tensor& x) const {
+      Tensor y = x;
+      for (const nn::AnyModule& layer : layers.layers()) y = layer(y);
+      return y;
+    }
+  };
+  struct Biased : nn::Layer<Biased> {
+    nn::Linear head = child("head", nn::Linear(4, 4));
+    Tensor forward(const Tensor& x) const {
+      return head.bias ? x + 1 : x * head.options().out_features.value();
+    }
+  };
+  const no_grad off;
+  Walk walk;
+  auto walks = compile([&](const Tensor& x) { return walk(x); });
+  EXPECT_EQ(walks(ones({1, 4})).shape(), (Shape{1, 4}));
+  walk.layers.append(nn::Linear(4, 2));
+  EXPECT_EQ(walks(ones({1, 4})).shape(), (Shape{1, 2}));
+  Biased biased;
+  auto asks = compile([&](const Tensor& x) { return biased(x); });
+  EXPECT_EQ(asks(ones({1})).item(), 2);
+  nn::replace(biased.head, nn::Linear(4, 7, false));
+  EXPECT_EQ(asks(ones({1})).item(), 7);
+  EXPECT_EQ(asks(ones({1})).item(), 7);
+  EXPECT_EQ(asks.captures(), 2u);
+}
+
+TEST(Compile, AnUpdateInPlaceOfAnOutsideTensorIsRefused) {
+  Tensor w = ones({2});
+  auto f = compile([&](const Tensor& x) {
+    const Tensor held = constant(w);
+    w += x;
+    return held;
+  });
+  EXPECT_EQ(error_text([&] { f(ones({2})); }),
+            "a tensor that was made outside the captured function is updated in place (f32[2]), "
+            "which later calls would not repeat; keep it in a State, or make a new tensor, `y = x "
+            "+ 1`");
+  auto g = compile([&](const Tensor& x) {
+    const Tensor held = constant(w);
+    w[0] = x[0];
+    return held;
+  });
+  EXPECT_NE(error_text([&] { g(ones({2})); }).find("updated in place"), std::string::npos);
+  EXPECT_EQ(w.to_vector<float>(), (std::vector<float>{1, 1}));
+}
+
+TEST(Compile, WhatACaptureLeavesIsNoValueElsewhere) {
+  Tensor leak;
+  auto f = compile([&](const Tensor& x) {
+    leak = x * 2;
+    return x + 1;
+  });
+  f(ones({1}));
+  const State w("w", ones({1}), true);
+  for (const auto& use : std::vector<std::function<void()>>{
+           [&] { w.set(leak); },
+           [&] { w.set_grad(leak); },
+           [&] { State("s", leak); },
+           [&] { default_generator().set_state(leak); },
+       }) {
+    EXPECT_THROW(use(), Error);
+  }
+  const State v("v", ones({1}), true);
+  optim::SGD sgd(std::vector<State>{v, w}, {.lr = 1});
+  EXPECT_NE(error_text([&] { sgd.step({ones({1}), leak}); }).find("holds no data"),
+            std::string::npos);
+  EXPECT_EQ(v.value().item(), 1);
+  EXPECT_EQ(w.value().item(), 1);
+  nn::Linear layer(1, 1, false);
+  const float before = layer.weight.value().item<float>();
+  Tensor matrix;
+  compile([&](const Tensor& x) { return matrix = x * 2, x + 1; })(ones({1, 1}));
+  EXPECT_NE(error_text([&] { layer.load_state_dict({{"weight", matrix}}); }).find("holds no data"),
+            std::string::npos);
+  EXPECT_EQ(layer.weight.value().item<float>(), before);
+}
+
+TEST(Compile, AFunctionMayAskForItsOwnCaptures) {
+  std::function<size_t()> captures;
+  auto f = compile([&](const Tensor& x) { return x * static_cast<double>(captures() + 1); });
+  captures = [&] { return f.captures(); };
+  EXPECT_EQ(f(ones({1})).item(), 1);
+}
+
+TEST(Compile, AModeSaidInsideIsNoDependence) {
+  nn::Sequential net{nn::Dropout(0.5)};
+  auto f = compile([&](const Tensor& x) {
+    const nn::ModeScope mode(net, false);
+    return net(x);
+  });
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(f(ones({1})).item(), 1);
+  EXPECT_EQ(f.captures(), 1u);
+}
+
+TEST(Compile, AStandardizerMayBeUsedInside) {
+  const data::Standardizer standard(tensor({{1.f}, {3.f}}));
+  auto f = compile([&](const Tensor& x) { return standard.inverse(standard(x)); });
+  EXPECT_EQ(f(full({1, 1}, 5)).item(), 5);
+}
+
 }  // namespace
 }  // namespace taper

@@ -91,6 +91,11 @@ TEST(Members, WithoutACellCannotBeReadOrAssigned) {
   EXPECT_NE(thrown_text(ErrorKind::value, [&] { plain.bias = biased.bias; })
                 .find("cannot be assigned; make the layer with it"),
             std::string::npos);
+  for (const auto& assign : std::vector<std::function<void()>>{
+           [&] { plain.bias = Linear(2, 2).bias; }, [&] { plain.bias = std::move(biased.bias); }}) {
+    EXPECT_NE(thrown_text(ErrorKind::value, assign).find("cannot be assigned; make the layer with"),
+              std::string::npos);
+  }
   EXPECT_EQ(plain.parameters().size(), 1u);
   EXPECT_NE(thrown_text(ErrorKind::value, [&] { biased.bias = State(); }).find("a null cell"),
             std::string::npos);
@@ -255,6 +260,28 @@ TEST(Members, SwapExchangesTheCellsOfTwoPlaces) {
   EXPECT_EQ(net.parameters().size(), 2u);
   EXPECT_EQ(net.state_dict()[0].second.to_vector<float>(), (std::vector<float>{5, 5}));
   EXPECT_EQ(net.state_dict()[1].second.to_vector<float>(), (std::vector<float>{1, 1}));
+}
+
+TEST(Members, ACellNeedsAValue) {
+  struct Given : Layer<Given> {
+    explicit Given(bool trained) {
+      if (trained) {
+        parameter("w", Tensor());
+      } else {
+        buffer("w", Tensor());
+      }
+    }
+  };
+  for (const bool trained : {true, false}) {
+    EXPECT_EQ(thrown_text(ErrorKind::value, [&] { Given given(trained); }),
+              "module: `w` is given no value");
+  }
+  BatchNorm1d norm(2);
+  norm.running_mean.set(Tensor());
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { norm.state_dict(); }),
+            "state_dict: `running_mean` has no value");
+  norm.load_state_dict(BatchNorm1d(2).state_dict());
+  EXPECT_EQ(norm.running_mean.value().to_vector<float>(), (std::vector<float>{0, 0}));
 }
 
 TEST(Members, AMovedMemberIsNotTied) {

@@ -189,6 +189,23 @@ TEST(Schedule, LinearAndSequential) {
                Error);
 }
 
+TEST(Optimizer, LoadsNoRateThatItWouldRefuse) {
+  const State w("w", ones({1}), true);
+  SGD sgd(std::vector<State>{w}, {.lr = 0.5});
+  for (const double lr : {-1.0, std::nan("")}) {
+    EXPECT_THROW(
+        sgd.load_state({{"step", zeros({}, DType::i64)}, {"lr", full({}, lr, DType::f64)}}), Error);
+  }
+  EXPECT_EQ(sgd.lr(), 0.5);
+}
+
+TEST(Optimizer, AnEndlessNormOnlyMeasures) {
+  const State w("w", ones({2}), true);
+  w.set_grad(tensor({3.f, 4.f}));
+  EXPECT_EQ(clip_grad_norm({w}, INFINITY).item(), 5);
+  EXPECT_EQ(w.grad().to_vector<float>(), (std::vector<float>{3, 4}));
+}
+
 TEST(Training, LearnsXor) {
   manual_seed(0);
   nn::Sequential net{nn::Linear(2, 8), nn::Tanh(), nn::Linear(8, 1), nn::Sigmoid()};

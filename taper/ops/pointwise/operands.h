@@ -67,6 +67,8 @@ void check_leaf_update(const Tensor& leaf, const Promoted& both);
 /// under `no_grad` stays one.
 template <class Binary>
 Tensor& rebind(Tensor& a, const Operand& b, const Binary& op, bool to_float = false) {
+  if (interpreter != nullptr && a.defined()) [[unlikely]]
+    interpreter->check_update(a);
   Promoted both = promote_operands(a, b, name_of(op), to_float);
   Ptr<TapeRecord> leaf = kept_leaf(a);
   if (leaf) [[unlikely]]

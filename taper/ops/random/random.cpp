@@ -349,6 +349,7 @@ void Generator::set_state(const Tensor& key) {
          "set_state: the state of a generator is " + to_string(wanted) + ", got " +
              (key.defined() ? to_string(key.spec()) : "an undefined tensor"));
   }
+  if (interpreter == nullptr) key.raw();  // one that a capture left has no data
   move_on(cell_, [&](const Tensor&) { return key; });
 }
 
@@ -389,7 +390,8 @@ Tensor randint(int64_t low, int64_t high, const Shape& shape, DType dtype, Gener
 }
 
 Tensor dropout(const Tensor& x, double p, bool training, Generator* generator) {
-  if (!training || !x.defined()) return x;
+  if (!x.defined()) report(dropout_op, {ErrorKind::value, "x is undefined"}, {});
+  if (!training) return x;
   return dropout_op({x, draw(generator, RandomKind::dropout, x.numel(), x.dtype())}, {p});
 }
 
