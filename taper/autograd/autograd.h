@@ -36,26 +36,17 @@ TAPER_API std::vector<Tensor> gradients(const Tensor& loss, const std::vector<St
 
 using TensorFunction = std::function<Tensor(const std::vector<Tensor>&)>;
 
-/// The function that gives f's gradient with respect to operand `argnum`: `grad(f)({x})`; zeros
-/// where f does not depend on it. Every call differentiates operands of its own, which only f's
-/// uses of its operand reach: transforms nest in any way, `grad(grad(f))` or an f that calls
-/// `grad`. If the tape is on and f depends on anything else that requires a gradient, or the
-/// operand does, the result is on the tape, also with respect to that. Throws what f throws, shape
-/// if f does not give one element, index for an operand that is not there, dtype for one without
-/// gradients.
-TAPER_API TensorFunction grad(TensorFunction f, size_t argnum = 0);
 namespace detail {
 
 template <class F, size_t... I>
 constexpr bool takes_tensors(std::index_sequence<I...>) {
   return std::is_invocable_r_v<Tensor, F&, decltype((void(I), std::declval<const Tensor&>()))...>;
 }
-/// How many tensors f takes, each as an operand of its own: 0 if it takes none or one list of them.
+/// How many tensors f takes, each as an operand of its own: 0 if it takes none of its own.
 template <class F, size_t count = 1>
 constexpr size_t operand_count() {
-  if constexpr (std::is_invocable_v<F&, const std::vector<Tensor>&>) {
-    return 0;
-  } else if constexpr (takes_tensors<F>(std::make_index_sequence<count>())) {
+  // A generic function is asked for tensors first: its body may not compile for a list.
+  if constexpr (takes_tensors<F>(std::make_index_sequence<count>())) {
     return count;
   } else if constexpr (count < 8) {
     return operand_count<F, count + 1>();
@@ -86,7 +77,27 @@ struct OfOperands {
   }
 };
 
+TAPER_API TensorFunction grad_of_list(TensorFunction f, size_t argnum);
+TAPER_API std::function<std::pair<Tensor, std::vector<Tensor>>(const std::vector<Tensor>&)>
+value_and_grad_of_list(TensorFunction f, std::vector<size_t> argnums);
+
+/// Functions of a list of tensors.
+template <class F>
+concept ListFunction = !PlainFunction<F> && std::convertible_to<F, TensorFunction>;
+
 }  // namespace detail
+
+/// The function that gives f's gradient with respect to operand `argnum`: `grad(f)({x})`; zeros
+/// where f does not depend on it. Every call differentiates operands of its own, which only f's
+/// uses of its operand reach: transforms nest in any way, `grad(grad(f))` or an f that calls
+/// `grad`. If the tape is on and f depends on anything else that requires a gradient, or the
+/// operand does, the result is on the tape, also with respect to that. Throws what f throws, shape
+/// if f does not give one element, index for an operand that is not there, dtype for one without
+/// gradients.
+template <detail::ListFunction F>
+TensorFunction grad(F f, size_t argnum = 0) {
+  return detail::grad_of_list(std::move(f), argnum);
+}
 
 /// The same of a function of one or more tensors: `grad([](const Tensor& x) { ... })(x)`. The
 /// gradient takes the operands that f takes.
@@ -94,12 +105,15 @@ template <detail::PlainFunction F>
 auto grad(F f, size_t argnum = 0) {
   constexpr size_t count = detail::operand_count<F>();
   return detail::OfOperands<TensorFunction, count>{
-      grad(TensorFunction(detail::of_list(std::move(f))), argnum)};
+      detail::grad_of_list(detail::of_list(std::move(f)), argnum)};
 }
 
 /// The function that gives {f(x...), gradients with respect to operands `argnums`}.
-TAPER_API std::function<std::pair<Tensor, std::vector<Tensor>>(const std::vector<Tensor>&)>
-value_and_grad(TensorFunction f, std::vector<size_t> argnums = {0});
+template <detail::ListFunction F>
+std::function<std::pair<Tensor, std::vector<Tensor>>(const std::vector<Tensor>&)> value_and_grad(
+    F f, std::vector<size_t> argnums = {0}) {
+  return detail::value_and_grad_of_list(std::move(f), std::move(argnums));
+}
 /// The same of a function of one or more tensors: `auto [y, grads] = value_and_grad(f)(x);`.
 template <detail::PlainFunction F>
 auto value_and_grad(F f, std::vector<size_t> argnums = {0}) {
@@ -107,7 +121,7 @@ auto value_and_grad(F f, std::vector<size_t> argnums = {0}) {
       std::function<std::pair<Tensor, std::vector<Tensor>>(const std::vector<Tensor>&)>;
   constexpr size_t count = detail::operand_count<F>();
   return detail::OfOperands<Function, count>{
-      value_and_grad(TensorFunction(detail::of_list(std::move(f))), std::move(argnums))};
+      detail::value_and_grad_of_list(detail::of_list(std::move(f)), std::move(argnums))};
 }
 
 }  // namespace taper

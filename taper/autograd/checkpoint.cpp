@@ -152,7 +152,7 @@ class Recomputation final : public FunctionGradient {
 
 }  // namespace
 
-Tensor checkpoint(TensorFunction f, std::vector<Tensor> inputs) {
+Tensor detail::checkpoint_of_list(TensorFunction f, std::vector<Tensor> inputs) {
   if (!f) fail(ErrorKind::value, "checkpoint: the function is empty");
   if (!tape_on) return f(inputs);
   Tensor output;

@@ -49,6 +49,12 @@ Differentiated differentiate(const TensorFunction& f, const std::vector<Tensor>&
                                  " was asked for, the function was called with " +
                                  std::to_string(inputs.size()));
     }
+    const Tensor& operand = inputs[argnum];
+    if (!is_float(operand.dtype())) {
+      fail(ErrorKind::dtype, std::string(transform) + ": only floating tensors have gradients (" +
+                                 "operand " + std::to_string(argnum) + " " +
+                                 to_string(operand.spec()) + ")");
+    }
     operands[argnum] = own_operand(inputs[argnum], outer_tape, transform);
   }
   for (size_t argnum : argnums) wanted.push_back(operands[argnum]);
@@ -70,14 +76,24 @@ Differentiated differentiate(const TensorFunction& f, const std::vector<Tensor>&
 
 }  // namespace
 
-TensorFunction grad(TensorFunction f, size_t argnum) {
+namespace {
+
+void check_function(const TensorFunction& f, const char* transform) {
+  if (!f) fail(ErrorKind::value, std::string(transform) + ": the function is empty");
+}
+
+}  // namespace
+
+TensorFunction detail::grad_of_list(TensorFunction f, size_t argnum) {
+  check_function(f, "grad");
   return [f = std::move(f), argnum](const std::vector<Tensor>& inputs) {
     return differentiate(f, inputs, {argnum}, "grad").grads[0];
   };
 }
 
-std::function<std::pair<Tensor, std::vector<Tensor>>(const std::vector<Tensor>&)> value_and_grad(
-    TensorFunction f, std::vector<size_t> argnums) {
+std::function<std::pair<Tensor, std::vector<Tensor>>(const std::vector<Tensor>&)>
+detail::value_and_grad_of_list(TensorFunction f, std::vector<size_t> argnums) {
+  check_function(f, "value_and_grad");
   return [f = std::move(f), argnums = std::move(argnums)](const std::vector<Tensor>& inputs) {
     Differentiated result = differentiate(f, inputs, argnums, "value_and_grad");
     return std::pair(std::move(result.value), std::move(result.grads));

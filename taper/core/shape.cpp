@@ -13,7 +13,7 @@ Shape::Shape(std::span<const int64_t> sizes) {
   for (int64_t size : sizes) sizes_[rank_++] = size;
 }
 
-void Shape::fail_axis(int axis) const {
+void Shape::fail_axis(int64_t axis) const {
   const std::string range = rank_ == 0 ? "there is no axis"
                                        : "axis must be in [" + std::to_string(-rank_) + ", " +
                                              std::to_string(rank_ - 1) + "]";
@@ -23,7 +23,8 @@ void Shape::fail_axis(int axis) const {
 
 void Shape::push_back(int64_t size) { insert(rank_, size); }
 
-void Shape::insert(int axis, int64_t size) {
+void Shape::insert(int64_t axis, int64_t size) {
+  if (axis < 0 || axis > rank_) fail_axis(axis);
   if (rank_ == max_rank) {
     fail(ErrorKind::value,
          "a shape has at most " + std::to_string(max_rank) + " axes, got one more");
@@ -33,8 +34,8 @@ void Shape::insert(int axis, int64_t size) {
   ++rank_;
 }
 
-void Shape::erase(int axis) {
-  for (int i = axis; i + 1 < rank_; ++i) sizes_[i] = sizes_[i + 1];
+void Shape::erase(int64_t axis) {
+  for (size_t i = place_of(axis); i + 1 < rank_; ++i) sizes_[i] = sizes_[i + 1];
   --rank_;
 }
 

@@ -24,8 +24,8 @@ class TAPER_API Shape {
 
   int rank() const { return rank_; }
   /// The size of `axis`, counted from the end if negative. Throws index.
-  int64_t operator[](int axis) const { return sizes_[place_of(axis)]; }
-  int64_t& operator[](int axis) { return sizes_[place_of(axis)]; }
+  int64_t operator[](int64_t axis) const { return sizes_[place_of(axis)]; }
+  int64_t& operator[](int64_t axis) { return sizes_[place_of(axis)]; }
   const int64_t* begin() const { return sizes_; }
   const int64_t* end() const { return sizes_ + rank_; }
   int64_t* begin() { return sizes_; }
@@ -33,9 +33,12 @@ class TAPER_API Shape {
   int64_t back() const { return (*this)[-1]; }
   std::vector<int64_t> to_vector() const { return {begin(), end()}; }
 
+  /// Throw value for one axis too many.
   void push_back(int64_t size);
-  void insert(int axis, int64_t size);
-  void erase(int axis);
+  /// The new axis in front of `axis`, from 0 to rank(). Throws index.
+  void insert(int64_t axis, int64_t size);
+  /// Throws index.
+  void erase(int64_t axis);
 
   /// Product of the sizes; 1 for rank 0.
   int64_t numel() const {
@@ -53,13 +56,13 @@ class TAPER_API Shape {
   }
 
  private:
-  int place_of(int axis) const {
-    const int place = axis < 0 ? axis + rank_ : axis;
-    if (static_cast<unsigned>(place) >= rank_) [[unlikely]]
+  size_t place_of(int64_t axis) const {
+    const auto place = static_cast<uint64_t>(axis < 0 ? axis + rank_ : axis);
+    if (place >= rank_) [[unlikely]]
       fail_axis(axis);
     return place;
   }
-  [[noreturn]] void fail_axis(int axis) const;
+  [[noreturn]] void fail_axis(int64_t axis) const;
 
   uint8_t rank_ = 0;
   int64_t sizes_[max_rank];  // copied whole: cheaper than a loop over the rank

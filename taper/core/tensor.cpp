@@ -70,19 +70,20 @@ Tensor empty_strided(const Spec& spec, const Strides& strides, bool row_major) {
 }
 
 Tensor view_of(const Tensor& base, const Spec& spec, const Strides& strides, int64_t offset) {
+  const Ptr<Storage>& storage = base.checked().storage;
   TensorImpl* impl = new_impl();
   Tensor result{Ptr<TensorImpl>(impl)};
   impl->spec = spec;
   impl->strides = strides;
   impl->row_major = is_row_major(spec.shape, strides);
-  attach(*impl, base.impl()->storage, offset);
+  attach(*impl, storage, offset);
   return result;
 }
 
 Tensor shallow_copy(const Tensor& tensor) {
+  const TensorImpl& from = tensor.checked();
   TensorImpl* impl = new_impl();
   Tensor result{Ptr<TensorImpl>(impl)};
-  const TensorImpl& from = *tensor.impl();
   impl->spec = from.spec;
   impl->strides = from.strides;
   impl->row_major = from.row_major;
@@ -186,7 +187,9 @@ Number Tensor::item_as_number() const {
 
 namespace {
 
-constexpr int64_t most_printed = 6;  // longer axes show their first and last three
+// As in NumPy: a large tensor shows the first and last three of each axis.
+constexpr int64_t most_printed_whole = 1000;
+constexpr int64_t most_printed = 6;
 
 template <class T>
 std::string element_text(T value) {
@@ -216,7 +219,9 @@ class Printer {
   }
 
  private:
-  bool is_shortened(int axis) const { return shape_[axis] > most_printed; }
+  bool is_shortened(int axis) const {
+    return shape_.numel() > most_printed_whole && shape_[axis] > most_printed;
+  }
 
   /// Calls `visit(i)` for the places of an axis that are shown.
   template <class Visit>

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <iosfwd>
+#include <memory>
 #include <new>
 #include <string>
 #include <vector>
@@ -140,12 +143,14 @@ class TAPER_API Tensor {
     return impl_->data;
   }
 
- private:
+  /// The object; throws value for the undefined tensor.
   const TensorImpl& checked() const {
     if (!impl_) [[unlikely]]
       fail_undefined();
     return *impl_;
   }
+
+ private:
   /// The same for the program to look at: throws unsupported where a capture could not repeat it.
   std::byte* readable() const {
     if (interpreter != nullptr) [[unlikely]]
@@ -192,7 +197,13 @@ template <class T>
 Tensor from_values(const Shape& shape, std::span<const T> values);
 template <class T>
 Tensor from_values(const Shape& shape, const std::vector<T>& values) {
-  return from_values<T>(shape, std::span<const T>(values));
+  if constexpr (std::is_same_v<T, bool>) {
+    const auto bools = std::make_unique<bool[]>(values.size());
+    std::copy(values.begin(), values.end(), bools.get());
+    return from_values<T>(shape, std::span<const T>(bools.get(), values.size()));
+  } else {
+    return from_values<T>(shape, std::span<const T>(values));
+  }
 }
 
 /// `tensor<float>({1, 2})`: a 1-d tensor of the given numbers in exactly this type. Without a type,
@@ -207,9 +218,16 @@ template <class T>
 Tensor tensor(const std::vector<T>& values) {
   return from_values<T>({static_cast<int64_t>(values.size())}, values);
 }
-template <class T>
-Tensor tensor(std::span<const T> values) {
-  return from_values<T>({static_cast<int64_t>(values.size())}, values);
+template <class T, size_t extent>
+Tensor tensor(std::span<T, extent> values) {
+  using Element = std::remove_const_t<T>;
+  return from_values<Element>({static_cast<int64_t>(values.size())},
+                              std::span<const Element>(values));
+}
+/// A vector of bools is no array of bool. Braces are no vector here: see `tensor` in ops.h.
+template <std::same_as<std::vector<bool>> Bools>
+Tensor tensor(const Bools& values) {
+  return from_values({static_cast<int64_t>(values.size())}, values);
 }
 
 /// Reads memory that somebody else owns, row-major, without copying; it is never written.

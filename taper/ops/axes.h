@@ -14,6 +14,7 @@ class TAPER_API Axes {
   Axes(int axis) : Axes(static_cast<int64_t>(axis)) {}               // NOLINT
   Axes(std::initializer_list<int64_t> axes) : axes_(Shape(axes)) {}  // NOLINT
   Axes(const Shape& axes) : axes_(axes) {}                           // NOLINT
+  Axes(const std::vector<int64_t>& axes) : axes_(Shape(axes)) {}     // NOLINT
 
   bool all() const { return !axes_.has_value(); }
   const std::optional<Shape>& given() const { return axes_; }

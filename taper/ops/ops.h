@@ -57,9 +57,27 @@ class TAPER_API NumberList {
 /// bools bool, and numbers with a floating one among them f32. `tensor<double>({1, 2})`, and that
 /// of a vector or span, has exactly the numbers' type.
 TAPER_API Tensor tensor(const NumberList& values, std::optional<DType> dtype = {});
+/// Nested lists in exactly this type: `tensor<float>({{1, 2}, {3, 4}})`.
+template <class T>
+  requires(std::is_arithmetic_v<T>)
+Tensor tensor(const NumberList& values) {
+  return tensor(values, dtype_of<T>);
+}
 /// The same with a shape: `from_values({2, 2}, {1, 2, 3, 4})`.
 TAPER_API Tensor from_values(const Shape& shape, std::initializer_list<Number> values,
                              std::optional<DType> dtype = {});
+/// A span's or vector's numbers, each converted to the dtype by the rule of numbers.
+TAPER_API Tensor from_numbers(const Shape& shape, std::span<const Number> values, DType dtype);
+template <class Values>
+  requires(std::is_arithmetic_v<typename Values::value_type>)
+Tensor from_values(const Shape& shape, const Values& values, DType dtype) {
+  return from_numbers(shape, std::vector<Number>(values.begin(), values.end()), dtype);
+}
+template <class Values>
+  requires(std::is_arithmetic_v<typename Values::value_type>)
+Tensor tensor(const Values& values, DType dtype) {
+  return from_values({static_cast<int64_t>(values.size())}, values, dtype);
+}
 /// `value` converted by the rule of numbers: what an integer dtype cannot hold is a value error.
 TAPER_API Tensor full(const Shape& shape, const Number& value, DType dtype = DType::f32);
 TAPER_API Tensor zeros(const Shape& shape, DType dtype = DType::f32);

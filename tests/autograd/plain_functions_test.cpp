@@ -64,6 +64,25 @@ TEST(PlainFunctions, MayTakeSeveralOperands) {  // x^2 y: 2 x y and x^2
   EXPECT_EQ(slopes[1].item(), 9);
 }
 
+TEST(PlainFunctions, MayBeGeneric) {
+  const auto f = [](auto x) { return sum(x * x); };
+  EXPECT_EQ(grad(f)(tensor({3.0})).item(), 6);
+  EXPECT_EQ(value_and_grad(f)(tensor({3.0})).second[0].item(), 6);
+  Tensor x = tensor({3.0}).set_requires_grad();
+  checkpoint(f, x).backward();
+  EXPECT_EQ(x.grad().item(), 6);
+}
+
+TEST(PlainFunctions, SayWhatIsWrong) {
+  const auto f = [](const Tensor& x) { return sum(x); };
+  EXPECT_EQ(thrown_text(ErrorKind::dtype, [&] { grad(f)(tensor({1, 2})); }),
+            "grad: only floating tensors have gradients (operand 0 i64[2])");
+  EXPECT_NE(thrown_text(ErrorKind::value, [&] { grad(f)(Tensor()); }).find("is undefined"),
+            std::string::npos);
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { grad(TensorFunction()); }),
+            "grad: the function is empty");
+}
+
 TEST(PlainFunctions, OfAListAreAsBefore) {
   const auto f = [](const std::vector<Tensor>& x) { return sum(x[0] * x[1]); };
   EXPECT_EQ(grad(f)({tensor({3.0}), tensor({5.0})}).item(), 5);

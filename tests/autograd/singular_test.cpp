@@ -28,6 +28,18 @@ TEST(SingularPoints, StdOfAConstantHasNoGradient) {
   EXPECT_EQ(rows.grad().to_vector<double>(), (Values{0, 0, -0.5, 0.5}));
 }
 
+TEST(SingularPoints, StdOfAConstantWhoseMeanRounds) {
+  for (const double value : {0.1, 0.3, 0.001, 7.7, 123.456, 1e30, -1e-300}) {
+    for (const size_t count : {2u, 3u, 7u, 1000u}) {
+      const Values slopes =
+          gradient_of([](const Tensor& x) { return std(x, {}, 1); }, Values(count, value));
+      EXPECT_EQ(slopes, Values(count, 0)) << value << " times " << count;
+    }
+  }
+  const Tensor x = full({2, 3, 4}, 0.1, DType::f64);
+  EXPECT_EQ(var(x, {0, 2}).to_vector<double>(), (Values{0, 0, 0}));
+}
+
 TEST(SingularPoints, PowInTheExponent) {
   const auto slope = [](double base, double exponent) {
     const Tensor a = from_values<double>({1}, std::vector<double>{base});

@@ -211,6 +211,23 @@ TEST(Shape, HasNoAxesBeyondItsRank) {
   testing::thrown_text(ErrorKind::index, [] { (void)Shape().back(); });
 }
 
+TEST(Shape, TakesAxesInAndOutWhereTheyCanBe) {
+  Shape shape{1, 2};
+  shape.insert(2, 7);
+  shape.insert(0, 5);
+  EXPECT_EQ(shape, (Shape{5, 1, 2, 7}));
+  shape.erase(-1);
+  shape.erase(1);
+  EXPECT_EQ(shape, (Shape{5, 2}));
+  testing::thrown_text(ErrorKind::index, [&] { shape.erase(2); });
+  testing::thrown_text(ErrorKind::index, [&] { shape.erase(-3); });
+  testing::thrown_text(ErrorKind::index, [&] { shape.insert(3, 1); });
+  testing::thrown_text(ErrorKind::index, [&] { shape.insert(-1, 1); });
+  testing::thrown_text(ErrorKind::index, [&] { (void)shape[int64_t{1} << 32]; });
+  testing::thrown_text(ErrorKind::index, [] { Shape().erase(0); });
+  EXPECT_EQ(shape, (Shape{5, 2}));
+}
+
 TEST(Shape, IsPrintedAlikeSpecsAndDtypes) {
   std::ostringstream out;
   out << Shape{2, 3} << ' ' << DType::bf16 << ' ' << Spec{DType::i64, Device::cpu, {4}};

@@ -147,6 +147,9 @@ TEST(TensorReading, UndefinedHasNothingToRead) {
   EXPECT_EQ(thrown_text(ErrorKind::value, [&] { none.to_vector<float>(); }), text);
   EXPECT_EQ(thrown_text(ErrorKind::value, [&] { none.data<float>(); }), text);
   EXPECT_EQ(thrown_text(ErrorKind::value, [&] { Tensor().set_requires_grad(); }), text);
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { none.detach(); }), text);
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { shallow_copy(none); }), text);
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { view_of(none, {}, {}, 0); }), text);
 }
 
 TEST(TensorReading, ItemConverts) {
@@ -329,20 +332,21 @@ TEST(TensorPrinting, GivesEachRowALineAndAlignsColumns) {
             "\n"
             " [[4, 5],\n"
             "  [6, 7]]] f32[2,2,2]");
-  EXPECT_EQ(to_string(counted({8, 1})),
-            "[[0],\n"
-            " [1],\n"
-            " [2],\n"
+  EXPECT_EQ(to_string(counted({1001, 1})),
+            "[[   0],\n"
+            " [   1],\n"
+            " [   2],\n"
             " ...,\n"
-            " [5],\n"
-            " [6],\n"
-            " [7]] f32[8,1]");
+            " [ 998],\n"
+            " [ 999],\n"
+            " [1000]] f32[1001,1]");
 }
 
 TEST(TensorPrinting, ShortensLongAxes) {
   EXPECT_EQ(to_string(arange(6)), "[0, 1, 2, 3, 4, 5] i64[6]");
-  EXPECT_EQ(to_string(arange(100)), "[0, 1, 2, ..., 97, 98, 99] i64[100]");
-  EXPECT_EQ(to_string(flip(arange(7), 0)), "[6, 5, 4, ..., 2, 1, 0] i64[7]");
+  EXPECT_EQ(to_string(arange(8)), "[0, 1, 2, 3, 4, 5, 6, 7] i64[8]");  // NumPy: up to 1,000
+  EXPECT_EQ(to_string(arange(1001)), "[0, 1, 2, ..., 998, 999, 1000] i64[1001]");
+  EXPECT_EQ(to_string(flip(arange(1001), 0)), "[1000, 999, 998, ..., 2, 1, 0] i64[1001]");
 }
 
 TEST(TensorPrinting, GoesToStreams) {

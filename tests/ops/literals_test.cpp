@@ -58,5 +58,18 @@ TEST(Literals, TakeAShape) {
   thrown_text(ErrorKind::value, [] { from_values({2, 2}, {1, 2, 3}); });
 }
 
+TEST(Literals, OfVectorsAndSpansTakeADtype) {
+  const std::vector<int> values{1, 300};
+  EXPECT_EQ(tensor(values, DType::f64).to_vector<double>(), (std::vector<double>{1, 300}));
+  EXPECT_EQ(from_values({2, 1}, values, DType::f32).spec(),
+            (Spec{DType::f32, Device::cpu, {2, 1}}));
+  thrown_text(ErrorKind::value, [&] { tensor(values, DType::u8); });
+  const float array[] = {1, 2};
+  EXPECT_EQ(tensor(std::span(array)).dtype(), DType::f32);
+  EXPECT_EQ(tensor(std::span(array), DType::i64).dtype(), DType::i64);
+  EXPECT_EQ(tensor<float>({{1, 2}, {3, 4}}).spec(), (Spec{DType::f32, Device::cpu, {2, 2}}));
+  EXPECT_EQ(tensor(std::vector<bool>{true, false}).to_vector<int>(), (std::vector<int>{1, 0}));
+}
+
 }  // namespace
 }  // namespace taper

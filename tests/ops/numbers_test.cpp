@@ -154,5 +154,12 @@ TEST(Arange, WhatIsNoRangeOrDoesNotFitIsAnError) {
   EXPECT_EQ(arange(0, 256, 1, DType::u8).numel(), 256);
 }
 
+TEST(Numbers, ARangeEndsWhereIntegersDo) {
+  EXPECT_EQ(thrown_text(ErrorKind::value, [] { arange(~uint64_t{0} - 5, ~uint64_t{0}); })
+                .find("arange: 18446744073709551610 is out of the range of i64"),
+            0u);
+  thrown_text(ErrorKind::value, [] { arange(0, ~uint64_t{0}, int64_t{1} << 62); });
+}
+
 }  // namespace
 }  // namespace taper

@@ -55,7 +55,12 @@ Tensor real_range(const Number& start, const Number& stop, const Number& step, D
                             dtype);
 }
 
-bool is_whole(const Number& number) { return !is_float(number.dtype) && !number.above_integers; }
+bool is_whole(const Number& number) { return !is_float(number.dtype); }
+
+void check_bound(const Number& number) {
+  if (!number.above_integers) return;
+  fail(ErrorKind::value, "arange: " + misfit(number, DType::i64));
+}
 
 }  // namespace
 
@@ -135,6 +140,10 @@ Tensor tensor_of(const Shape& shape, std::span<const Number> numbers, std::optio
 
 }  // namespace
 
+Tensor from_numbers(const Shape& shape, std::span<const Number> values, DType dtype) {
+  return tensor_of(shape, values, dtype);
+}
+
 Tensor tensor(const NumberList& values, std::optional<DType> dtype) {
   return tensor_of(values.shape(), values.numbers(), dtype);
 }
@@ -145,6 +154,7 @@ Tensor from_values(const Shape& shape, std::initializer_list<Number> values,
 
 Tensor arange(const Number& start, const Number& stop, const Number& step,
               std::optional<DType> dtype) {
+  for (const Number* number : {&start, &stop, &step}) check_bound(*number);
   if (is_whole(start) && is_whole(stop) && is_whole(step)) {
     return integer_range(start, stop, step, dtype.value_or(DType::i64));
   }

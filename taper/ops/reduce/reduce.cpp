@@ -192,8 +192,17 @@ double var_divisor(const Shape& shape, const VarAttrs& attrs) {
   return std::max(count - attrs.correction, 0.0);
 }
 
+/// x less the first element of each reduced group, so that equal elements give exactly 0, whatever
+/// the rounding of their mean; narrower dtypes have exact means of equal elements.
+Tensor shifted(const Tensor& x, const VarAttrs& attrs) {
+  if (x.dtype() != DType::f64 || x.numel() == 0) return x;
+  Tensor first = x;
+  for (int64_t axis : attrs.axis.resolve(x.rank())) first = slice(first, axis, 0, 1);
+  return x - first;
+}
+
 Results expand_var(const Inputs& in, const VarAttrs& attrs) {
-  const Tensor& x = in[0];
+  const Tensor x = shifted(in[0], attrs);
   const Tensor centred = x - mean(x, attrs.axis, true);
   Results results;
   results[0] = sum(square(centred), attrs.axis, attrs.keepdims) / var_divisor(x.shape(), attrs);
