@@ -261,8 +261,7 @@ void AtomicFile::commit() {
 bool make_folder(const std::filesystem::path& folder, std::error_code& error) {
   namespace fs = std::filesystem;
   error.clear();
-  fs::path path = folder.lexically_normal();
-  if (!path.has_filename()) path = path.parent_path();  // `a/` is `a`
+  const fs::path path = folder.has_filename() ? folder : folder.parent_path();  // `a/` is `a`
   const auto fail_with = [&](int code) {
     error.assign(code, std::generic_category());
     return false;
@@ -271,6 +270,7 @@ bool make_folder(const std::filesystem::path& folder, std::error_code& error) {
   if (fs::is_directory(path, error)) return false;
   const fs::path parent = path.has_parent_path() ? path.parent_path() : ".";
   make_folder(parent, error);
+  if (error == std::errc::file_exists) error = std::make_error_code(std::errc::not_a_directory);
   if (error) return false;
   if (mkdir(path.c_str(), 0777) != 0) {
     const int code = errno;

@@ -22,7 +22,7 @@ Violation as_violation(const Error& error);
 
 /// What the user called on this thread, if it is a function made of ops that is being captured;
 /// else empty.
-TAPER_API extern constinit thread_local std::string_view captured_function TAPER_TLS_FAST;
+extern constinit thread_local std::string_view captured_function TAPER_TLS_FAST;
 
 /// While it lives, ops that are captured belong to `function`, or to one around it.
 class FunctionScope {

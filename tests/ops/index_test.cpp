@@ -552,5 +552,36 @@ TEST(AsType, GradientReturnsInTheInputsDtype) {
   expect_tensor(x.grad(), {2}, {3, 3});
 }
 
+TEST(Indexing, AnIndexThatNoIntegerHoldsIsOutOfRange) {
+  Tensor x = counting({3});
+  const std::vector<int> none;
+  expect_error(ErrorKind::index, "index 18446744073709551615 is out of range",
+               [&] { x[none.size() - 1]; });
+}
+
+TEST(IndexAssignment, UpdatesKeepTheDtypeOrSaySo) {
+  Tensor x = tensor({7, 8, 9});
+  x[0] %= 4;
+  x[1] &= 12;
+  x[2] |= 2;
+  x[2] ^= 1;
+  expect_tensor(x, {3}, {3, 8, 10});
+  for (const auto& update : std::vector<std::function<void()>>{
+           [&] { x[0] += 0.5; }, [&] { x[0] -= INFINITY; }, [&] { x[0] /= 2; }}) {
+    expect_error(ErrorKind::dtype, "the result is f32 and x is not", update);
+  }
+  expect_tensor(x, {3}, {3, 8, 10});
+}
+
+TEST(IndexAssignment, APartOfWhatAMaskPicksNamesTheMask) {
+  auto f = compile([](const Tensor& given) {
+    Tensor x = given * 1;
+    x[greater(x, 0)][0] = 1;
+    return x;
+  });
+  expect_error(ErrorKind::unsupported, "a mask picks as many elements as it has true ones",
+               [&] { f(ones({2})); });
+}
+
 }  // namespace
 }  // namespace taper

@@ -292,6 +292,8 @@ const Op<IndexAttrs> index_op{
 
 }  // namespace
 
+std::string_view detail::name_of_index() { return index_op.name; }
+
 Tensor detail::index_places(const Tensor& x, const std::vector<Tensor>& indices, const Shape& axes,
                             int64_t at) {
   return index_op.all(with_indices(x, indices), {axes, at})[0];

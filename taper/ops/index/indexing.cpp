@@ -10,6 +10,11 @@
 #include <taper/ops/tape.h>
 
 namespace taper {
+
+void IndexItem::fail_index(uint64_t index) {
+  fail(ErrorKind::index, "index " + std::to_string(index) + " is out of range for any axis");
+}
+
 namespace {
 
 /// An index taken apart. Slices and integers leave a part of x with all its axes; index tensors
@@ -73,12 +78,12 @@ bool is_known(const Tensor& mask) { return static_cast<bool>(mask.impl()->storag
 
 /// The places of a mask's true elements: for each of its axes the indices along it, in row-major
 /// order; for a 0-d mask one tensor of as many zeros.
+constexpr const char* unknown_picks =
+    "a mask picks as many elements as it has true ones, so this cannot be captured; choose with "
+    "`where`";
+
 std::vector<Tensor> places_of(const Tensor& mask) {
-  if (!is_known(mask)) {
-    violate(ErrorKind::unsupported,
-            "a mask picks as many elements as it has true ones, so this cannot be captured; "
-            "choose with `where`");
-  }
+  if (!is_known(mask)) violate(ErrorKind::unsupported, unknown_picks);
   const std::vector<uint8_t> chosen = mask.to_vector<uint8_t>();
   const Shape& shape = mask.shape();
   std::vector<std::vector<int64_t>> places(static_cast<size_t>(std::max(1, mask.rank())));
@@ -198,6 +203,8 @@ class Planner {
 };
 
 Plan make_plan(const Tensor& x, const std::vector<IndexItem>& items) {
+  const TensorImpl& impl = x.checked();
+  if (!impl.storage && impl.value_id < 0) violate(ErrorKind::unsupported, unknown_picks);
   return Planner(x, items).finish();
 }
 
@@ -359,7 +366,7 @@ Tensor read(const Tensor& x, const std::vector<IndexItem>& items) {
 }  // namespace
 
 Tensor index(const Tensor& x, const std::vector<IndexItem>& items) {
-  return composed_of_x("index", x, [&] { return read(x, items); });
+  return composed_of_x(detail::name_of_index(), x, [&] { return read(x, items); });
 }
 
 namespace {
@@ -467,7 +474,8 @@ Tensor index_update(const Arg& x, const std::vector<IndexItem>& items, const Ope
     return NamedOperands{{"x", *x.tensor},
                          {"values", values.tensor() != nullptr ? *values.tensor() : Tensor()}};
   };
-  return composed("index_update", operands, [&] { return write(x, items, values); });
+  return composed(detail::name_of_index_update(), operands,
+                  [&] { return write(x, items, values); });
 }
 
 Selection::Selection(Tensor& base, Selection* outer, std::vector<IndexItem> items)
@@ -478,6 +486,9 @@ Selection::Selection(Tensor& base, Selection* outer, std::vector<IndexItem> item
 
 void Selection::assign(const Operand& values) {
   Tensor::operator=(Tensor());  // it shares base's buffer, which can then be reused
+  if (interpreter != nullptr && outer_ == nullptr && base_->defined()) {
+    interpreter->check_update(*base_);
+  }
   if (outer_ == nullptr) {
     Ptr<TapeRecord> leaf = kept_leaf(*base_);
     *base_ = index_update(donate(*base_), items_, values);
@@ -487,30 +498,28 @@ void Selection::assign(const Operand& values) {
   }
 }
 
-Selection& Selection::operator=(const Operand& values) && {
+void Selection::update(const Tensor& values) {
+  if (is_float(values.dtype()) && !is_float(base_->dtype())) {
+    const Violation violation{ErrorKind::dtype,
+                              "the result is " + std::string(dtype_name(values.dtype())) +
+                                  " and x is not; assign what astype makes of it"};
+    report(detail::name_of_index_update(), violation, {{"x", *base_}, {"values", values}});
+  }
   assign(values);
-  return *this;
 }
-Selection& Selection::operator=(const Selection& values) && {
+
+void Selection::operator=(const Operand& values) && { assign(values); }
+void Selection::operator=(const Selection& values) && {
   assign(static_cast<const Tensor&>(values));
-  return *this;
 }
-Selection& Selection::operator+=(const Operand& values) && {
-  assign(add(*this, values));
-  return *this;
-}
-Selection& Selection::operator-=(const Operand& values) && {
-  assign(subtract(*this, values));
-  return *this;
-}
-Selection& Selection::operator*=(const Operand& values) && {
-  assign(multiply(*this, values));
-  return *this;
-}
-Selection& Selection::operator/=(const Operand& values) && {
-  assign(divide(*this, values));
-  return *this;
-}
+void Selection::operator+=(const Operand& values) && { update(add(*this, values)); }
+void Selection::operator-=(const Operand& values) && { update(subtract(*this, values)); }
+void Selection::operator*=(const Operand& values) && { update(multiply(*this, values)); }
+void Selection::operator/=(const Operand& values) && { update(divide(*this, values)); }
+void Selection::operator%=(const Operand& values) && { update(remainder(*this, values)); }
+void Selection::operator&=(const Operand& values) && { update(bitwise_and(*this, values)); }
+void Selection::operator|=(const Operand& values) && { update(bitwise_or(*this, values)); }
+void Selection::operator^=(const Operand& values) && { update(bitwise_xor(*this, values)); }
 
 Selection Selection::operator[](IndexItem item) && { return {*this, this, {std::move(item)}}; }
 Selection Selection::operator[](std::initializer_list<IndexItem> items) && {

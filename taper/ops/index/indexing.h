@@ -41,7 +41,11 @@ inline constexpr Ellipsis ellipsis;
 struct TAPER_API IndexItem {
   template <std::integral T>
     requires(!std::same_as<T, bool>)
-  IndexItem(T index) : value(static_cast<int64_t>(index)) {}  // NOLINT: implicit, as all here
+  IndexItem(T index) : value(static_cast<int64_t>(index)) {  // NOLINT: implicit, as all here
+    if constexpr (std::is_unsigned_v<T> && sizeof(T) == sizeof(int64_t)) {
+      if (std::get<int64_t>(value) < 0) fail_index(index);
+    }
+  }
   template <std::same_as<bool> T>
   IndexItem(T choice) : value(full({}, choice, DType::boolean)) {}  // NOLINT
   IndexItem(const Slice& slice) : value(slice) {}                   // NOLINT
@@ -49,6 +53,10 @@ struct TAPER_API IndexItem {
   IndexItem(Ellipsis item) : value(item) {}                         // NOLINT
   IndexItem(const Tensor& indices) : value(indices) {}              // NOLINT
   std::variant<int64_t, Slice, NewAxis, Ellipsis, Tensor> value;
+
+ private:
+  /// Throws index: no axis is as long as this.
+  [[noreturn]] static void fail_index(uint64_t index);
 };
 
 /// The values that an index selects: a view where one is possible. Throws Error(index) for an
@@ -68,8 +76,9 @@ TAPER_API Tensor index_update(const Arg& x, const std::vector<IndexItem>& items,
 class TAPER_API Selection : public Tensor {
  public:
   Selection(const Selection&) = default;
-  Selection& operator=(const Operand& values) &&;
-  Selection& operator=(const Selection& values) &&;
+  // These give nothing: `x[0] = x[1] = 7` would have to read x again.
+  void operator=(const Operand& values) &&;
+  void operator=(const Selection& values) &&;
   Selection& operator=(const Tensor& other) & {
     Tensor::operator=(other);
     return *this;
@@ -78,10 +87,15 @@ class TAPER_API Selection : public Tensor {
     Tensor::operator=(other);
     return *this;
   }
-  Selection& operator+=(const Operand& values) &&;
-  Selection& operator-=(const Operand& values) &&;
-  Selection& operator*=(const Operand& values) &&;
-  Selection& operator/=(const Operand& values) &&;
+  // As `x[i] = x[i] + v`. Throw dtype if that is floating and x holds integers.
+  void operator+=(const Operand& values) &&;
+  void operator-=(const Operand& values) &&;
+  void operator*=(const Operand& values) &&;
+  void operator/=(const Operand& values) &&;
+  void operator%=(const Operand& values) &&;
+  void operator&=(const Operand& values) &&;
+  void operator|=(const Operand& values) &&;
+  void operator^=(const Operand& values) &&;
 
   /// `x[1][0] = v` changes x.
   Selection operator[](IndexItem item) &&;
@@ -96,6 +110,7 @@ class TAPER_API Selection : public Tensor {
   /// `outer` is the selection that `base` is the values of, if it is one to be changed.
   Selection(Tensor& base, Selection* outer, std::vector<IndexItem> items);
   void assign(const Operand& values);
+  void update(const Tensor& values);
 
   Tensor* base_;
   Selection* outer_;

@@ -51,6 +51,10 @@ Tensor update_places(const Arg& x, const Tensor& values, const std::vector<Tenso
 /// x with the elements where `mask` is true replaced by those of `values`; both broadcast to x.
 Tensor update_masked(const Arg& x, const Tensor& mask, const Tensor& values);
 
+/// The names of the first two ops, which are those of the functions that are made of them.
+std::string_view name_of_index();
+std::string_view name_of_index_update();
+
 }  // namespace detail
 
 using Indices = std::unique_ptr<int64_t[]>;

@@ -325,6 +325,8 @@ const Op<NoAttrs> mask_update_op{
 
 }  // namespace
 
+std::string_view detail::name_of_index_update() { return index_update_op.name; }
+
 Tensor detail::update_places(const Arg& x, const Tensor& values, const std::vector<Tensor>& indices,
                              const PlaceAttrs& attrs) {
   std::vector<Arg> args{x, values};
