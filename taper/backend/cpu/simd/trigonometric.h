@@ -32,7 +32,7 @@ TAPER_FN Angle<double> reduce_exactly(double x) {
   const int first = biased - 1075 + 62;
   const uint64_t* at = kTwoOverPi + first / 64;
   const int shift = first % 64;
-  const auto bits = [&](int i) {
+  const auto bits = [&](int i) __attribute__((always_inline)) {  // else a weak symbol at -O1
     return shift ? at[i] << shift | at[i + 1] >> (64 - shift) : at[i];
   };
   const unsigned __int128 low = static_cast<unsigned __int128>(m) * bits(2);
