@@ -1,5 +1,6 @@
 #include <taper/core/allocator.h>
 
+#include <malloc.h>
 #include <pthread.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <mutex>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -30,12 +32,34 @@ constexpr bool keep_blocks = true;
 
 constexpr size_t refill_bytes = size_t{32} << 10;
 
+/// Free small blocks. The list lies in the blocks: to give one back takes no memory.
+class SmallBlocks {
+ public:
+  size_t size() const { return size_; }
+  void push(void* memory) noexcept {
+    auto* block = static_cast<ThreadPool::Free*>(memory);
+    block->next = first_;
+    first_ = block;
+    ++size_;
+  }
+  void* pop() noexcept {
+    ThreadPool::Free* block = first_;
+    first_ = block->next;
+    --size_;
+    return block;
+  }
+
+ private:
+  ThreadPool::Free* first_ = nullptr;
+  size_t size_ = 0;
+};
+
 /// Everything that threads share. Never destroyed: blocks may be given back during exit.
 struct Shared {
   std::mutex mutex;
   std::vector<ThreadPool*> threads;
   int64_t ended_in_use = 0;  // of threads that have ended
-  std::vector<void*> small[ThreadPool::classes];
+  SmallBlocks small[ThreadPool::classes];
   LargeBlocks large;
   int64_t large_in_use = 0;
   size_t small_cached = 0;
@@ -91,7 +115,7 @@ struct ThreadMember {
     for (size_t c = 0; c < ThreadPool::classes; ++c) {
       while (ThreadPool::Free* block = thread_pool.list[c]) {
         thread_pool.list[c] = block->next;
-        all.small[c].push_back(block);
+        all.small[c].push(block);
         all.small_cached += c * ThreadPool::step;
       }
       thread_pool.count[c] = ThreadPool::keep;  // what is given back later goes the slow way
@@ -126,8 +150,9 @@ size_t round_large(size_t bytes) {
 template <class Make>
 void* allocate_or_fail_locked(Shared& all, size_t bytes, Make make) {
   void* block = make();
-  if (block == nullptr && all.large.kept() > 0) {
+  if (block == nullptr) {
     all.large.shrink(0, nullptr);
+    malloc_trim(0);  // else malloc keeps what was given back to it
     block = make();
   }
   if (block == nullptr) fail_to_allocate(bytes);
@@ -143,17 +168,16 @@ void* allocate_small(size_t size_class) {
   Shared& all = shared();
   const size_t bytes = size_class * ThreadPool::step;
   const std::lock_guard lock(all.mutex);
-  std::vector<void*>& spare = all.small[size_class];
+  SmallBlocks& spare = all.small[size_class];
   const size_t wanted = std::clamp<size_t>(refill_bytes / bytes, 8, ThreadPool::keep / 2);
   if (spare.size() < wanted) {
     auto* slab = static_cast<std::byte*>(allocate_or_fail_locked(
         all, bytes * wanted, [&] { return std::aligned_alloc(ThreadPool::step, bytes * wanted); }));
-    for (size_t i = 0; i < wanted; ++i) spare.push_back(slab + i * bytes);
+    for (size_t i = 0; i < wanted; ++i) spare.push(slab + i * bytes);
     all.small_cached += bytes * wanted;
   }
   auto take = [&] {
-    void* block = spare.back();
-    spare.pop_back();
+    void* block = spare.pop();
     all.small_cached -= bytes;
     return block;
   };
@@ -218,12 +242,19 @@ void give_back_exact(void* block, size_t size_class, size_t bytes) {
 void* allocate_slow(size_t size_class, size_t bytes) {
   if (allocations_before_failure >= 0 && allocations_before_failure-- == 0) fail_to_allocate(bytes);
   if (!keep_blocks) return allocate_exact(size_class, bytes);
-  return size_class < ThreadPool::classes ? allocate_small(size_class) : allocate_large(bytes);
+  try {
+    return size_class < ThreadPool::classes ? allocate_small(size_class) : allocate_large(bytes);
+  } catch (const std::bad_alloc&) {  // for the notes about blocks
+    fail_to_allocate(bytes);
+  }
 }
 
 void give_back_slow(void* block, size_t size_class, size_t bytes) {
   if (!keep_blocks) return give_back_exact(block, size_class, bytes);
-  join_pool();
+  try {
+    join_pool();
+  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): then nobody counts for it
+  }
   Shared& all = shared();
   const std::lock_guard lock(all.mutex);
   if (size_class >= ThreadPool::classes) {
@@ -240,7 +271,7 @@ void give_back_slow(void* block, size_t size_class, size_t bytes) {
   } else {
     count_small(-size);
   }
-  all.small[size_class].push_back(block);
+  all.small[size_class].push(block);
   all.small_cached += static_cast<size_t>(size);
 }
 
@@ -267,6 +298,7 @@ void empty_memory_cache() {
   detail::Shared& all = detail::shared();
   const std::lock_guard lock(all.mutex);
   all.large.shrink(0, nullptr);
+  malloc_trim(0);
 }
 
 }  // namespace taper

@@ -16,10 +16,11 @@ namespace taper {
 struct StateImpl {
   std::atomic<uint32_t> refs{1};
   std::string name;
-  Tensor value;            // on the tape through `leaf`, if there is one; see `hold`
-  Ptr<TapeRecord> leaf;    // the autograd record; null if no gradient is needed
-  Ptr<TapeRecord> frozen;  // that of a cell which needs none for a while: it has the hooks
-  bool counter = false;    // its value is reached through CounterAccess only
+  Tensor value;              // on the tape through `leaf`, if there is one; see `hold`
+  Ptr<TapeRecord> leaf;      // the autograd record; null if no gradient is needed
+  Ptr<TapeRecord> frozen;    // that of a cell which needs none for a while: it has the hooks
+  bool counter = false;      // its value is reached through CounterAccess only
+  bool is_gradient = false;  // that of a leaf
   uint32_t capture = capture_number;  // the capture that it was made in; 0 outside of any
   uint32_t departures = 0;            // from places in modules
   std::unique_ptr<const std::string> last_departure;  // why; null if it never left a place
@@ -65,7 +66,8 @@ class TAPER_API State {
   // All that follows throws value where there is no cell.
   const std::string& name() const { return checked().name; }
   void rename(std::string name) { checked().name = std::move(name); }
-  /// The present value; undefined if the cell is empty.
+  /// The present value; undefined if the cell is empty. That of a parameter is its leaf: gradients
+  /// of what is computed from it, also later on, are the cell's. `value().detach()` is a snapshot.
   Tensor value() const;
   /// Rebinds the cell. A parameter stays a leaf of the tape.
   void set(const Tensor& value) const;

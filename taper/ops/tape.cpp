@@ -91,6 +91,7 @@ Ptr<TapeRecord> new_leaf() {
   Node* node = new (allocate(sizeof(Node))) Node;
   node->bytes = sizeof(Node);
   node->grad = Ptr<StateImpl>(new StateImpl);
+  node->grad->is_gradient = true;
   return Ptr<TapeRecord>(node);
 }
 
@@ -118,10 +119,13 @@ void record(const OpBase& op, const void* attrs, std::span<const Arg> args, Resu
   if (Tensor* saved = node->saved_inputs; saved != nullptr) {
     for (const Arg& arg : args) new (saved++) Tensor(*arg.tensor);
   }
+  if (node->saved_outputs != nullptr) {  // all of them exist before memory can be wanting
+    for (uint8_t i = 0; i < node->outputs; ++i) new (node->saved_outputs + i) Tensor;
+  }
   for (uint8_t i = 0; i < node->outputs; ++i) {
     Tensor& output = results[i];
     new (node->output_specs + i) Spec(output.spec());
-    if (node->saved_outputs != nullptr) new (node->saved_outputs + i) Tensor(shallow_copy(output));
+    if (node->saved_outputs != nullptr) node->saved_outputs[i] = shallow_copy(output);
     if (!is_float(output.dtype())) continue;
     // The last output takes the owner itself: a locked count costs as much as a small kernel.
     const bool last = i + 1 == node->outputs;
@@ -138,6 +142,7 @@ void note_hooks_change(NodeExtra& extra) {
 }
 
 uint64_t leaf_mark(const State& cell) {
+  cell.name();  // throws for a null one
   const auto* leaf = static_cast<const Node*>(cell.impl()->leaf.get());
   if (leaf == nullptr) return 0;
   return 1 + (leaf->extra != nullptr ? leaf->extra->hooks_change : 0);
@@ -243,7 +248,16 @@ Tensor Tensor::detach() const { return shallow_copy(*this); }
 
 void State::set_requires_grad(bool needed) const {
   if (needed == requires_grad()) return;
+  if (capture_number != 0 && impl_->capture != capture_number) {
+    fail(ErrorKind::unsupported,
+         "set_requires_grad: `" + name() +
+             "` was made outside the captured function, whose replays would not repeat this; say "
+             "it before the call, or detach() the value inside");
+  }
   const Tensor value = impl_->value;
+  if (needed && !value.defined()) {
+    fail(ErrorKind::value, "set_requires_grad: `" + name() + "` has no value");
+  }
   if (needed && value.defined() && !is_float(value.dtype())) {
     fail(ErrorKind::dtype, "set_requires_grad: only floating tensors have gradients (" + name() +
                                " " + to_string(value.spec()) + ")");
@@ -252,7 +266,6 @@ void State::set_requires_grad(bool needed) const {
     impl_->leaf = impl_->frozen ? std::move(impl_->frozen) : new_leaf();
     static_cast<Node*>(impl_->leaf.get())->of_cell = true;
   } else {
-    zero_grad();
     impl_->frozen = std::move(impl_->leaf);
   }
   if (value.defined()) {
@@ -286,7 +299,10 @@ void detail::drop_misfit_gradient(const State& cell, const Tensor& value) {
 }
 
 void State::zero_grad() const {
-  if (requires_grad()) State(static_cast<Node*>(impl_->leaf.get())->grad).set({});
+  // That of a frozen one would come back with its leaf.
+  if (const TapeRecord* leaf = requires_grad() ? impl_->leaf.get() : impl_->frozen.get()) {
+    State(static_cast<const Node*>(leaf)->grad).set({});
+  }
 }
 
 }  // namespace taper

@@ -7,6 +7,7 @@
 #include <taper/taper.h>
 
 #include "tests/core/error_testing.h"
+#include "tests/core/failing_allocation.h"
 
 namespace taper {
 namespace {
@@ -105,6 +106,23 @@ TEST(LeafUpdates, WhatTheTapeSavesIsNotWrittenInto) {
   EXPECT_EQ(slope([](Tensor& h, const Tensor& w) { h %= w; }), -1);
   EXPECT_EQ(slope([](Tensor& h, const Tensor& w) { h += w; }), 1);
   EXPECT_EQ(slope([](Tensor& h, const Tensor& w) { h[0] *= w[0]; }), 5);
+}
+
+TEST(Tape, AWantOfMemoryWhileACallIsRecordedIsAnError) {
+  const Tensor x = full({4}, 0.5).set_requires_grad();
+  for (const auto& f : std::vector<std::function<Tensor()>>{
+           [&] { return tanh(x); }, [&] { return softmax(x); }, [&] { return max(x); }}) {
+    bool done = false;
+    for (int64_t first = 0; !done; ++first) {
+      try {
+        const testing::FailingAllocation failing(first);
+        f();
+        done = true;
+      } catch (const Error& error) {
+        EXPECT_NE(std::string(error.what()).find("cannot allocate"), std::string::npos);
+      }
+    }
+  }
 }
 
 }  // namespace
