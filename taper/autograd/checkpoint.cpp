@@ -47,6 +47,17 @@ class Watcher final : public EagerInterpreter {
     outside.push_back(tensor);
   }
 
+  void depend_on(const void* key, std::function<uint64_t()> look) override {
+    seen.push_back({look, look()});
+    EagerInterpreter::depend_on(key, std::move(look));
+  }
+
+  /// What f looked at, such as a module's mode, and saw there.
+  struct Seen {
+    std::function<uint64_t()> look;
+    uint64_t value;
+  };
+  std::vector<Seen> seen;
   std::vector<Tensor> outside;
   CellValues assigned;  // with the value before
   CellValues moved;     // counters, with the value before
@@ -92,17 +103,23 @@ class DrawAgain {
 class Recomputation final : public FunctionGradient {
  public:
   Recomputation(TensorFunction f, std::vector<Tensor> inputs, std::vector<Tensor> outside,
-                CellValues assigned, CellValues moved)
+                CellValues assigned, CellValues moved, std::vector<Watcher::Seen> seen)
       : f_(std::move(f)),
         inputs_(std::move(inputs)),
         outside_(std::move(outside)),
         assigned_(std::move(assigned)),
         moved_(std::move(moved)),
+        seen_(std::move(seen)),
         layer_(layer_path()) {}
 
   std::string name() const override { return "checkpoint"; }
 
   Grads backward(Node& node, const Tensor* grads, const bool* wanted) override {
+    for (const Watcher::Seen& each : seen_) {
+      if (each.look() == each.value) continue;
+      violate(ErrorKind::value,
+              "the mode of a module, its members or hooks are no longer those of the forward pass");
+    }
     Tensor result;
     {
       const CellScope cells(assigned_);
@@ -139,6 +156,7 @@ class Recomputation final : public FunctionGradient {
     outside_.clear();
     assigned_.clear();
     moved_.clear();
+    seen_.clear();
   }
 
  private:
@@ -147,6 +165,7 @@ class Recomputation final : public FunctionGradient {
   std::vector<Tensor> outside_;
   CellValues assigned_;
   CellValues moved_;
+  std::vector<Watcher::Seen> seen_;
   std::string layer_;
 };
 
@@ -159,6 +178,7 @@ Tensor detail::checkpoint_of_list(TensorFunction f, std::vector<Tensor> inputs) 
   std::vector<Tensor> outside;
   CellValues assigned;
   CellValues moved;
+  std::vector<Watcher::Seen> seen;
   {
     const no_grad off;
     Watcher watcher;
@@ -168,6 +188,7 @@ Tensor detail::checkpoint_of_list(TensorFunction f, std::vector<Tensor> inputs) 
     outside = std::move(watcher.outside);
     assigned = std::move(watcher.assigned);
     moved = std::move(watcher.moved);
+    seen = std::move(watcher.seen);
   }
   output = output.detach();
   if (outside.empty() || !is_float(output.dtype())) return output;
@@ -179,7 +200,7 @@ Tensor detail::checkpoint_of_list(TensorFunction f, std::vector<Tensor> inputs) 
   }
   record_function(
       std::make_unique<Recomputation>(std::move(f), std::move(inputs), std::move(outside),
-                                      std::move(assigned), std::move(moved)),
+                                      std::move(assigned), std::move(moved), std::move(seen)),
       std::move(edges), specs, {&output, 1});
   return output;
 }

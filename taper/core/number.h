@@ -95,7 +95,8 @@ bool in_range(int64_t value) {
 template <class T>
 bool in_range(double value) {
   // One above the largest is a power of two, exact where the largest itself is not.
-  constexpr double above = static_cast<double>(std::numeric_limits<T>::max() / 2 + 1) * 2;
+  constexpr T half = std::numeric_limits<T>::max() / 2 + 1;
+  constexpr double above = static_cast<double>(half) * 2;
   const double whole = __builtin_trunc(value);
   return whole >= static_cast<double>(std::numeric_limits<T>::min()) && whole < above;
 }

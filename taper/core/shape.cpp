@@ -24,7 +24,10 @@ void Shape::fail_axis(int64_t axis) const {
 void Shape::push_back(int64_t size) { insert(rank_, size); }
 
 void Shape::insert(int64_t axis, int64_t size) {
-  if (axis < 0 || axis > rank_) fail_axis(axis);
+  if (axis < 0 || axis > rank_) {
+    fail(ErrorKind::index, "shape: a new axis must be in [0, " + std::to_string(rank_) + "], got " +
+                               std::to_string(axis) + " (" + to_string(*this) + ")");
+  }
   if (rank_ == max_rank) {
     fail(ErrorKind::value,
          "a shape has at most " + std::to_string(max_rank) + " axes, got one more");

@@ -49,10 +49,9 @@ void CloneScope::remember(const void* original, std::shared_ptr<void> copy) {
 State::State(std::string name, Tensor value, bool requires_grad)
     : impl_(Ptr<StateImpl>(new StateImpl)) {
   impl_->name = std::move(name);
-  impl_->hold(detail::as_cell_value(*this, value, value.defined() && value.pointer().sole_owner()));
-  if (!requires_grad) return;
-  set_requires_grad(true);
-  detail::as_cell_value(*this, impl_->value, true);  // refuses an undefined one
+  const Tensor given = std::move(value);
+  impl_->hold(detail::as_cell_value(*this, given, given.defined() && given.pointer().sole_owner()));
+  if (requires_grad) set_requires_grad(true);
 }
 
 State::State(const State& other) {
@@ -64,7 +63,7 @@ State::State(const State& other) {
     impl_ = *static_cast<Ptr<StateImpl>*>(copy.get());
     return;
   }
-  const Tensor& value = other.impl_->value;
+  const Tensor value = other.value();  // as a capture sees it
   impl_ = Ptr<StateImpl>(new StateImpl);
   impl_->name = other.name();
   if (value.defined()) impl_->hold(shallow_copy(value));  // values never change: one buffer
@@ -258,6 +257,7 @@ Tensor& CounterAccess::value(const State& counter) const {
 }
 
 Tensor move_on(const State& counter, FunctionRef<Tensor(const Tensor&)> next) {
+  counter.name();  // throws for a null one
   if (interpreter != nullptr) [[unlikely]]
     return interpreter->move_on(counter, next);
   const CounterAccess access;
@@ -268,11 +268,12 @@ Tensor move_on(const State& counter, FunctionRef<Tensor(const Tensor&)> next) {
 }
 
 void State::leave_place(const std::string& why) const {
-  ++impl_->departures;
+  ++checked().departures;
   impl_->last_departure = std::make_unique<const std::string>(why);
 }
 
 uint32_t State::departures() const {
+  checked();
   if (interpreter != nullptr) {
     interpreter->depend_on(&impl_->departures,
                            [cell = *this] { return uint64_t{cell.impl()->departures}; });
@@ -281,7 +282,7 @@ uint32_t State::departures() const {
 }
 
 std::string State::last_departure() const {
-  return impl_->last_departure != nullptr ? *impl_->last_departure : std::string();
+  return checked().last_departure != nullptr ? *impl_->last_departure : std::string();
 }
 
 }  // namespace taper

@@ -206,30 +206,17 @@ Tensor from_values(const Shape& shape, const std::vector<T>& values) {
   }
 }
 
-/// `tensor<float>({1, 2})`: a 1-d tensor of the given numbers in exactly this type. Without a type,
-/// `tensor({1, 2})` in ops.h chooses the dtype.
-template <class T>
-Tensor tensor(std::initializer_list<std::type_identity_t<T>> values) {
-  return from_values<T>({static_cast<int64_t>(values.size())},
-                        std::span<const T>(values.begin(), values.size()));
-}
 /// A 1-d tensor of the vector's or span's type.
-template <class T>
-Tensor tensor(const std::vector<T>& values) {
-  return from_values<T>({static_cast<int64_t>(values.size())}, values);
+template <class Vector>
+  requires(std::same_as<Vector, std::vector<typename Vector::value_type>>)
+Tensor tensor(const Vector& values) {
+  return from_values({static_cast<int64_t>(values.size())}, values);
 }
 template <class T, size_t extent>
 Tensor tensor(std::span<T, extent> values) {
-  using Element = std::remove_const_t<T>;
-  return from_values<Element>({static_cast<int64_t>(values.size())},
-                              std::span<const Element>(values));
+  using Held = std::remove_const_t<T>;
+  return from_values<Held>({static_cast<int64_t>(values.size())}, std::span<const Held>(values));
 }
-/// A vector of bools is no array of bool. Braces are no vector here: see `tensor` in ops.h.
-template <std::same_as<std::vector<bool>> Bools>
-Tensor tensor(const Bools& values) {
-  return from_values({static_cast<int64_t>(values.size())}, values);
-}
-
 /// Reads memory that somebody else owns, row-major, without copying; it is never written.
 /// `free(context)` runs when the last tensor over it goes away.
 TAPER_API Tensor from_foreign(const void* data, const Spec& spec, void (*free)(void*),

@@ -83,7 +83,7 @@ class TAPER_API Value {
   size_t hash() const;
 
   /// Same kind and content; doubles by their bits, so NaN equals itself and 0.0 is not -0.0.
-  friend bool operator==(const Value& a, const Value& b);
+  TAPER_API friend bool operator==(const Value& a, const Value& b);
 
  private:
   Value(int64_t value, std::nullptr_t);

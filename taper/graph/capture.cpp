@@ -38,6 +38,7 @@ class Recorder final : public Interpreter {
 
   Captured finish(const std::vector<Tensor>& outputs) {
     bool on_tape = false;
+    bool outlived = false;
     for (size_t i = 0; i < outputs.size(); ++i) {
       refuse_foreign(outputs[i], [&] { return "capture: result " + std::to_string(i); });
       graph_.outputs.push_back(id_of(outputs[i]));
@@ -46,7 +47,10 @@ class Recorder final : public Interpreter {
     for (size_t i = 0; i < graph_.cells.size(); ++i) {
       GraphCell& cell = graph_.cells[i];
       if (cell.assigned) cell.result = id_of(present_[i]);
+      if (outlives(cell.cell)) outlived = true;
     }
+    // Such a cell is no local variable: the next call finds it, so this plan serves one call.
+    if (outlived) guards_.push_back({this, [] { return uint64_t{1}; }, 0});
     return {std::move(graph_), std::move(guards_), on_tape};
   }
 
@@ -165,6 +169,12 @@ class Recorder final : public Interpreter {
     return tensor;
   }
 
+  /// Whether a cell that was made inside is held by more than the graph (a gradient's: and its
+  /// leaf).
+  bool outlives(const State& state) const {
+    const StateImpl& impl = *state.impl();
+    return impl.capture == number_ && !impl.is_gradient && impl.refs.load() > 1;
+  }
   /// The tensor as a leaf of the cell's autograd record.
   static Tensor attached(Tensor tensor, const State& state) {
     tensor.impl()->node = state.impl()->leaf;

@@ -47,7 +47,9 @@ class TAPER_API Module {
   explicit Module(std::shared_ptr<ModuleState> state)
       : state_(std::move(state)), known_(state_->names.size()) {}
   Module(const Module& other);
-  Module(Module&&) noexcept = default;
+  /// As a copy: what is moved from keeps its place, so that none is filled by an exchange.
+  Module(Module&& other) noexcept  // NOLINTNEXTLINE(performance-move-constructor-init)
+      : state_(other.state_), known_(other.known_), parent_(other.parent_), place_(other.place_) {}
   /// A member that is assigned would leave what is trained and saved behind: see `replace`.
   Module& operator=(const Module&) = delete;
   ~Module() = default;

@@ -1,6 +1,7 @@
 #include <taper/nn/module_state.h>
 
 #include <taper/core/error.h>
+#include <taper/nn/mode_scope.h>
 #include <taper/nn/module.h>
 #include <taper/nn/visit_modules.h>
 
@@ -13,7 +14,7 @@ std::shared_ptr<ModuleState> copy_state(const std::shared_ptr<ModuleState>& orig
   auto copy = std::make_shared<ModuleState>();
   CloneScope::remember(original.get(), copy);
   copy->name = original->name;
-  *copy->training = *original->training;
+  *copy->training = ModeScope::mode_of(*original->training);
   copy->handled = false;
   copy->names = original->names;
   copy->cells = {original->cells.begin(), original->cells.end()};

@@ -37,6 +37,7 @@ Parameter& Parameter::operator=(NewParameter&& other) {
   return *this;
 }
 
+// NOLINTNEXTLINE(performance-noexcept-move-constructor)
 Parameter& Parameter::operator=(Parameter&&) {
   if (owner_ == nullptr) fail_without_place();
   fail(ErrorKind::value,
@@ -61,6 +62,7 @@ void Parameter::look_at_owner() const {
            "a Trainer or Sequential that holds it anew");
 }
 
+// NOLINTNEXTLINE(performance-noexcept-swap)
 void swap(Parameter& a, Parameter& b) {
   const State first = a.cell();
   a = b.cell();

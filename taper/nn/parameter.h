@@ -36,6 +36,7 @@ class TAPER_API Parameter {
   Parameter& operator=(NewParameter&& other);
   /// Throws value: who moves a member does not mean to tie, and the place of another module's would
   /// be no part of this one.
+  // NOLINTNEXTLINE(performance-noexcept-move-constructor)
   Parameter& operator=(Parameter&& other);
 
   /// Throws value if there is none, and within the call of a copy of a module that still has a
@@ -86,6 +87,7 @@ class TAPER_API NewParameter : public Parameter {
 };
 
 /// Exchanges the cells of two places; a temporary, as `std::swap` makes one, could not keep one.
+// NOLINTNEXTLINE(performance-noexcept-swap): a member without a cell has none to give
 TAPER_API void swap(Parameter& a, Parameter& b);
 
 /// A member for a cell that is saved but not trained.

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <concepts>
 #include <optional>
+#include <vector>
 
 #include <taper/ops/attributes.h>
 
@@ -13,8 +15,10 @@ class TAPER_API Axes {
   Axes(int64_t axis) : axes_(Shape{axis}) {}                         // NOLINT
   Axes(int axis) : Axes(static_cast<int64_t>(axis)) {}               // NOLINT
   Axes(std::initializer_list<int64_t> axes) : axes_(Shape(axes)) {}  // NOLINT
-  Axes(const Shape& axes) : axes_(axes) {}                           // NOLINT
-  Axes(const std::vector<int64_t>& axes) : axes_(Shape(axes)) {}     // NOLINT
+  template <std::same_as<bool> Bool>
+  Axes(Bool keepdims) = delete;                                   // is no axis
+  Axes(const Shape& axes) : axes_(axes) {}                        // NOLINT
+  Axes(const std::vector<int64_t>& axes) : axes_(Shape(axes)) {}  // NOLINT
 
   bool all() const { return !axes_.has_value(); }
   const std::optional<Shape>& given() const { return axes_; }

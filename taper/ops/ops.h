@@ -112,6 +112,9 @@ TAPER_API Tensor randint(int64_t low, int64_t high, const Shape& shape, DType dt
 /// x / (1 - p) where a random number lets it pass, else 0; x itself if not `training`.
 TAPER_API Tensor dropout(const Tensor& x, double p = 0.5, bool training = true,
                          Generator* generator = nullptr);
+/// A bool is no probability: `dropout(x, 0.5, training)`.
+template <std::same_as<bool> Bool>
+Tensor dropout(const Tensor& x, Bool training) = delete;
 
 // ---------------------------------------------------------------------------------- arithmetic
 TAPER_API Tensor add(const Operand& x1, const Operand& x2);

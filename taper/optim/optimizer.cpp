@@ -26,8 +26,25 @@ void Optimizer::check_rate(double lr, std::string_view owner) {
 }
 
 Optimizer::Optimizer(double lr)
-    : steps_("step", zeros({}, DType::i64)), lr_("lr", full({}, lr, DType::f64)), first_lr_(lr) {
+    : steps_("step", zeros({}, DType::i64)),
+      lr_("lr", full({}, lr, DType::f64)),
+      first_lr_(std::make_shared<double>(lr)) {
   check_rate(lr, "optimizer");
+}
+
+Optimizer::Optimizer(const Optimizer& other)
+    : steps_(other.steps_),
+      lr_(other.lr_),
+      first_lr_(other.first_lr_),
+      parameters_(other.parameters_),
+      departures_(other.departures_),
+      slots_(other.slots_),
+      missed_(other.missed_),
+      others_(other.others_) {
+  if (attached()) return;
+  steps_ = State(steps_.name(), steps_.value());
+  lr_ = State(lr_.name(), lr_.value());
+  first_lr_ = std::make_shared<double>(*first_lr_);
 }
 
 Fields merged(Fields defaults, const Fields& given) {
@@ -200,7 +217,7 @@ Optimizer& Optimizer::group(size_t index) {
 }
 
 double Optimizer::lr(size_t index) const { return group(index).lr_.value().item(); }
-double Optimizer::first_lr(size_t index) const { return group(index).first_lr_; }
+double Optimizer::first_lr(size_t index) const { return *group(index).first_lr_; }
 
 void Optimizer::set_rate(double lr) {
   check_rate(lr, type());
@@ -209,7 +226,7 @@ void Optimizer::set_rate(double lr) {
 
 void Optimizer::set_lr(double lr, size_t index) {
   group(index).set_rate(lr);
-  group(index).first_lr_ = lr;
+  *group(index).first_lr_ = lr;
 }
 
 void Optimizer::set_lr(double lr) {

@@ -27,6 +27,10 @@ struct ParameterGroup {
 class TAPER_API Optimizer {
  public:
   virtual ~Optimizer() = default;
+  /// A copy of an attached one is another handle on the same cells; that of one without parameters
+  /// is an optimizer of its own.
+  Optimizer(const Optimizer& other);
+  Optimizer& operator=(const Optimizer&) = default;
 
   /// Takes the parameters to update; slots start at zero. Throws value if it has some already, if
   /// there are none, or if one is null or given twice.
@@ -109,7 +113,7 @@ class TAPER_API Optimizer {
 
   State steps_;
   State lr_;
-  double first_lr_;
+  std::shared_ptr<double> first_lr_;  // shared by copies, as the cells are
   std::vector<State> parameters_;     // of all groups
   std::vector<uint32_t> departures_;  // theirs when they were attached
   // Of the parameters of group 0:

@@ -151,5 +151,15 @@ TEST(Checkpoint, SaysWhatIsWrong) {
             "f64[1], before f32[1] (input 0 f32[1])");
 }
 
+TEST(Checkpoint, AnotherModeInTheBackwardPassIsAnError) {
+  nn::Dropout dropout(0.5);
+  const Tensor x = ones({6}).set_requires_grad();
+  const Tensor y = checkpoint(dropout, x);
+  dropout.eval();
+  EXPECT_NE(testing::thrown_text(ErrorKind::value, [&] { sum(y).backward(); })
+                .find("no longer those of the forward pass"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace taper

@@ -409,5 +409,20 @@ TEST(State, AnUpdateTakesEachCellOnce) {
   EXPECT_EQ(a.value().item(), 1);
 }
 
+TEST(State, FreezingKeepsTheGradient) {  // as in PyTorch
+  const State cell("w", tensor<float>({1}), true);
+  sum(cell.value() * 3).backward();
+  cell.set_requires_grad(false);
+  cell.set_requires_grad(true);
+  EXPECT_EQ(cell.grad().item(), 3);
+  cell.set_requires_grad(false);
+  cell.zero_grad();
+  cell.set_requires_grad(true);
+  EXPECT_FALSE(cell.grad().defined());
+  const State empty("e", Tensor());
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { empty.set_requires_grad(true); }),
+            "set_requires_grad: `e` has no value");
+}
+
 }  // namespace
 }  // namespace taper

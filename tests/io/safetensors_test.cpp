@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include <taper/core/allocator.h>
+#include <taper/ops/ops.h>
 
 #include "file_testing.h"
 

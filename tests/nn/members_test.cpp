@@ -355,6 +355,10 @@ TEST(Members, ALayerOfASequentialCanBeReplaced) {
             std::string::npos);
   EXPECT_EQ(thrown_text(ErrorKind::index, [&] { net[2]; }),
             "Sequential: layer 2 was asked for, there are 2");
+  // An exchange would leave what is saved behind.
+  EXPECT_NE(thrown_text(ErrorKind::value, [&] { std::swap(net[0], net[1]); }).find("nn::replace"),
+            std::string::npos);
+  EXPECT_EQ(net(ones({1, 2})).to_vector<float>(), (std::vector<float>{0, 0}));
   AnyModule best = clone(net);
   best = copy;  // a handle of one's own
   EXPECT_EQ(best.parameters(), net.parameters());

@@ -71,5 +71,22 @@ TEST(Literals, OfVectorsAndSpansTakeADtype) {
   EXPECT_EQ(tensor(std::vector<bool>{true, false}).to_vector<int>(), (std::vector<int>{1, 0}));
 }
 
+TEST(Literals, OfATypeNestAlike) {
+  EXPECT_EQ(tensor<float>({{1}, {2}, {3}}).shape(), (Shape{3, 1}));
+  EXPECT_EQ(tensor<float>({{1.0, 2.0}}).shape(), (Shape{1, 2}));
+  EXPECT_EQ(tensor<int>({{1, 2, 3}}).spec(), (Spec{DType::i32, Device::cpu, {1, 3}}));
+  thrown_text(ErrorKind::value, [] { tensor<uint8_t>({300}); });
+}
+
+template <class... Args>
+concept SumTakes = requires(const Tensor& x, Args... args) { sum(x, args...); };
+template <class... Args>
+concept DropoutTakes = requires(const Tensor& x, Args... args) { dropout(x, args...); };
+
+TEST(Literals, ABoolIsNoAxisAndNoProbability) {
+  static_assert(SumTakes<int> && SumTakes<int, bool> && !SumTakes<bool>);
+  static_assert(DropoutTakes<double, bool> && !DropoutTakes<bool>);
+}
+
 }  // namespace
 }  // namespace taper

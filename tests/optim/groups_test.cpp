@@ -130,6 +130,7 @@ TEST(Freezing, KeepsTheParameterAndItsSlotsUntilItIsUnfrozen) {
   adam.step({ones({2}, DType::f64), ones({1}, DType::f64), ones({1}, DType::f64)});
   EXPECT_EQ(cells.b.value().item(), value);
   EXPECT_EQ(slots(), before);
+  cells.b.zero_grad();
   cells.b.set_requires_grad(true);
   adam.step();  // no gradient yet
   EXPECT_EQ(slots(), before);

@@ -206,6 +206,30 @@ TEST(Optimizer, AnEndlessNormOnlyMeasures) {
   EXPECT_EQ(w.grad().to_vector<float>(), (std::vector<float>{3, 4}));
 }
 
+TEST(Optimizer, ACopyWithoutParametersIsOneOfItsOwn) {
+  const State p("p", ones({1}), true);
+  const State q("q", ones({1}), true);
+  Adam first({.lr = 0.1});
+  Adam second = first;
+  first.attach({p});
+  second.attach({q});
+  for (int i = 0; i < 5; ++i) first.step({ones({1})});
+  second.step({ones({1})});
+  EXPECT_NEAR(q.value().item(), 0.9, 1e-6);
+  second.set_lr(7);
+  EXPECT_EQ(first.lr(), 0.1);
+}
+
+TEST(Optimizer, ACopyOfAnAttachedOneIsTheSame) {
+  const State w("w", ones({1}), true);
+  SGD sgd(std::vector<State>{w}, {.lr = 0.5});
+  SGD copy = sgd;
+  sgd.set_lr(2);
+  copy.scale_lr(0.5);
+  EXPECT_EQ(copy.first_lr(), 2);
+  EXPECT_EQ(sgd.lr(), 1);
+}
+
 TEST(Training, LearnsXor) {
   manual_seed(0);
   nn::Sequential net{nn::Linear(2, 8), nn::Tanh(), nn::Linear(8, 1), nn::Sigmoid()};

@@ -24,7 +24,7 @@ void heap_overflow() {
 void use_after_free() {
   const volatile float* data = nullptr;
   {
-    taper::Tensor x = taper::tensor<float>({1.0f});
+    taper::Tensor x = taper::from_values<float>({1}, std::vector<float>{1.0f});
     data = x.data<float>();
   }
   sink = static_cast<int>(data[0]);

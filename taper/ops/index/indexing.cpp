@@ -403,12 +403,12 @@ Tensor update_where(const Arg& x, const Plan& plan, const Tensor& mask, const Te
   const auto rank = static_cast<size_t>(tensor.rank());
   std::vector<int64_t> mask_sizes(rank, 1);
   for (int i = 0; i < mask.rank(); ++i) {
-    mask_sizes[static_cast<size_t>(plan.mask_axes[0] + i)] = mask.shape()[i];
+    mask_sizes[static_cast<size_t>(plan.mask_axes[0]) + static_cast<size_t>(i)] = mask.shape()[i];
   }
   std::vector<int64_t> value_sizes(rank, 1);
-  const int missing = static_cast<int>(plan.shown.size()) - values.rank();
+  const size_t missing = plan.shown.size() - static_cast<size_t>(values.rank());
   for (int i = 0; i < values.rank(); ++i) {
-    const int axis = plan.shown[static_cast<size_t>(missing + i)];
+    const int axis = plan.shown[missing + static_cast<size_t>(i)];
     if (axis >= 0) value_sizes[static_cast<size_t>(axis)] = values.shape()[i];
   }
   const Tensor chosen = reshape(mask, Shape(mask_sizes));

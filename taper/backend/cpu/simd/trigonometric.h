@@ -62,7 +62,7 @@ TAPER_FN Angle<double> reduce_exactly(double x) {
 /// may be compiled for another instruction set than the next one.
 template <Composed T>
 [[gnu::noinline, gnu::cold]] static Angle<T> reduce_large(T x, elem_t<T> limit) {
-  constexpr int lanes = sizeof(T) / sizeof(elem_t<T>);
+  constexpr int lanes = sizeof(T) / sizeof(elem_t<T>);  // NOLINT(bugprone-sizeof-expression)
   elem_t<T> quarters[lanes];
   elem_t<T> rest[lanes];
   __builtin_memcpy(rest, &x, sizeof x);
