@@ -240,7 +240,10 @@ void give_back_exact(void* block, size_t size_class, size_t bytes) {
 }  // namespace
 
 void* allocate_slow(size_t size_class, size_t bytes) {
-  if (allocations_before_failure >= 0 && allocations_before_failure-- == 0) fail_to_allocate(bytes);
+  if (allocations_before_failure >= 0) {
+    --allocations_before_failure;
+    if (allocations_before_failure < 0) fail_to_allocate(bytes);
+  }
   if (!keep_blocks) return allocate_exact(size_class, bytes);
   try {
     return size_class < ThreadPool::classes ? allocate_small(size_class) : allocate_large(bytes);

@@ -23,6 +23,7 @@ class TAPER_API AnyModule : public Module {
     share(static_cast<const Model<M>&>(*inner_).module);
   }
   AnyModule(const AnyModule& other);
+  // NOLINTNEXTLINE(performance-move-constructor-init,bugprone-use-after-move): a move is a copy
   AnyModule(AnyModule&& other) noexcept : Module(std::move(other)), inner_(other.inner_) {}
   /// Another module for a handle of one's own. Throws value for a child: see `replace`.
   AnyModule& operator=(AnyModule other);

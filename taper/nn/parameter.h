@@ -24,6 +24,7 @@ class TAPER_API Parameter {
   /// The same place; that of the copied module while a CloneScope lives.
   Parameter(const Parameter& other);
   /// The other one keeps its place, too: an empty one could be bound to another.
+  // NOLINTNEXTLINE(performance-move-constructor-init)
   Parameter(Parameter&& other) noexcept : owner_(other.owner_), index_(other.index_) {}
   ~Parameter() = default;
 
