@@ -291,15 +291,17 @@ bool any_donated(std::span<const Arg> args) {
   return std::ranges::any_of(args, [](const Arg& arg) { return arg.donated; });
 }
 
+/// Apart, because it would cost every call a large frame.
+[[gnu::cold, gnu::noinline]] Results call_giving_nothing(const OpBase& op, const void* attrs,
+                                                         std::span<const Arg> args) {
+  std::vector<Arg> kept(args.begin(), args.end());
+  for (Arg& arg : kept) arg.donated = false;
+  return call(op, attrs, kept);
+}
+
 /// A call after its checks. One named result, so that nothing is moved on the way out.
 Results run_and_record(const OpBase& op, const void* attrs, std::span<const Arg> args,
                        const Specs& specs, bool on_tape) {
-  if (on_tape && saves(op.saves, Saves::inputs) && any_donated(args)) [[unlikely]] {
-    // What the tape saves must stay as it is.
-    std::vector<Arg> kept(args.begin(), args.end());
-    for (Arg& arg : kept) arg.donated = false;
-    return run_and_record(op, attrs, kept, specs, on_tape);
-  }
   Results results = interpreter != nullptr ? interpreter->call(op, attrs, args, specs)
                                            : execute(op, attrs, args, specs);
   if (on_tape) record(op, attrs, args, results);
@@ -311,6 +313,9 @@ Results run_and_record(const OpBase& op, const void* attrs, std::span<const Arg>
 Results call(const OpBase& op, const void* attrs, std::span<const Arg> args) {
   try {
     const bool on_tape = check_operands(op, args) && tape_on;
+    if (on_tape && saves(op.saves, Saves::inputs) && any_donated(args)) [[unlikely]] {
+      return call_giving_nothing(op, attrs, args);  // what the tape saves must stay as it is
+    }
     const Specs specs = op.infer(InSpecs(args), attrs);
     if (on_tape && op.gradient_through_expansion) return expand(op, attrs, args);
     return run_and_record(op, attrs, args, specs, on_tape);
