@@ -213,10 +213,12 @@ void Plan::store_cells(const std::vector<Tensor>& values) const {
   std::vector<Tensor> fresh;
   fresh.reserve(stored_last_.size());
   for (const GraphCell* cell : stored_last_) {
-    const bool empties = cell->result == no_value;
-    fresh.push_back(empties ? Tensor()
-                            : detail::as_cell_value(
-                                  cell->cell, values[static_cast<size_t>(cell->result)], false));
+    if (cell->result == no_value) {
+      fresh.emplace_back();
+      continue;
+    }
+    const Tensor& value = values[static_cast<size_t>(cell->result)];
+    fresh.push_back(detail::as_cell_value(cell->cell, value, value.pointer().sole_owner()));
   }
   for (size_t i = 0; i < fresh.size(); ++i) {
     stored_last_[i]->cell.impl()->hold(std::move(fresh[i]));
