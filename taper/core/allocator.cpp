@@ -1,11 +1,9 @@
 #include <taper/core/allocator.h>
 
-#include <malloc.h>
 #include <pthread.h>
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cstdint>
 #include <cstdlib>
 #include <mutex>
@@ -135,25 +133,29 @@ void join_pool() {
   (void)member;
 }
 
-/// Sizes grow by at most a quarter, so that a block serves similar requests.
-size_t round_large(size_t bytes) {
-  const size_t quarter = std::bit_floor(bytes) / 4;
-  return (bytes + quarter - 1) / quarter * quarter;
-}
-
 [[noreturn]] void fail_to_allocate(size_t bytes) {
   fail(ErrorKind::value, "cannot allocate " + std::to_string(bytes) + " bytes of memory");
 }
 
-/// `make` gives null where the system, or a limit set for the process, allows no more memory. Then
-/// all that is kept goes back, and it is asked once more.
-template <class Make>
-void* allocate_or_fail_locked(Shared& all, size_t bytes, Make make) {
-  void* block = make();
+/// Gives memory back to the system until at most `most` bytes are kept, `last` at the end. The
+/// lists of small blocks are left alone unless they are much of it.
+void shrink_locked(Shared& all, size_t most, const void* last) {
+  if (all.small_cached <= most / 2) return all.large.shrink(most - all.small_cached, last);
+  for (size_t c = 1; c < ThreadPool::classes; ++c) {
+    while (all.small[c].size() > 0) all.large.put(all.small[c].pop(), c * ThreadPool::step);
+  }
+  all.small_cached = 0;
+  all.large.shrink(most, last);
+}
+
+/// Where the system, or a limit set for the process, allows no more memory, all that is kept goes
+/// back, and it is asked once more.
+void* take_large_locked(Shared& all, size_t bytes) {
+  const size_t rounded = round_large(bytes);
+  void* block = all.large.take(rounded);
   if (block == nullptr) {
-    all.large.shrink(0, nullptr);
-    malloc_trim(0);  // else malloc keeps what was given back to it
-    block = make();
+    shrink_locked(all, 0, nullptr);
+    block = all.large.take(rounded);
   }
   if (block == nullptr) fail_to_allocate(bytes);
   return block;
@@ -171,10 +173,11 @@ void* allocate_small(size_t size_class) {
   SmallBlocks& spare = all.small[size_class];
   const size_t wanted = std::clamp<size_t>(refill_bytes / bytes, 8, ThreadPool::keep / 2);
   if (spare.size() < wanted) {
-    auto* slab = static_cast<std::byte*>(allocate_or_fail_locked(
-        all, bytes * wanted, [&] { return std::aligned_alloc(ThreadPool::step, bytes * wanted); }));
-    for (size_t i = 0; i < wanted; ++i) spare.push(slab + i * bytes);
-    all.small_cached += bytes * wanted;
+    const size_t size = round_large(bytes * wanted);
+    auto* slab = static_cast<std::byte*>(take_large_locked(all, size));
+    for (size_t i = 0; i < size / bytes; ++i) spare.push(slab + i * bytes);
+    all.small_cached += size / bytes * bytes;
+    if (size % bytes > 0) all.large.put(slab + size / bytes * bytes, size % bytes);
   }
   auto take = [&] {
     void* block = spare.pop();
@@ -198,16 +201,9 @@ void* allocate_small(size_t size_class) {
 void* allocate_large(size_t bytes) {
   if (bytes > PTRDIFF_MAX / 2) fail_to_allocate(bytes);  // rounding up could overflow
   Shared& all = shared();
-  const size_t rounded = round_large(bytes);
   const std::lock_guard lock(all.mutex);
-  void* block = all.large.take(rounded);
-  if (block == nullptr) {
-    block = allocate_or_fail_locked(all, bytes, [&] {
-      return LargeBlocks::is_big(rounded) ? all.large.map(rounded)
-                                          : std::aligned_alloc(ThreadPool::step, rounded);
-    });
-  }
-  all.large_in_use += static_cast<int64_t>(rounded);
+  void* block = take_large_locked(all, bytes);
+  all.large_in_use += static_cast<int64_t>(round_large(bytes));
   note_peak_locked(all);
   return block;
 }
@@ -264,18 +260,18 @@ void give_back_slow(void* block, size_t size_class, size_t bytes) {
     const size_t rounded = round_large(bytes);
     all.large.put(block, rounded);
     all.large_in_use -= static_cast<int64_t>(rounded);
-    const size_t most = 2 * all.most_in_use;
-    if (all.large.kept() > most) all.large.shrink(most, block);
-    return;
-  }
-  const auto size = static_cast<int64_t>(size_class * ThreadPool::step);
-  if (ThreadMember::ended) {
-    all.ended_in_use -= size;
   } else {
-    count_small(-size);
+    const auto size = static_cast<int64_t>(size_class * ThreadPool::step);
+    if (ThreadMember::ended) {
+      all.ended_in_use -= size;
+    } else {
+      count_small(-size);
+    }
+    all.small[size_class].push(block);
+    all.small_cached += static_cast<size_t>(size);
   }
-  all.small[size_class].push(block);
-  all.small_cached += static_cast<size_t>(size);
+  const size_t most = 2 * std::max(all.most_in_use, LargeBlocks::segment);
+  if (all.small_cached + all.large.kept() > most) shrink_locked(all, most, block);
 }
 
 }  // namespace detail
@@ -300,8 +296,7 @@ void reset_peak_memory() {
 void empty_memory_cache() {
   detail::Shared& all = detail::shared();
   const std::lock_guard lock(all.mutex);
-  all.large.shrink(0, nullptr);
-  malloc_trim(0);
+  detail::shrink_locked(all, 0, nullptr);
 }
 
 }  // namespace taper

@@ -11,7 +11,7 @@ namespace taper {
 struct MemoryStats {
   size_t in_use = 0;  ///< handed out and not yet given back
   size_t peak = 0;    ///< the largest `in_use` seen since the start or `reset_peak_memory`
-  size_t cached = 0;  ///< kept for reuse, above 2 KiB at most twice the largest `in_use` ever
+  size_t cached = 0;  ///< kept for reuse, at most twice the largest `in_use` ever
 };
 
 /// Statistics over all threads. Blocks up to 2 KiB enter `peak` when a thread's list is refilled.
@@ -20,7 +20,8 @@ TAPER_API MemoryStats memory_stats();
 /// Starts a new `peak` at the present use.
 TAPER_API void reset_peak_memory();
 
-/// Gives the large cached blocks back to the system.
+/// Gives what is cached back to the system, but for the lists of other threads and for what shares
+/// 64 KiB with memory in use.
 TAPER_API void empty_memory_cache();
 
 /// Memory aligned to 64 bytes, kept and reused when given back; small blocks from a list of the

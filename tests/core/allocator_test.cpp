@@ -211,6 +211,61 @@ TEST(Allocator, SmallerRequestsAreCutFromALargeBlock) {
   EXPECT_EQ(memory_stats().cached, before);
 }
 
+TEST(Allocator, ServesSmallRequestsFromALargeBlock) {
+  if (!keeps_blocks) GTEST_SKIP() << "the address sanitizer sees every block";
+  empty_memory_cache();
+  give_back(allocate(64 * large), 64 * large);
+  // What the list of a thread holds is not counted.
+  const auto held = [] { return memory_stats().in_use + memory_stats().cached; };
+  const size_t before = held();
+  std::vector<std::pair<void*, size_t>> pieces;
+  for (size_t bytes = 1; bytes < 40 * large; bytes += pieces.back().second) {
+    pieces.emplace_back(allocate(100 + bytes % 20'000), 100 + bytes % 20'000);
+    fill(pieces.back().first, pieces.back().second, static_cast<uint8_t>(pieces.size()));
+  }
+  EXPECT_LE(held(), before);
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    EXPECT_TRUE(holds(pieces[i].first, pieces[i].second, static_cast<uint8_t>(i + 1)));
+  }
+  for (const auto& [piece, bytes] : pieces) {
+    if (bytes > 2048) give_back(piece, bytes);
+  }
+  EXPECT_LE(held(), before);
+  give_back(allocate(30 * large), 30 * large);  // a large one is made of pieces again
+  EXPECT_LE(held(), before);
+  for (const auto& [piece, bytes] : pieces) {
+    if (bytes <= 2048) give_back(piece, bytes);
+  }
+}
+
+TEST(Allocator, KeepsBlocksOfAllSizesApartWhateverGoesBackToTheSystem) {
+  std::mt19937 random(7);
+  std::vector<std::pair<void*, size_t>> blocks;
+  const size_t before = in_use();
+  for (int round = 0; round < 40'000; ++round) {
+    if (round % 4000 == 3999) empty_memory_cache();
+    const size_t most = round / 10'000 % 2 == 0 ? 3000 : 100;  // grows and shrinks
+    if (blocks.size() < most && random() % 2 == 0) {
+      const size_t bytes = 2049 + random() % (size_t{1} << (12 + random() % 10));
+      void* block = allocate(bytes);
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(block) % 64, 0u);
+      blocks.emplace_back(block, bytes);
+      std::memcpy(block, &bytes, sizeof bytes);
+      std::memcpy(static_cast<char*>(block) + bytes - sizeof bytes, &bytes, sizeof bytes);
+    } else if (!blocks.empty()) {
+      std::swap(blocks[random() % blocks.size()], blocks.back());
+      const auto [block, bytes] = blocks.back();
+      blocks.pop_back();
+      ASSERT_EQ(std::memcmp(block, &bytes, sizeof bytes), 0);
+      ASSERT_EQ(std::memcmp(static_cast<char*>(block) + bytes - sizeof bytes, &bytes, sizeof bytes),
+                0);
+      give_back(block, bytes);
+    }
+  }
+  for (const auto& [block, bytes] : blocks) give_back(block, bytes);
+  EXPECT_EQ(in_use(), before);
+}
+
 TEST(Allocator, PiecesGoBackToTheSystemInAnyOrder) {
   if (!keeps_blocks) GTEST_SKIP() << "the address sanitizer sees every block";
   empty_memory_cache();
@@ -257,6 +312,27 @@ TEST(Allocator, EmptiesItsCacheBeforeItFails) {
     std::exit(3);
   };
   EXPECT_EXIT(in_child(), ::testing::ExitedWithCode(0), "");
+}
+
+/// Nothing is left of the address space for them but what the pieces had.
+TEST(Allocator, MakesALargeBlockOfPiecesAtALimit) {
+  for (const size_t piece : {size_t{1000}, size_t{4096}, size_t{100'000}}) {
+    const auto in_child = [&] {
+      empty_memory_cache();
+      std::vector<void*> blocks(512 * large / piece);
+      for (void*& block : blocks) block = allocate(piece);
+      std::ifstream pages("/proc/self/statm");
+      size_t total = 0;
+      pages >> total;
+      const size_t now = total * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+      const rlimit limit{now + 64 * large, now + 64 * large};
+      if (setrlimit(RLIMIT_AS, &limit) != 0) std::exit(2);
+      for (void* block : blocks) give_back(block, piece);
+      allocate(480 * large);
+      std::exit(0);
+    };
+    EXPECT_EXIT(in_child(), ::testing::ExitedWithCode(0), "") << piece;
+  }
 }
 #endif
 
