@@ -106,7 +106,7 @@ Tensor as_cell_value(const State& cell, const Tensor& value, bool is_own) {
              (value.defined() ? to_string(value.spec()) : "an undefined one"));
   }
   if (!value.defined()) return value;
-  if (interpreter == nullptr) value.raw();  // one that a capture left has no data and is refused
+  value.check_data();
   Tensor own = is_own ? value : shallow_copy(value);
   own.impl()->node = leaf;
   own.impl()->output = 0;

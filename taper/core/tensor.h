@@ -143,6 +143,11 @@ class TAPER_API Tensor {
     return impl_->data;
   }
 
+  /// Throws unsupported where a capture has left the tensor without data; not within one.
+  void check_data() const {
+    if (interpreter == nullptr) raw();
+  }
+
   /// The object; throws value for the undefined tensor.
   const TensorImpl& checked() const {
     if (!impl_) [[unlikely]]

@@ -262,7 +262,7 @@ TensorDataset::TensorDataset(std::vector<Field> fields, TensorDatasetOptions opt
   for (size_t i = 0; i < fields_.size(); ++i) {
     Tensor& values = fields_[i].values;
     if (!values.defined()) refuse(ErrorKind::value, i, " is undefined");
-    if (interpreter == nullptr) values.raw();  // one that a capture left has no data
+    values.check_data();
     Spec spec = values.spec();
     if (spec.shape.rank() == 0) refuse(ErrorKind::shape, i, " has no axis of examples");
     if (i == 0) size_ = spec.shape[0];

@@ -35,7 +35,7 @@ NamedStates all_cells(const std::shared_ptr<ModuleState>& root) {
 void check_value(const std::string& name, const Tensor& cell, const Tensor& value) {
   const std::string path = "load_state_dict: " + name;
   if (!value.defined()) fail(ErrorKind::value, path + " has an undefined value");
-  if (interpreter == nullptr) value.raw();  // one that a capture left has no data
+  value.check_data();
   if (!cell.defined() || value.spec() == cell.spec()) return;
   fail(value.shape() == cell.shape() ? ErrorKind::dtype : ErrorKind::shape,
        path + " is " + to_string(cell.spec()) + " in the module, " + to_string(value.spec()) +

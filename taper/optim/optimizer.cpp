@@ -153,7 +153,7 @@ void Optimizer::check_grads(const std::vector<Tensor>& grads) const {
     if (!grads[i].defined()) continue;
     const Tensor value = parameters_[i].value();
     if (value.defined() && grads[i].spec() == value.spec()) {
-      if (interpreter == nullptr) grads[i].raw();  // one that a capture left has no data
+      grads[i].check_data();
       continue;
     }
     const std::string who =
