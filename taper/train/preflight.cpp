@@ -287,6 +287,27 @@ void warn_of_scale(const DryRun& run, std::string_view loss) {
   }
 }
 
+/// Of a layer in a container that was not defined as a child, a member that was exchanged for
+/// another module's, and the like: nothing trains or saves it.
+void warn_of_strangers(const Graph& graph, const nn::Module& model,
+                       const optim::Optimizer& optimizer) {
+  std::unordered_set<const StateImpl*> known;
+  for (const State& cell : model.parameters()) known.insert(cell.impl());
+  for (const State& cell : optimizer.parameters()) known.insert(cell.impl());
+  for (const GraphCell& each : graph.cells) {
+    if (!each.read || !each.cell.requires_grad() || known.contains(each.cell.impl())) continue;
+    const auto user = std::ranges::find_if(graph.nodes, [&](const GraphNode& node) {
+      return std::ranges::find(node.inputs, each.initial) != node.inputs.end();
+    });
+    const bool in_layer = user != graph.nodes.end() && !user->layer.empty();
+    warn(
+        "fit: the model computes with `" + each.cell.name() + "` (" +
+        to_string(each.cell.value().spec()) + (in_layer ? ", in " + user->layer : "") +
+        "), which is none of its parameters: it is neither trained nor saved; a member of a module "
+        "comes from child(...) or parameter(...), and stays in that module");
+  }
+}
+
 /// True if the first weights of the model meet the input as it is.
 bool meets_weights_unscaled(const Graph& graph) {
   return std::ranges::any_of(graph.nodes, [&](const GraphNode& node) {
@@ -349,6 +370,7 @@ std::shared_ptr<const Graph> check_before_training(
   if (!run.captured) return nullptr;
   warn_of_scale(run, loss.type());
   warn_of_unscaled(run, batch[0]);
+  warn_of_strangers(run.graph, model, optimizer);
   return std::make_shared<const Graph>(std::move(run.graph));
 }
 

@@ -24,8 +24,8 @@ struct PreflightOptions {
 /// examples, for labels that are no class of the model, and for binary targets outside [0, 1] (with
 /// metrics: other than 0 and 1): in all examples of a TensorDataset and its Subsets (the first 2^24
 /// elements), else in the first batch. Warns of unscaled pixels, of a loss of logits behind a
-/// softmax or sigmoid, of BCELoss behind a layer that gives logits, and of classes without an
-/// example.
+/// softmax or sigmoid, of BCELoss behind a layer that gives logits, of classes without an example,
+/// and of trainable cells that are not the model's.
 ///
 /// Nothing is changed: cells, generators and modes keep their values. The model's `forward` is
 /// called, though; one that asks a tensor for its value or has hooks is left to the first step.

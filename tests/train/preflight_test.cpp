@@ -68,6 +68,35 @@ TEST(Preflight, WarnsOfLogitsWhereProbabilitiesAreMeant) {
             Texts());
 }
 
+/// Its layers are no children.
+struct Stack : nn::Layer<Stack> {
+  Stack() : first(child("first", nn::Linear(16, 2))), more{nn::Linear(2, 2, false)} {}
+  Tensor forward(const Tensor& x) const { return more[0](first(x)); }
+  nn::Linear first;
+  std::vector<nn::Linear> more;
+};
+
+/// Cells in a container, which can be moved to another module.
+struct Weights : nn::Layer<Weights> {
+  Weights() { each.push_back(parameter("weight", ones({16, 2}))); }
+  Tensor forward(const Tensor& x) const { return matmul(x, each[0].value()); }
+  std::vector<nn::Parameter> each;
+};
+
+TEST(Preflight, WarnsOfCellsThatAreNotTheModels) {
+  const TensorDataset data({ones({4, 16}), from_values<int64_t>({4}, {0, 1, 0, 1})});
+  const std::string behind =
+      ", which is none of its parameters: it is neither trained nor saved; a member of a module "
+      "comes from child(...) or parameter(...), and stays in that module";
+  EXPECT_EQ(warnings_of(Sequential{Stack()}, nn::CrossEntropyLoss(), data),
+            (Texts{"fit: the model computes with `weight` (f32[2,2], in model.0.model)" + behind}));
+  Weights one;
+  Weights other;
+  std::swap(one.each, other.each);
+  EXPECT_EQ(warnings_of(Sequential{one}, nn::CrossEntropyLoss(), data),
+            (Texts{"fit: the model computes with `weight` (f32[16,2], in model.0)" + behind}));
+}
+
 /// Holds a table of its own that is no cell.
 struct Shifted : nn::Layer<Shifted> {
   explicit Shifted(int64_t outputs) : head(child("head", nn::Linear(3, outputs))) {}
