@@ -47,6 +47,9 @@ class EagerInterpreter : public Interpreter {
   void check_update(const Tensor& tensor) const override {
     if (outer_ != nullptr) outer_->check_update(tensor);
   }
+  void note_copy(const Tensor& copy) override {
+    if (outer_ != nullptr) outer_->note_copy(copy);
+  }
   std::string origin(const Tensor& tensor) const override {
     return outer_ != nullptr ? outer_->origin(tensor) : "a captured tensor";
   }

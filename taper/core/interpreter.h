@@ -67,6 +67,8 @@ class TAPER_API Interpreter {
   /// Throws unsupported for a handle that holds a tensor made before: an update in place would
   /// leave it without data, and later runs would not repeat it.
   virtual void check_update(const Tensor& tensor) const = 0;
+  /// Hears of each copy of a tensor without data.
+  virtual void note_copy(const Tensor& copy) = 0;
   /// The name of the op that made a tensor without data, for messages.
   virtual std::string origin(const Tensor& tensor) const = 0;
 };

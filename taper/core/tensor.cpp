@@ -90,6 +90,8 @@ Tensor shallow_copy(const Tensor& tensor) {
   attach(*impl, from.storage, from.offset);
   impl->value_id = from.value_id;
   impl->capture = from.capture;
+  if (!impl->storage && interpreter != nullptr) [[unlikely]]
+    interpreter->note_copy(result);
   return result;
 }
 

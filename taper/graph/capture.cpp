@@ -1,5 +1,6 @@
 #include <taper/graph/capture.h>
 
+#include <algorithm>
 #include <atomic>
 #include <unordered_set>
 #include <utility>
@@ -36,7 +37,7 @@ class Recorder final : public Interpreter {
     return tensor;
   }
 
-  Captured finish(const std::vector<Tensor>& outputs) {
+  Captured finish(std::vector<Tensor> outputs) {
     bool on_tape = false;
     bool outlived = false;
     for (size_t i = 0; i < outputs.size(); ++i) {
@@ -51,6 +52,8 @@ class Recorder final : public Interpreter {
     }
     // Such a cell is no local variable: the next call finds it, so this plan serves one call.
     if (outlived) guards_.push_back({this, [] { return uint64_t{1}; }, 0});
+    outputs.clear();
+    if (!on_tape && outside_ == OutsideTensors::refused) refuse_kept();
     return {std::move(graph_), std::move(guards_), on_tape};
   }
 
@@ -144,14 +147,27 @@ class Recorder final : public Interpreter {
              "`y = x + 1`");
   }
 
+  void note_copy(const Tensor& copy) override {
+    if (copy.impl()->capture == number_) {
+      symbols_.push_back(copy);
+    } else if (outer_ != nullptr) {
+      outer_->note_copy(copy);
+    }
+  }
+
   std::string origin(const Tensor& tensor) const override {
     if (tensor.impl()->capture != number_) return "a tensor of another capture";
-    const auto id = static_cast<size_t>(tensor.impl()->value_id);
-    const OpBase* op = id < makers_.size() ? makers_[id] : nullptr;
+    const OpBase* op = maker_of(*tensor.impl());
     return op != nullptr ? std::string(op->name) : "an input of the captured function";
   }
 
  private:
+  /// Null for an input or the value of a cell.
+  const OpBase* maker_of(const TensorImpl& symbol) const {
+    const auto id = static_cast<size_t>(symbol.value_id);
+    return id < makers_.size() ? makers_[id] : nullptr;
+  }
+
   static std::shared_ptr<const void> copy_attrs(const OpBase& op, const void* attrs) {
     void* memory = allocate(op.attrs_size);
     op.copy_attrs(memory, attrs);
@@ -166,7 +182,27 @@ class Recorder final : public Interpreter {
     tensor.impl()->value_id = static_cast<ValueId>(graph_.specs.size());
     tensor.impl()->capture = number_;
     graph_.specs.push_back(spec);
+    symbols_.push_back(tensor);
     return tensor;
+  }
+
+  /// Throws for a tensor of this capture that is held by neither the graph nor its cells.
+  void refuse_kept() {
+    present_.clear();
+    std::unordered_set<const TensorImpl*> of_cells;
+    for (const GraphCell& each : graph_.cells) of_cells.insert(each.cell.impl()->value.impl());
+    for (const Tensor& symbol : symbols_) symbol.impl()->node = Ptr<TapeRecord>();  // saves others
+    const auto found = std::ranges::find_if(symbols_, [&](const Tensor& symbol) {
+      return !symbol.pointer().sole_owner() && !of_cells.contains(symbol.impl());
+    });
+    if (found == symbols_.end()) return;
+    const TensorImpl& kept = *found->impl();
+    const OpBase* op = maker_of(kept);
+    fail(ErrorKind::unsupported,
+         "capture: the function keeps " +
+             (op != nullptr ? "a result of " + std::string(op->name) : "an operand") + " (" +
+             to_string(kept.spec) +
+             ") beyond its call, which replays would not renew; return it, or keep it in a State");
   }
 
   /// Whether a cell that was made inside is held by more than the graph (a gradient's: and its
@@ -270,6 +306,7 @@ class Recorder final : public Interpreter {
   Graph graph_;
   std::vector<Guard> guards_;
   std::unordered_set<const void*> guarded_;
+  std::vector<Tensor> symbols_;        // all, so that in the end it is seen who else holds one
   std::vector<const OpBase*> makers_;  // by value
   std::unordered_map<const StateImpl*, size_t> cells_;
   std::vector<Tensor> present_;                      // by cell: its value at this point
@@ -284,11 +321,15 @@ Captured capture(const std::vector<Tensor>& inputs,
                  FunctionRef<std::vector<Tensor>(const std::vector<Tensor>&)> function,
                  OutsideTensors outside) {
   Recorder recorder(outside);
-  std::vector<Tensor> symbols;
-  for (const Tensor& input : inputs) {
-    symbols.push_back(input.defined() ? recorder.add_input(input.spec()) : Tensor());
+  std::vector<Tensor> outputs;
+  {
+    std::vector<Tensor> symbols;
+    for (const Tensor& input : inputs) {
+      symbols.push_back(input.defined() ? recorder.add_input(input.spec()) : Tensor());
+    }
+    outputs = function(symbols);
   }
-  return recorder.finish(function(symbols));
+  return recorder.finish(std::move(outputs));
 }
 
 Tensor constant(const Tensor& tensor) {

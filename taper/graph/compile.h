@@ -77,7 +77,9 @@ using Returned = std::conditional_t<std::is_same_v<R, Selection>, Tensor, R>;
 ///
 /// What may change between calls is an operand or a State; a tensor that the function holds in
 /// another way throws unsupported, unless it says `constant(t)`. Tensors that it makes from values
-/// while it runs are constants of the graph.
+/// while it runs are constants of the graph. One of its own that it keeps beyond the call, such as
+/// in a variable outside, throws unsupported, and so does a change of a module's mode: replays
+/// would repeat neither.
 ///
 /// A replay puts nothing on the tape: take gradients inside. A signature whose result is still on
 /// the tape (an output needs a gradient, and no backward pass inside has freed its graph) therefore

@@ -23,6 +23,15 @@ NamedStates collect(const std::shared_ptr<ModuleState>& root, bool buffers) {
   return found;
 }
 
+/// A capture holds while it is as now, unless the captured function says it.
+bool mode_in(const ModuleState& module) {
+  const std::shared_ptr<bool>& flag = module.training;
+  if (interpreter != nullptr && !ModeScope::is_of_capture(*flag)) {
+    interpreter->depend_on(flag.get(), [flag] { return uint64_t{ModeScope::mode_of(*flag)}; });
+  }
+  return ModeScope::mode_of(*flag);
+}
+
 }  // namespace
 
 namespace {
@@ -62,18 +71,18 @@ int64_t Module::num_parameters() const {
 
 void Module::train(bool on) {
   visit_modules(state_, "", [&](ModuleState& module, const std::string&) {
-    ModeScope::mode_of(*module.training) = on;
+    if (capture_number == 0 || ModeScope::is_of_capture(*module.training)) {
+      ModeScope::mode_of(*module.training) = on;
+    } else if (mode_in(module) != on) {
+      fail(ErrorKind::unsupported,
+           std::string(on ? "train" : "eval") + ": `" + module.name +
+               "` would change its mode within a captured function, which replays do not repeat; "
+               "change it before, or make an nn::ModeScope in the function");
+    }
   });
 }
 
-bool Module::training() const {
-  if (interpreter != nullptr && !ModeScope::is_of_capture(*state_->training)) {
-    interpreter->depend_on(state_->training.get(), [flag = state_->training] {
-      return uint64_t{ModeScope::mode_of(*flag)};
-    });
-  }
-  return ModeScope::mode_of(*state_->training);
-}
+bool Module::training() const { return mode_in(*state_); }
 
 void Module::zero_grad() {
   for (const State& cell : parameters()) cell.zero_grad();

@@ -70,7 +70,8 @@ class TAPER_API Module {
   /// names takes any of them; throws value if they have different values.
   IncompatibleKeys load_state_dict(const StateDict& values, const LoadOptions& options = {});
 
-  /// Training mode for this module and those within: dropout and batch norm depend on it.
+  /// Training mode for this module and those within: dropout and batch norm depend on it. Throws
+  /// unsupported where a captured function would change the mode.
   void train(bool on = true);
   void eval() { train(false); }
   bool training() const;

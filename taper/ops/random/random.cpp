@@ -349,7 +349,7 @@ void Generator::set_state(const Tensor& key) {
          "set_state: the state of a generator is " + to_string(wanted) + ", got " +
              (key.defined() ? to_string(key.spec()) : "an undefined tensor"));
   }
-  if (interpreter == nullptr) key.raw();  // one that a capture left has no data
+  key.check_data();
   move_on(cell_, [&](const Tensor&) { return key; });
 }
 
@@ -362,7 +362,11 @@ GeneratorScope::GeneratorScope(const Generator& generator, uint64_t seed, uint64
     : scope_(generator.cell(), [=] { return key_of(mix(seed, major, minor)); }) {}
 
 Generator& default_generator() {
-  static Generator* const generator = new Generator;  // outlives every static tensor
+  static Generator* const generator = [] {
+    auto* made = new Generator;        // outlives every static tensor
+    made->cell().impl()->capture = 0;  // nor does it belong to a capture that draws first
+    return made;
+  }();
   return *generator;
 }
 
