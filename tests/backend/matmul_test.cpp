@@ -10,7 +10,11 @@
 #include <thread>
 #include <vector>
 
+#include <taper/core/allocator.h>
 #include <taper/core/threads.h>
+#include <taper/ops/index/indexing.h>
+#include <taper/ops/ops.h>
+#include <taper/ops/random/generator.h>
 
 namespace taper {
 namespace {
@@ -352,6 +356,38 @@ TEST_F(Matmul, KeepsInfinityAndNan) {
         EXPECT_EQ(*out.at<T>({1, 0}), std::numeric_limits<T>::infinity());
       }
     });
+  }
+}
+
+/// What they need to compute in lies between other tensors: a product in tiles on two threads.
+TEST(MatmulOf16Bits, LeaveOtherTensorsAlone) {
+  const int before = threads();
+  set_threads(2);
+  for (const bool batched : {false, true}) {
+    const Tensor a = ones(batched ? Shape{2, 257, 64} : Shape{257, 64}, DType::bf16);
+    const Tensor b =
+        ones(batched ? Shape{2, 64, 510} : Shape{64, 510}, DType::bf16)[{ellipsis, Slice(0, 255)}];
+    std::vector<Tensor> others;
+    for (int i = 0; i < 40; ++i) others.push_back(full({257, 255}, 77, DType::bf16));
+    for (size_t i = 1; i < others.size(); i += 2) others[i] = Tensor();
+    std::vector<Tensor> products;
+    for (int i = 0; i < 10; ++i) products.push_back(matmul(a, b));
+    for (size_t i = 0; i < others.size(); i += 2) EXPECT_TRUE(all(others[i] == 77)) << i;
+    for (const Tensor& product : products) EXPECT_TRUE(all(product == 64));
+    products.clear();
+    empty_memory_cache();  // walks through what is noted in the free blocks
+  }
+  set_threads(before);
+}
+
+TEST(MatmulOf16Bits, AreThoseOfFloatsForHalves) {
+  for (const int64_t n : {255, 256, 300}) {
+    Generator generator(3);
+    const Tensor a = astype(randint(-4, 5, {40, n}, DType::i64, &generator), DType::f16);
+    const Tensor b = astype(randint(-4, 5, {n, n}, DType::i64, &generator), DType::f16);
+    const Tensor wide = matmul(astype(a, DType::f64), astype(b, DType::f64));
+    EXPECT_TRUE(
+        all(astype(matmul(a, b), DType::f64) == astype(astype(wide, DType::f16), DType::f64)));
   }
 }
 

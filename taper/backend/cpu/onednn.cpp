@@ -8,6 +8,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include <taper/backend/cpu/convert.h>
+#include <taper/core/allocator.h>
 #include <taper/core/error.h>
 #include <taper/core/threads.h>
 
@@ -256,11 +258,16 @@ std::shared_ptr<const Plan> shared_plan(const Key& key, const std::string& name,
     const std::lock_guard lock(plans->mutex);
     if (const auto* found = plans->cache.find(key)) return *found;
   }
-  auto made = std::make_shared<Plan>(name);
-  try {
-    make(*made);
-  } catch (const dnnl::error& error) {
-    fail(ErrorKind::internal, "oneDNN could not make " + name + ": " + error.what());
+  std::shared_ptr<Plan> made;
+  for (const bool again : {false, true}) {
+    try {
+      made = std::make_shared<Plan>(name);
+      make(*made);
+      break;
+    } catch (const dnnl::error& error) {  // it says the same of a want of memory
+      if (again) fail(ErrorKind::internal, "oneDNN could not make " + name + ": " + error.what());
+      empty_memory_cache();
+    }
   }
   const std::lock_guard lock(plans->mutex);
   return plans->cache.insert(key, std::move(made));
@@ -276,10 +283,12 @@ void run_cached(const Key& key, Describe&& name, Make&& make, const void* const*
   runner->run(operands, state.stream);
 }
 
-/// Lets OpenMP regions that this thread opens have one thread, for as long as it lives.
+/// Lets OpenMP regions that this thread opens have one thread, for as long as it lives. Within a
+/// region, too, where they have one anyway: the size of a primitive's scratchpad follows from the
+/// number that is set when it is made, and it writes behind a smaller one.
 class OneThread {
  public:
-  OneThread() : before_(omp_in_parallel() ? 1 : omp_get_max_threads()) {
+  OneThread() : before_(omp_get_max_threads()) {
     if (before_ != 1) omp_set_num_threads(1);
   }
   ~OneThread() {
@@ -458,9 +467,9 @@ std::string describe(const ConvProblem& p) {
 }  // namespace
 
 bool computes_matmul(DType dtype) {
-  static const bool f16 = isa_includes(dnnl::cpu_isa::avx512_core_fp16);
-  if (dtype == DType::bf16) return has_avx512();
-  return dtype == DType::f32 || (dtype == DType::f16 && f16);
+  // Its f16 products fall back to a reference that is a thousand times slower where rows are not
+  // dense.
+  return dtype == DType::f32 || (dtype == DType::bf16 && has_avx512());
 }
 
 bool has_avx512() {
@@ -468,7 +477,7 @@ bool has_avx512() {
   return found;
 }
 
-bool computes_conv(DType dtype) { return dtype != DType::f16 && computes_matmul(dtype); }
+bool computes_conv(DType dtype) { return computes_matmul(dtype); }
 
 void run_matmul(const MatmulProblem& problem, const void* a, const void* b, const void* bias,
                 void* out) {
@@ -488,7 +497,12 @@ void run_matmul(const MatmulProblem& problem, const void* a, const void* b, cons
 void run_conv(const ConvProblem& problem, const void* x, const void* w, const void* bias,
               const void* out) {
   const bool inside = omp_in_parallel() != 0;
-  if (!inside) prepare_thread();
+  std::optional<OneThread> one_thread;
+  if (inside) {
+    one_thread.emplace();
+  } else {
+    prepare_thread();
+  }
   Key key;
   key.add(inside ? 1 : omp_get_max_threads());
   key.add(static_cast<int64_t>(problem.kind));
