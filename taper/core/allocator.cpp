@@ -77,12 +77,16 @@ void keep_own_pool_after_fork() {
   all.mutex.unlock();
 }
 
+void give_cache_back();
+
 Shared& shared() {
   static Shared* const instance = [] {
     // No thread may hold the lock at the moment of a fork: in the child nobody would release it.
     pthread_atfork([] { shared().mutex.lock(); }, [] { shared().mutex.unlock(); },
                    keep_own_pool_after_fork);
-    return new Shared;
+    auto* made = new Shared;
+    if (std::get_new_handler() == nullptr) std::set_new_handler(give_cache_back);
+    return made;
   }();
   return *instance;
 }
@@ -104,7 +108,9 @@ void note_peak_locked(Shared& all) {
 struct ThreadMember {
   ThreadMember() {
     const std::lock_guard lock(shared().mutex);
+    joining = true;
     shared().threads.push_back(&thread_pool);
+    joining = false;
     for (uint16_t& blocks : thread_pool.count) blocks = 0;
   }
   ~ThreadMember() {
@@ -124,8 +130,10 @@ struct ThreadMember {
     ended = true;
   }
   static thread_local bool ended;
+  static thread_local bool joining;  // asks for memory under the lock
 };
 constinit thread_local bool ThreadMember::ended = false;
+constinit thread_local bool ThreadMember::joining = false;
 
 void join_pool() {
   if (ThreadMember::ended) return;
@@ -146,6 +154,20 @@ void shrink_locked(Shared& all, size_t most, const void* last) {
   }
   all.small_cached = 0;
   all.large.shrink(most, last);
+}
+
+/// For `new`, where the system has no more memory: it is asked again when the cache went back.
+void give_cache_back() {
+  if (ThreadMember::joining) {
+    ThreadMember::joining = false;
+    throw std::bad_alloc();
+  }
+  Shared& all = shared();
+  const std::lock_guard lock(all.mutex);
+  const auto kept = [&] { return all.small_cached + all.large.kept(); };
+  const size_t before = kept();
+  shrink_locked(all, 0, nullptr);
+  if (kept() == before) throw std::bad_alloc();
 }
 
 /// Where the system, or a limit set for the process, allows no more memory, all that is kept goes

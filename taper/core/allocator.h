@@ -11,7 +11,9 @@ namespace taper {
 struct MemoryStats {
   size_t in_use = 0;  ///< handed out and not yet given back
   size_t peak = 0;    ///< the largest `in_use` seen since the start or `reset_peak_memory`
-  size_t cached = 0;  ///< kept for reuse, at most twice the largest `in_use` ever
+  /// Kept for reuse, at most twice the largest `in_use` ever, or 4 MiB. All of it goes back to the
+  /// system before a request fails, be it one to `new`.
+  size_t cached = 0;
 };
 
 /// Statistics over all threads. Blocks up to 2 KiB enter `peak` when a thread's list is refilled.

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <numeric>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -69,6 +70,7 @@ struct Loader::Impl {
   const int64_t examples;
   const int64_t batches;
   std::vector<Spec> specs;
+  uint64_t loops = 0;    // that have begun
   bool in_loop = false;  // the last batch was taken by a loop, which has not come to its end
 
   std::mutex mutex;  // guards all that follows; only the caller's thread writes `position`
@@ -178,7 +180,20 @@ struct Loader::Impl {
     }
     may_claim.notify_all();
     while (static_cast<int>(threads.size()) < options.workers) {
-      threads.emplace_back([this] { work(); });
+      add_worker();
+    }
+  }
+
+  /// A thread needs memory for its stack.
+  void add_worker() {
+    for (const bool again : {false, true}) {
+      try {
+        threads.emplace_back([this] { work(); });
+        return;
+      } catch (const std::system_error& error) {
+        if (again) fail(ErrorKind::value, std::string("loader: no worker: ") + error.what());
+        empty_memory_cache();
+      }
     }
   }
 
@@ -254,11 +269,16 @@ std::optional<Batch> Loader::next() {
   return impl_->next();
 }
 
-void Loader::begin_loop() {
+uint64_t Loader::begin_loop() {
   if (impl_->in_loop) seek({impl_->position.epoch, 0});
+  return ++impl_->loops;
 }
 
-std::optional<Batch> Loader::next_of_loop() {
+std::optional<Batch> Loader::next_of_loop(uint64_t loop) {
+  if (loop != impl_->loops) {
+    fail(ErrorKind::value,
+         "loader: another loop over it began within this one; make a second Loader");
+  }
   impl_->in_loop = true;
   std::optional<Batch> batch = impl_->next();
   if (!batch) impl_->in_loop = false;

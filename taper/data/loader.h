@@ -91,15 +91,14 @@ class TAPER_API Loader {
     using difference_type = std::ptrdiff_t;
     using value_type = Batch;
 
-    explicit Iterator(Loader* loader) : loader_(loader) {
-      loader->begin_loop();
-      batch_ = loader->next_of_loop();
+    explicit Iterator(Loader* loader) : loader_(loader), loop_(loader->begin_loop()) {
+      batch_ = loader->next_of_loop(loop_);
     }
     const Batch& operator*() const { return *batch_; }
     const Batch* operator->() const { return &*batch_; }
     Iterator& operator++() {
       batch_.reset();  // so that its memory can be used again
-      batch_ = loader_->next_of_loop();
+      batch_ = loader_->next_of_loop(loop_);
       return *this;
     }
     void operator++(int) { ++*this; }
@@ -107,11 +106,13 @@ class TAPER_API Loader {
 
    private:
     Loader* loader_;
+    uint64_t loop_;
     std::optional<Batch> batch_;
   };
 
   /// The batches from where it stands to the end of the epoch. A loop that is left before its end
   /// has not taken the epoch: the next one begins it again, unless `seek` or `next` came between.
+  /// To go on with a loop when another one has begun throws value: a loader stands in one place.
   Iterator begin() { return Iterator(this); }
   std::default_sentinel_t end() const { return {}; }
 
@@ -121,8 +122,9 @@ class TAPER_API Loader {
  private:
   struct Impl;
 
-  void begin_loop();
-  std::optional<Batch> next_of_loop();
+  /// The number of the loop.
+  uint64_t begin_loop();
+  std::optional<Batch> next_of_loop(uint64_t loop);
 
   std::unique_ptr<Impl> impl_;
 };

@@ -373,5 +373,21 @@ TEST(Loader, WhatExamplesDrawLeavesTheDefaultGeneratorAlone) {
   EXPECT_EQ(default_generator().state().to_vector<int64_t>(), (std::vector<int64_t>{5, 0}));
 }
 
+TEST(Loader, RefusesALoopWithinALoop) {
+  Loader loader(TensorDataset({arange(6)}), {.batch_size = 2});
+  int seen = 0;
+  const auto nested = [&] {
+    for (const Batch& outer : loader) {
+      for (const Batch& inner : loader) seen += outer.size == inner.size ? 1 : 100;
+    }
+  };
+  EXPECT_EQ(error_of(ErrorKind::value, nested),
+            "loader: another loop over it began within this one; make a second Loader");
+  EXPECT_EQ(seen, 3);
+  seen = 0;
+  for ([[maybe_unused]] const Batch& batch : loader) ++seen;
+  EXPECT_EQ(seen, 3);
+}
+
 }  // namespace
 }  // namespace taper::data
