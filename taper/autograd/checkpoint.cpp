@@ -67,13 +67,17 @@ class Watcher final : public EagerInterpreter {
 class CellScope {
  public:
   explicit CellScope(const CellValues& values) {
-    for (const auto& [cell, value] : values) {
-      before_.emplace_back(cell, cell.value());
-      cell.set(value);
-    }
+    for (const auto& [cell, value] : values) before_.emplace_back(cell, cell.value());
+    set_together(values);
   }
   ~CellScope() {
-    for (const auto& [cell, value] : before_) cell.set(value);
+    for (auto& [cell, value] : before_) {
+      if (interpreter != nullptr) {
+        cell.set(value);
+      } else {
+        cell.impl()->hold(std::move(value));  // its own, and takes no memory
+      }
+    }
   }
   CellScope(const CellScope&) = delete;
   CellScope& operator=(const CellScope&) = delete;

@@ -219,6 +219,22 @@ void update(std::initializer_list<std::reference_wrapper<const State>> cells,
   }
 }
 
+void set_together(std::span<const std::pair<State, Tensor>> values) {
+  if (interpreter != nullptr) {
+    for (const auto& [cell, value] : values) interpreter->write(cell, value);
+    return;
+  }
+  std::vector<Tensor> own;
+  for (const auto& [cell, value] : values) {
+    cell.name();  // throws for a null one
+    own.push_back(detail::as_cell_value(cell, value, false));
+  }
+  for (size_t i = 0; i < own.size(); ++i) values[i].first.impl()->hold(std::move(own[i]));
+  for (const auto& [cell, value] : values) {
+    if (cell.impl()->leaf) detail::drop_misfit_gradient(cell, value);
+  }
+}
+
 // -------------------------------------------------------------------------------- counters
 
 namespace {

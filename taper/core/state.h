@@ -6,6 +6,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <utility>
 
 #include <taper/core/function_ref.h>
 #include <taper/core/tensor.h>
@@ -119,6 +120,9 @@ TAPER_API void update(const State& cell, FunctionRef<Tensor(Tensor& old)> f);
 /// The same for cells that one op changes together: `update({p, buffer}, [&](auto old) { ... })`.
 TAPER_API void update(std::initializer_list<std::reference_wrapper<const State>> cells,
                       FunctionRef<Results(std::span<Tensor* const> old)> f);
+
+/// Gives each cell its value: all of them, or none where that throws, as for want of memory.
+TAPER_API void set_together(std::span<const std::pair<State, Tensor>> values);
 
 /// Gives a counter, such as a generator's key, the value `next(old)` and returns the old one. No
 /// two threads get the same value. A counter is reached in no other way.

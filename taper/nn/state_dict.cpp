@@ -98,7 +98,9 @@ class Matches {
   }
 
   void assign() const {
-    for (const Match& each : matches_) each.cell.set(each.value->detach());
+    std::vector<std::pair<State, Tensor>> values;
+    for (const Match& each : matches_) values.emplace_back(each.cell, *each.value);
+    set_together(values);
   }
 
  private:

@@ -96,7 +96,9 @@ Ptr<TapeRecord> new_leaf() {
 }
 
 Tensor as_leaf(const Tensor& updated, Ptr<TapeRecord> leaf) {
-  Tensor result = shallow_copy(updated);
+  // A new object needs memory; nobody else sees this one.
+  Tensor result = updated.pointer().sole_owner() ? updated : shallow_copy(updated);
+  result.impl()->output = 0;
   result.impl()->node = std::move(leaf);
   return result;
 }
@@ -229,6 +231,11 @@ Tensor& Tensor::set_requires_grad(bool needed) {
          "set_requires_grad: only floating tensors have gradients (" + to_string(spec()) + ")");
   }
   if (requires_grad()) return *this;
+  if (impl_->of_input) {
+    fail(ErrorKind::unsupported,
+         "set_requires_grad: an operand of a captured function (" + to_string(spec()) +
+             ") becomes no leaf of the caller's; make one of it, `x = x.detach()`, or take `grad`");
+  }
   if (impl_->of_cell) fail_of_cell(*this, "true");
   impl_->node = new_leaf();
   impl_->output = 0;

@@ -41,10 +41,35 @@ Optimizer::Optimizer(const Optimizer& other)
       slots_(other.slots_),
       missed_(other.missed_),
       others_(other.others_) {
-  if (attached()) return;
+  if (CloneScope::active()) clone_state();
+  if (attached() || CloneScope::active()) return;
   steps_ = State(steps_.name(), steps_.value());
   lr_ = State(lr_.name(), lr_.value());
   first_lr_ = std::make_shared<double>(*first_lr_);
+}
+
+/// Behind the copies of the cells: what those do not copy.
+void Optimizer::clone_state() {
+  first_lr_ = std::make_shared<double>(*first_lr_);
+  for (auto& other : others_) other = other->cloned();
+  for (size_t i = 0; i < parameters_.size(); ++i) departures_[i] = parameters_[i].departures();
+}
+
+std::shared_ptr<Optimizer> Optimizer::cloned() const {
+  auto made = OptimizerFactory::get(type(), "optimizer").make(options());
+  static_cast<Optimizer&>(*made) = *this;  // in a CloneScope the cells are copied by that
+  made->clone_state();
+  return made;
+}
+
+AnyOptimizer::AnyOptimizer(const AnyOptimizer& other) : inner_(other.inner_) {
+  if (!CloneScope::active()) return;
+  auto copy = std::static_pointer_cast<Optimizer>(CloneScope::find(inner_.get()));
+  if (copy == nullptr) {
+    copy = inner_->cloned();
+    CloneScope::remember(inner_.get(), copy);
+  }
+  inner_ = std::move(copy);
 }
 
 Fields merged(Fields defaults, const Fields& given) {
@@ -87,35 +112,47 @@ void check_parameters(const std::vector<State>& parameters, size_t group, bool s
 
 }  // namespace
 
-void Optimizer::attach(std::vector<State> parameters) {
-  if (attached()) fail(ErrorKind::value, "optimizer: it has parameters already");
-  std::unordered_map<const StateImpl*, size_t> seen;
-  check_parameters(parameters, 0, false, seen);
-  parameters_ = std::move(parameters);
-  for (const State& parameter : parameters_) {
-    departures_.push_back(parameter.departures());
-    std::vector<State> slots;
-    for (const std::string& name : slot_names()) {
-      slots.emplace_back(name, zeros_like(parameter.value()));
-    }
-    slots_.push_back(std::move(slots));
-    missed_.emplace_back(std::string(missed_name), zeros({}, DType::i64));
-  }
-}
+void Optimizer::attach(std::vector<State> parameters) { attach_all(std::move(parameters), {}); }
 
 void Optimizer::attach_groups(std::vector<ParameterGroup> groups, const Fields& defaults) {
   if (groups.empty()) fail(ErrorKind::value, "optimizer: there are no parameters to train");
   std::unordered_map<const StateImpl*, size_t> seen;
   for (size_t i = 0; i < groups.size(); ++i) check_parameters(groups[i].parameters, i, true, seen);
-  attach(std::move(groups[0].parameters));
+  std::vector<std::shared_ptr<Optimizer>> others;
   for (size_t i = 1; i < groups.size(); ++i) {
     const Fields options = merged(defaults, groups[i].options);
-    const auto other = OptimizerFactory::get(type(), "optimizer").make(options);
-    other->attach(std::move(groups[i].parameters));
-    parameters_.insert(parameters_.end(), other->parameters_.begin(), other->parameters_.end());
-    departures_.insert(departures_.end(), other->departures_.begin(), other->departures_.end());
-    others_.push_back(other);
+    others.push_back(OptimizerFactory::get(type(), "optimizer").make(options));
+    others.back()->attach(std::move(groups[i].parameters));
   }
+  attach_all(std::move(groups[0].parameters), std::move(others));
+}
+
+/// All of it, or nothing where that throws.
+void Optimizer::attach_all(std::vector<State> parameters,
+                           std::vector<std::shared_ptr<Optimizer>> others) {
+  if (attached()) fail(ErrorKind::value, "optimizer: it has parameters already");
+  std::unordered_map<const StateImpl*, size_t> seen;
+  check_parameters(parameters, 0, false, seen);
+  std::vector<uint32_t> departures;
+  std::vector<std::vector<State>> slots;
+  std::vector<State> missed;
+  for (const State& parameter : parameters) {
+    departures.push_back(parameter.departures());
+    std::vector<State>& own = slots.emplace_back();
+    for (const std::string& name : slot_names()) {
+      own.emplace_back(name, zeros_like(parameter.value()));
+    }
+    missed.emplace_back(std::string(missed_name), zeros({}, DType::i64));
+  }
+  for (const auto& other : others) {
+    parameters.insert(parameters.end(), other->parameters_.begin(), other->parameters_.end());
+    departures.insert(departures.end(), other->departures_.begin(), other->departures_.end());
+  }
+  parameters_ = std::move(parameters);
+  departures_ = std::move(departures);
+  slots_ = std::move(slots);
+  missed_ = std::move(missed);
+  others_ = std::move(others);
 }
 
 void Optimizer::step() {
@@ -219,27 +256,33 @@ Optimizer& Optimizer::group(size_t index) {
 double Optimizer::lr(size_t index) const { return group(index).lr_.value().item(); }
 double Optimizer::first_lr(size_t index) const { return *group(index).first_lr_; }
 
-void Optimizer::set_rate(double lr) {
-  check_rate(lr, type());
-  lr_.set(full({}, lr, DType::f64));
+void Optimizer::set_rates(const std::vector<double>& rates) {
+  std::vector<std::pair<State, Tensor>> values;
+  for (size_t i = 0; i < rates.size(); ++i) {
+    check_rate(rates[i], type());
+    values.emplace_back(group(i).lr_, full({}, rates[i], DType::f64));
+  }
+  set_together(values);
 }
 
 void Optimizer::set_lr(double lr, size_t index) {
-  group(index).set_rate(lr);
-  *group(index).first_lr_ = lr;
+  Optimizer& one = group(index);
+  check_rate(lr, type());
+  one.lr_.set(full({}, lr, DType::f64));
+  *one.first_lr_ = lr;
 }
 
 void Optimizer::set_lr(double lr) {
-  for (size_t i = 0; i < groups(); ++i) set_lr(lr, i);
+  set_rates(std::vector<double>(groups(), lr));
+  for (size_t i = 0; i < groups(); ++i) *group(i).first_lr_ = lr;
 }
 
 void Optimizer::scale_lr(double factor) {
   require(factor >= 0 && std::isfinite(factor), type(),
           "the factor of the rate must be finite and at least 0", factor);
-  for (size_t i = 0; i < groups(); ++i) {
-    check_rate(first_lr(i) * factor, type());
-  }
-  for (size_t i = 0; i < groups(); ++i) group(i).set_rate(first_lr(i) * factor);
+  std::vector<double> rates;
+  for (size_t i = 0; i < groups(); ++i) rates.push_back(first_lr(i) * factor);
+  set_rates(rates);
 }
 
 std::vector<std::pair<std::string, State>> Optimizer::all_cells() const {
@@ -266,7 +309,8 @@ std::vector<std::pair<std::string, State>> Optimizer::state() const {
 
 void Optimizer::load_state(const std::vector<std::pair<std::string, Tensor>>& values) {
   const auto cells = all_cells();
-  std::vector<Tensor> found;
+  std::vector<std::pair<State, Tensor>> found;
+  int64_t taken = 0;
   for (const auto& [name, cell] : cells) {
     const auto is_it = [&](const auto& value) { return value.first == name; };
     const auto value = std::ranges::find_if(values, is_it);
@@ -280,17 +324,15 @@ void Optimizer::load_state(const std::vector<std::pair<std::string, Tensor>>& va
                                  to_string(value->second.spec()) + " in the checkpoint");
     }
     if (cell.name() == lr_.name()) check_rate(value->second.item(), type());
-    found.push_back(is_there ? value->second : Tensor());
+    taken += is_there ? 1 : 0;
+    found.emplace_back(cell, is_there ? value->second : zeros({}, DType::i64));
   }
-  const auto taken = std::ranges::count_if(found, [](const Tensor& x) { return x.defined(); });
   if (taken != std::ssize(values)) {
     fail(ErrorKind::value, "the optimizer keeps " + std::to_string(taken) +
                                " of the tensors, the checkpoint has " +
                                std::to_string(values.size()));
   }
-  for (size_t i = 0; i < cells.size(); ++i) {
-    cells[i].second.set(found[i].defined() ? found[i] : zeros({}, DType::i64));
-  }
+  set_together(found);
 }
 
 // ---------------------------------------------------------------------------------- SGD

@@ -28,7 +28,7 @@ class TAPER_API Optimizer {
  public:
   virtual ~Optimizer() = default;
   /// A copy of an attached one is another handle on the same cells; that of one without parameters
-  /// is an optimizer of its own.
+  /// is an optimizer of its own. That of a cloned module is the clone's, with copies of the state.
   Optimizer(const Optimizer& other);
   Optimizer& operator=(const Optimizer&) = default;
 
@@ -98,11 +98,18 @@ class TAPER_API Optimizer {
   /// Takes groups whose first one has this optimizer's options already; `defaults` are the options
   /// of the others. Throws value as `attach` does, naming the group.
   void attach_groups(std::vector<ParameterGroup> groups, const Fields& defaults);
+  void attach_all(std::vector<State> parameters, std::vector<std::shared_ptr<Optimizer>> others);
 
  private:
+  friend class AnyOptimizer;
+
+  /// A new one of this type and these options, with copies of the cells: for a CloneScope.
+  std::shared_ptr<Optimizer> cloned() const;
+  void clone_state();
   Optimizer& group(size_t index);
   const Optimizer& group(size_t index) const { return const_cast<Optimizer*>(this)->group(index); }
-  void set_rate(double lr);
+  /// Of all groups, or of none where that throws.
+  void set_rates(const std::vector<double>& rates);
   /// With the counts of missed steps that are 0, too.
   std::vector<std::pair<std::string, State>> all_cells() const;
   void check_places() const;
@@ -200,7 +207,8 @@ class TAPER_API Adam final : public Optimizer {
   AdamOptions options_;
 };
 
-/// Any optimizer as an option: made from a typed one, copied as a handle.
+/// Any optimizer as an option: made from a typed one, copied as a handle. That of a cloned module
+/// is the clone's; throws not_found then if no registry knows its type.
 class TAPER_API AnyOptimizer {
  public:
   template <class O>
@@ -210,6 +218,12 @@ class TAPER_API AnyOptimizer {
   AnyOptimizer(std::shared_ptr<Optimizer> optimizer) : inner_(std::move(optimizer)) {  // NOLINT
     if (!inner_) fail(ErrorKind::value, "optimizer: it is null");
   }
+  AnyOptimizer(const AnyOptimizer& other);
+  AnyOptimizer(AnyOptimizer&&) noexcept = default;
+  AnyOptimizer& operator=(const AnyOptimizer&) = default;
+  AnyOptimizer& operator=(AnyOptimizer&&) noexcept = default;
+  ~AnyOptimizer() = default;
+
   Optimizer* operator->() const { return inner_.get(); }
   Optimizer& operator*() const { return *inner_; }
 

@@ -50,7 +50,11 @@ FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
 }
 
 FitRun::~FitRun() {
-  if (options_.schedule) trainer_.optimizer_->scale_lr(1);
+  if (!options_.schedule) return;
+  try {
+    trainer_.optimizer_->scale_lr(1);
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): no memory for a number
+  }
 }
 
 History FitRun::run() {

@@ -6,6 +6,7 @@
 #include <taper/taper.h>
 
 #include "tests/core/error_testing.h"
+#include "tests/core/failing_allocation.h"
 
 namespace taper {
 namespace {
@@ -159,6 +160,33 @@ TEST(Checkpoint, AnotherModeInTheBackwardPassIsAnError) {
   EXPECT_NE(testing::thrown_text(ErrorKind::value, [&] { sum(y).backward(); })
                 .find("no longer those of the forward pass"),
             std::string::npos);
+}
+
+TEST(Checkpoint, ABackwardPassThatFailsLeavesTheCells) {
+  nn::Sequential net{nn::Linear(3, 4), nn::BatchNorm1d(4), nn::Linear(4, 1)};
+  const Tensor x = ones({5, 3});
+  const auto statistics = [&] {
+    std::vector<std::vector<double>> all;
+    for (const auto& [name, cell] : net.named_buffers()) {
+      all.push_back(cell.value().to_vector<double>());
+    }
+    return all;
+  };
+  for (int64_t n = 0;; ++n) {
+    const Tensor loss = sum(checkpoint(net, x));
+    const auto before = statistics();
+    bool failed = false;
+    {
+      const testing::FailingAllocation fails(n);
+      try {
+        loss.backward();
+      } catch (const Error&) {
+        failed = true;
+      }
+    }
+    ASSERT_EQ(statistics(), before) << n;
+    if (!failed) break;
+  }
 }
 
 }  // namespace

@@ -125,5 +125,25 @@ TEST(Tape, AWantOfMemoryWhileACallIsRecordedIsAnError) {
   }
 }
 
+TEST(LeafUpdates, OneThatFailsForWantOfMemoryLeavesTheLeaf) {
+  for (int64_t n = 0;; ++n) {
+    Tensor w = ones({3}).set_requires_grad();
+    bool failed = false;
+    {
+      const no_grad off;
+      const Tensor step = full({3}, 2);
+      const testing::FailingAllocation fails(n);
+      try {
+        w -= step;
+      } catch (const Error&) {
+        failed = true;
+      }
+    }
+    EXPECT_TRUE(w.requires_grad()) << n;
+    EXPECT_EQ(w.to_vector<float>(), std::vector<float>(3, failed ? 1.f : -1.f)) << n;
+    if (!failed) break;
+  }
+}
+
 }  // namespace
 }  // namespace taper

@@ -7,6 +7,7 @@
 #include <taper/taper.h>
 
 #include "tests/core/error_testing.h"
+#include "tests/core/failing_allocation.h"
 
 namespace taper::nn {
 namespace {
@@ -99,6 +100,27 @@ TEST(StateDict, LoadsTheValuesOfAPrefix) {
   EXPECT_EQ(head.missing_keys, (Names{"head.weight"}));
   EXPECT_EQ(head.unexpected_keys, (Names{"head.scale"}));
   EXPECT_EQ(backbone.bias.value().item(), 0);
+}
+
+TEST(StateDict, AnAssignmentThatFailsChangesNothing) {
+  Linear layer(3, 2);
+  const auto values = [&] {
+    std::vector<std::vector<float>> all;
+    for (const auto& [name, value] : layer.state_dict()) all.push_back(value.to_vector<float>());
+    return all;
+  };
+  const auto before = values();
+  const StateDict other = Linear(3, 2).state_dict();
+  for (int64_t n = 0;; ++n) {
+    const testing::FailingAllocation fails(n);
+    try {
+      layer.load_state_dict(other);
+      break;
+    } catch (const Error&) {
+      taper::detail::allocations_before_failure = -1;
+      ASSERT_EQ(values(), before) << n;
+    }
+  }
 }
 
 }  // namespace

@@ -144,5 +144,46 @@ TEST(StepFailure, AParameterThatIsNotLikeItsSlotsChangesNothing) {
   EXPECT_EQ(sgd.state()[0].second.value().item(), 1);
 }
 
+TEST(StepFailure, AnAttachThatFailsLeavesNothingAttached) {
+  for (int64_t n = 0;; ++n) {
+    const Training t;
+    Adam adam;
+    bool failed = false;
+    {
+      const testing::FailingAllocation fails(n);
+      try {
+        adam.attach({t.a, t.b, t.bias});
+      } catch (const Error&) {
+        failed = true;
+      }
+    }
+    EXPECT_EQ(adam.attached(), !failed) << n;
+    if (!failed) break;
+    adam.attach({t.a, t.b, t.bias});
+    adam.step({ones({3, 2}), ones({2}), ones({4})});
+    EXPECT_EQ(adam.state().size(), 8u) << n;
+  }
+}
+
+TEST(StepFailure, AStateThatFailsToLoadLeavesTheOldOne) {
+  const Training t;
+  Adam adam({.lr = 0.1});
+  adam.attach({t.a, t.b, t.bias});
+  std::vector<std::pair<std::string, Tensor>> saved;
+  for (const auto& [name, cell] : adam.state()) saved.emplace_back(name, cell.value().detach());
+  adam.step({ones({3, 2}), ones({2}), ones({4})});
+  const Values before = t.values(adam);
+  for (int64_t n = 0;; ++n) {
+    const testing::FailingAllocation fails(n);
+    try {
+      adam.load_state(saved);
+      break;
+    } catch (const Error&) {
+      taper::detail::allocations_before_failure = -1;
+      ASSERT_EQ(t.values(adam), before) << n;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace taper::optim
