@@ -73,14 +73,24 @@ Tensor run(const std::shared_ptr<const CustomFunction>& function,
   return output;
 }
 
+/// A copy that a cloned module gets has functions of its own, with copies of what they hold.
+struct Callable {
+  explicit Callable(std::shared_ptr<const CustomFunction> made) : function(std::move(made)) {}
+  Callable(const Callable& other)
+      : function(CloneScope::active() ? std::make_shared<const CustomFunction>(*other.function)
+                                      : other.function) {}
+  Tensor operator()(const std::vector<Tensor>& inputs) const { return run(function, inputs); }
+
+  std::shared_ptr<const CustomFunction> function;
+};
+
 }  // namespace
 
 TensorFunction custom_function(CustomFunction function) {
   if (!function.forward || !function.backward) {
     fail(ErrorKind::value, "custom_function: `" + function.name + "` needs forward and backward");
   }
-  return [shared = std::make_shared<const CustomFunction>(std::move(function))](
-             const std::vector<Tensor>& inputs) { return run(shared, inputs); };
+  return Callable(std::make_shared<const CustomFunction>(std::move(function)));
 }
 
 }  // namespace taper

@@ -46,6 +46,7 @@ struct TensorImpl {
   int32_t value_id = -1;  // its number in the graph being captured
   uint8_t output = 0;     // which output of `node` it is
   bool row_major = true;
+  bool of_input = false;      // it stands for an operand of the function that is captured
   bool of_cell = false;       // it is what a State holds, which says whether it needs a gradient
   uint32_t capture = 0;       // the number of the capture that `value_id` belongs to
   int64_t offset = 0;         // of the first element, in elements

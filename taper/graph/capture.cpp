@@ -33,6 +33,7 @@ class Recorder final : public Interpreter {
 
   Tensor add_input(const Spec& spec) {
     Tensor tensor = new_value(spec);
+    tensor.impl()->of_input = true;
     graph_.inputs.push_back(tensor.impl()->value_id);
     return tensor;
   }
@@ -140,6 +141,7 @@ class Recorder final : public Interpreter {
   void check_update(const Tensor& tensor) const override {
     const Storage* storage = tensor.impl()->storage.get();
     if (storage == nullptr || storage->capture == number_) return;
+    if (tensor.impl()->capture == number_) return;  // a handle that `constant` gave
     fail(ErrorKind::unsupported,
          "a tensor that was made outside the captured function is updated in place (" +
              to_string(tensor.spec()) +
@@ -333,8 +335,13 @@ Captured capture(const std::vector<Tensor>& inputs,
 }
 
 Tensor constant(const Tensor& tensor) {
-  if (interpreter != nullptr && tensor.defined()) interpreter->hold(tensor);
-  return tensor;
+  if (interpreter == nullptr || !tensor.defined() || !tensor.impl()->storage) return tensor;
+  interpreter->hold(tensor);
+  Tensor own = shallow_copy(tensor);
+  own.impl()->node = tensor.impl()->node;
+  own.impl()->output = tensor.impl()->output;
+  own.impl()->capture = capture_number;
+  return own;
 }
 
 }  // namespace taper

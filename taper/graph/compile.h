@@ -81,6 +81,9 @@ using Returned = std::conditional_t<std::is_same_v<R, Selection>, Tensor, R>;
 /// in a variable outside, throws unsupported, and so does a change of a module's mode: replays
 /// would repeat neither.
 ///
+/// What it holds by handle (a State, a module, an optimizer) or by value (a flag, a number) is what
+/// that was at the capture: to assign another one to the handle later on is not seen.
+///
 /// A replay puts nothing on the tape: take gradients inside. A signature whose result is still on
 /// the tape (an output needs a gradient, and no backward pass inside has freed its graph) therefore
 /// runs the function itself at each call, and so does a call with an operand that requires a
@@ -95,6 +98,15 @@ class Compiled {
  public:
   explicit Compiled(F function)
       : function_(std::move(function)), cache_(std::make_shared<PlanCache>()) {}
+
+  /// Shares the plans, unless a module that holds it is cloned: they read the original's cells.
+  Compiled(const Compiled& other)
+      : function_(other.function_),
+        cache_(CloneScope::active() ? std::make_shared<PlanCache>() : other.cache_) {}
+  Compiled(Compiled&&) = default;
+  Compiled& operator=(const Compiled&) = default;
+  Compiled& operator=(Compiled&&) = default;
+  ~Compiled() = default;
 
   template <class... Args>
     requires(std::convertible_to<const Args&, const Tensor&> && ...)

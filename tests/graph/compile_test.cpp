@@ -446,63 +446,6 @@ TEST(Compile, WhatACaptureLeavesIsNoValueElsewhere) {
   EXPECT_EQ(layer.weight.value().item<float>(), before);
 }
 
-TEST(Compile, RefusesWhatItKeepsInAVariableOutside) {
-  Tensor mean;  // a replay would not see that it is there by now
-  auto f = compile([&](const Tensor& x) {
-    mean = mean.defined() ? mean * 0.5f + x * 0.5f : x;
-    return mean + 1;
-  });
-  EXPECT_EQ(error_text([&] { f(ones({2})); }),
-            "capture: the function keeps an operand (f32[2]) beyond its call, which replays would "
-            "not renew; return it, or keep it in a State");
-  std::vector<Tensor> seen;
-  auto g = compile([&](const Tensor& x) {
-    seen.push_back(exp(x).detach());
-    return x + 1;
-  });
-  EXPECT_EQ(error_text([&] { g(ones({2})); }),
-            "capture: the function keeps a result of exp (f32[2]) beyond its call, which replays "
-            "would not renew; return it, or keep it in a State");
-  // What was kept and let go, what a cell keeps and what another capture around it owns is none.
-  const State kept("kept", zeros({2}));
-  auto h = compile([&](const Tensor& x) {
-    seen.clear();
-    seen.push_back(x * 2);
-    const Graph inner = capture({x}, [](const std::vector<Tensor>& in) {
-                          return std::vector<Tensor>{in[0] * 3};
-                        }).graph;
-    kept.set(seen.back());
-    const State local("local", x + 3);
-    local.set(local.value() * 2);
-    seen.clear();
-    return local.value() + static_cast<int64_t>(inner.nodes.size());
-  });
-  for (int i = 0; i < 2; ++i) EXPECT_EQ(h(ones({2})).to_vector<float>(), std::vector({9.f, 9.f}));
-  EXPECT_EQ(kept.value().to_vector<float>(), std::vector({2.f, 2.f}));
-}
-
-TEST(Compile, RefusesToChangeAMode) {
-  nn::Dropout layer(0.5);
-  auto f = compile([&](const Tensor& x) {
-    layer.train();
-    return layer(x);
-  });
-  f(ones({4}));
-  f(ones({4}));
-  EXPECT_EQ(f.captures(), 1u);
-  layer.eval();
-  EXPECT_EQ(error_text([&] { f(ones({4})); }),
-            "train: `model` would change its mode within a captured function, which replays do "
-            "not repeat; change it before, or make an nn::ModeScope in the function");
-  EXPECT_FALSE(layer.training());
-  auto scoped = compile([&](const Tensor& x) {
-    const nn::ModeScope mode(layer, true);
-    layer.eval();  // in the scope only
-    return layer(x);
-  });
-  EXPECT_EQ(scoped(ones({4})).to_vector<float>(), std::vector<float>(4, 1.f));
-}
-
 TEST(Compile, AFunctionMayAskForItsOwnCaptures) {
   std::function<size_t()> captures;
   auto f = compile([&](const Tensor& x) { return x * static_cast<double>(captures() + 1); });
