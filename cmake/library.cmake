@@ -75,6 +75,10 @@ foreach(library taper taper_shared)
   target_compile_features(${library} PUBLIC cxx_std_20)
 endforeach()
 add_library(taper::taper ALIAS taper)
+# A program's objects at namespace scope may need what the library registers by such objects. Those
+# of a shared library are made first anyway; in the static one an earlier priority does it.
+add_custom_command(TARGET taper POST_BUILD VERBATIM
+  COMMAND ${CMAKE_OBJCOPY} --rename-section .init_array=.init_array.00200 $<TARGET_FILE:taper>)
 target_link_libraries(taper PUBLIC "$<BUILD_INTERFACE:${taper_dependencies}>")
 
 set(exports ${CMAKE_SOURCE_DIR}/cmake/exports.map)

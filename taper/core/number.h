@@ -107,7 +107,7 @@ bool in_range(double value) {
 template <class T>
 T convert(const Number& value, std::string_view who) {
   if constexpr (std::is_same_v<T, bool>) {
-    return value.real != 0;
+    return static_cast<bool>(value.real);
   } else if constexpr (std::is_integral_v<T>) {
     const bool is_whole = !is_float(value.dtype) && !value.above_integers;
     const bool good =

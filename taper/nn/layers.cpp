@@ -1,5 +1,6 @@
 #include <taper/nn/layers.h>
 
+#include <array>
 #include <cmath>
 
 #include <taper/autograd/autograd.h>
@@ -142,6 +143,11 @@ namespace {
   throw with_hint(error, hint);
 }
 
+/// 16-bit numbers as f32, lest every step of a formula rounds to 16 bits.
+Tensor widened(const Tensor& x) {
+  return x.defined() && item_size(x.dtype()) < 4 ? astype(x, DType::f32) : x;
+}
+
 }  // namespace
 
 template <class Derived>
@@ -166,10 +172,12 @@ Tensor BatchNorm<Derived>::forward(const Tensor& x) const {
   }
   Shape axes{0};
   for (int axis = 2; axis < x.rank(); ++axis) axes.push_back(axis);
-  const Tensor batch_mean = mean(x, axes);
-  const Tensor batch_var = var(x, axes);
-  Tensor y = batch_norm(x, batch_mean, batch_var, value_or_none(weight), value_or_none(bias),
-                        options_.eps);
+  const Tensor values = widened(x);
+  const Tensor batch_mean = mean(values, axes);
+  const Tensor batch_var = var(values, axes);
+  const Tensor y = astype(batch_norm(values, batch_mean, batch_var, widened(value_or_none(weight)),
+                                     widened(value_or_none(bias)), options_.eps),
+                          x.dtype());
   // In the end: a call that throws has seen no batch.
   if (this->training() && running_mean) update_statistics(batch_mean, batch_var, count);
   return y;
@@ -182,12 +190,15 @@ void BatchNorm<Derived>::update_statistics(const Tensor& mean, const Tensor& var
   const no_grad off;
   const double m = options_.momentum;
   const double unbiased = static_cast<double>(count) / static_cast<double>(count - 1);
-  const Tensor next_mean = running_mean.value() * (1 - m) + mean.detach() * m;
-  const Tensor next_var = running_var.value() * (1 - m) + var.detach() * (m * unbiased);
+  const auto blend = [&](const Tensor& old, const Tensor& fresh, double factor) {
+    return astype(old * (1 - m) + fresh.detach() * (m * factor), old.dtype());
+  };
+  const Tensor next_mean = blend(running_mean.value(), mean, 1);
+  const Tensor next_var = blend(running_var.value(), var, unbiased);
   const Tensor next_count = num_batches_tracked.value() + 1;
-  running_mean.set(next_mean);
-  running_var.set(next_var);
-  num_batches_tracked.set(next_count);
+  set_together(std::array{std::pair{running_mean.cell(), next_mean},
+                          std::pair{running_var.cell(), next_var},
+                          std::pair{num_batches_tracked.cell(), next_count}});
 }
 
 template class BatchNorm<BatchNorm1d>;

@@ -230,5 +230,31 @@ TEST(Registry, NamesWhatIsWrongInADescription) {
             std::string::npos);
 }
 
+TEST(BatchNorm, RoundsNumbersOf16BitsOnce) {
+  for (const auto& [dtype, bound] :
+       {std::pair(DType::bf16, 0.5 / 128), std::pair(DType::f16, 0.5 / 1024)}) {
+    Generator generator(5);
+    const Tensor x = astype(randn({512, 3}, DType::f32, &generator) + 30, dtype);
+    BatchNorm1d norm(3);
+    for (const State& cell : norm.parameters()) cell.set(astype(cell.value(), dtype));
+    for (const auto& [name, cell] : norm.named_buffers()) {
+      if (is_float(cell.value().dtype())) cell.set(astype(cell.value(), dtype));
+    }
+    const Tensor wide = astype(x, DType::f64);
+    const Tensor right = (wide - mean(wide, 0)) / taper::sqrt(var(wide, 0) + 1e-5);
+    const Tensor y = norm(x);
+    EXPECT_EQ(y.dtype(), dtype);
+    EXPECT_EQ(norm.running_mean.value().dtype(), dtype);
+    const Tensor error = abs(astype(y, DType::f64) - right) / (abs(right) + 0.01);
+    EXPECT_LE(max(error).item(), 1.01 * bound);
+    const Tensor given = batch_norm(x, norm.running_mean.value(), norm.running_var.value(),
+                                    norm.weight.value(), norm.bias.value(), 1e-5);
+    const Tensor m = astype(norm.running_mean.value(), DType::f64);
+    const Tensor v = astype(norm.running_var.value(), DType::f64);
+    const Tensor expected = (wide - m) / taper::sqrt(v + 1e-5);
+    EXPECT_LE(max(abs(astype(given, DType::f64) - expected) / abs(expected)).item(), 1.01 * bound);
+  }
+}
+
 }  // namespace
 }  // namespace taper::nn

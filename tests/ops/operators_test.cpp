@@ -151,5 +151,16 @@ TEST(Reductions, ABoolIsNoCorrection) {
   EXPECT_EQ(var(tensor({{1.0, 3.0}}), 1, 1, true).shape(), (Shape{1, 1}));
 }
 
+TEST(Operators, LogicOfNumbersIsOfTheirTruth) {
+  const Tensor a = tensor({1, 2, 0});
+  const Tensor b = tensor({2.5, 0.0, NAN});
+  EXPECT_EQ(logical_and(a, b).dtype(), DType::boolean);
+  EXPECT_EQ(logical_and(a, b).to_vector<int>(), std::vector({1, 0, 0}));
+  EXPECT_EQ(logical_or(a, b).to_vector<int>(), std::vector({1, 1, 1}));
+  EXPECT_EQ(logical_not(a).to_vector<int>(), std::vector({0, 0, 1}));
+  EXPECT_EQ(tensor({10, 20, 30})[logical_and(a, tensor({2, 1, 1}))].to_vector<int>(),
+            std::vector({10, 20}));
+}
+
 }  // namespace
 }  // namespace taper

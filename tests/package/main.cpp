@@ -11,6 +11,10 @@ namespace tp = taper;
 
 namespace {
 
+// Made before main: what the library registers must be there by then, in the static library too.
+tp::nn::Linear global_layer(3, 2);
+const tp::Tensor global_tensor = -tp::rand({3});
+
 const tp::Metric error_rate{
     "error_rate", "The part predicted wrong.",
     [](const tp::ConfusionMatrix& matrix) { return 1 - matrix.accuracy(); }};
@@ -116,6 +120,8 @@ int main() {
     finds_what_the_library_registers();
     differentiates();
     catches_errors_by_type();
+    expect(global_layer(tp::reshape(global_tensor, {1, 3})).shape() == tp::Shape{1, 2},
+           "objects at namespace scope");
   } catch (const std::exception& error) {
     std::cerr << "not caught as a taper::Error where it should be: " << error.what() << '\n';
     return 1;

@@ -216,15 +216,25 @@ Specs infer_batch_norm(const InSpecs& in, const BatchNormAttrs&) {
   return in[0];
 }
 
+/// In f32 for 16-bit numbers, which are rounded once.
 Results expand_batch_norm(const Inputs& in, const BatchNormAttrs& attrs) {
-  const Tensor& x = in[0];
+  const DType dtype = in[0].dtype();
+  const bool narrow = item_size(dtype) < 4;
+  const auto wide = [&](size_t i) {
+    const bool present = i < in.size() && in[i].defined();
+    return !present ? Tensor() : narrow ? astype(in[i], DType::f32) : in[i];
+  };
+  const Tensor x = wide(0);
+  const Tensor weight = wide(3);
+  const Tensor bias = wide(4);
   Shape channel = x.shape();
   for (int i = 0; i < channel.rank(); ++i) channel[i] = i == 1 ? x.shape()[1] : 1;
-  Tensor scale = rsqrt(in[2] + attrs.eps);
-  if (in.size() > 3 && in[3].defined()) scale = scale * in[3];
-  Tensor shift = -(in[1] * scale);
-  if (in.size() > 4 && in[4].defined()) shift = shift + in[4];
-  return one(x * reshape(scale, channel) + reshape(shift, channel));
+  Tensor scale = rsqrt(wide(2) + attrs.eps);
+  if (weight.defined()) scale = scale * weight;
+  Tensor shift = -(wide(1) * scale);
+  if (bias.defined()) shift = shift + bias;
+  const Tensor y = x * reshape(scale, channel) + reshape(shift, channel);
+  return one(narrow ? astype(y, dtype) : y);
 }
 
 std::vector<Sample<BatchNormAttrs>> batch_norm_samples() {

@@ -192,9 +192,22 @@ Tensor greater(const Operand& x1, const Operand& x2) { return compared(Relation:
 Tensor greater_equal(const Operand& x1, const Operand& x2) {
   return compared(Relation::greater_equal, x1, x2);
 }
-Tensor logical_and(const Tensor& x1, const Tensor& x2) { return logical_and_op({x1, x2}); }
-Tensor logical_or(const Tensor& x1, const Tensor& x2) { return logical_or_op({x1, x2}); }
-Tensor logical_not(const Tensor& x) { return logical_not_op({x}); }
+namespace {
+
+/// The truth of numbers: whether they are not 0.
+Tensor truth(const Tensor& x) {
+  return x.defined() && !is_bool(x.dtype()) ? not_equal_op({x, zeros({}, x.dtype())}) : x;
+}
+
+}  // namespace
+
+Tensor logical_and(const Tensor& x1, const Tensor& x2) {
+  return logical_and_op({truth(x1), truth(x2)});
+}
+Tensor logical_or(const Tensor& x1, const Tensor& x2) {
+  return logical_or_op({truth(x1), truth(x2)});
+}
+Tensor logical_not(const Tensor& x) { return logical_not_op({truth(x)}); }
 Tensor where(const Tensor& condition, const Operand& x1, const Operand& x2) {
   const Promoted both = promote_operands(x1, x2, name_of(where_op));
   return where_op({condition, both.x1, both.x2});
