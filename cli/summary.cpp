@@ -3,12 +3,12 @@
 #include <iostream>
 #include <memory>
 
+#include <taper/io/files.h>
 #include <taper/ops/ops.h>
 #include <taper/train/run.h>
 #include <taper/train/summary.h>
 
 #include "commands.h"
-#include "run_folder.h"
 
 namespace taper::cli {
 namespace {

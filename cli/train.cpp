@@ -5,60 +5,76 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <functional>
 #include <iostream>
 #include <memory>
 
+#include <taper/core/parse_fields.h>
 #include <taper/core/threads.h>
+#include <taper/io/files.h>
 #include <taper/ops/random/generator.h>
 #include <taper/train/board.h>
 #include <taper/train/checkpoint.h>
 #include <taper/train/models.h>
 #include <taper/train/report.h>
 #include <taper/train/run.h>
+#include <taper/train/run_folder.h>
 #include <taper/train/trainer.h>
 
 #include "commands.h"
 #include "datasets.h"
 #include "interrupted.h"
-#include "run_folder.h"
 
 namespace taper::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct TrainArguments {
-  std::string data;
+/// What the run is: kept in its manifest.
+struct TrainOptions {
+  std::string data = {};
   std::string model = "convnet";
-  int64_t epochs = 15;
   int64_t batch_size = 64;
   double lr = 1e-3;
   std::string optimizer = "Adam";
   int64_t seed = 0;
+  double validation_split = 0;
+};
+
+struct TrainArguments {
+  TrainOptions run;
+  int64_t epochs = 15;
   std::string data_folder = {};
   std::string out = {};
   bool resume = false;
   bool overwrite = false;
   double checkpoint_seconds = 10;
-  double validation_split = 0;
 };
 
-/// What the run is, kept in its checkpoints; another one does not go on from them.
-class RunIdentity final : public Callback {
+/// The manifest's entry with the layers, besides the options.
+constexpr const char* layers_name = "layers";
+
+/// Commits the beginning of the training to the run's manifest, and counts its steps.
+class RunKeeper final : public Callback {
  public:
-  explicit RunIdentity(const TrainArguments& arguments) : data_(arguments.data) {}
-  void on_batch_end(Trainer&, const Logs&) override { has_trained_ = true; }
-  CallbackState state() const override { return {.values = {{"data", Value(data_)}}}; }
-  void load_state(const CallbackState& state) override {
-    if (!state.values.empty() && state.values[0].second == Value(data_)) return;
-    fail(ErrorKind::value, "the run was trained on other data than " + data_);
+  RunKeeper(RunFolder& folder, std::function<void()> begin)
+      : folder_(folder), begin_(std::move(begin)) {}
+  void on_train_begin(Trainer&) override { begin_(); }
+  void on_batch_end(Trainer&, const Logs& logs) override { step_ = logs.total_step; }
+  void on_train_end(Trainer&) override {
+    if (stop_signal() != 0) folder_.stopped();
   }
-  /// False if the run was complete already: there was no step to do.
-  bool has_trained() const { return has_trained_; }
+  CallbackState state() const override { return {.values = {{"step", Value(step_)}}}; }
+  void load_state(const CallbackState& state) override {
+    const int64_t* step = state.values.empty() ? nullptr : state.values[0].second.get_if<int64_t>();
+    if (step != nullptr) step_ = *step;
+  }
+  int64_t step() const { return step_; }
 
  private:
-  std::string data_;
-  bool has_trained_ = false;
+  RunFolder& folder_;
+  std::function<void()> begin_;
+  int64_t step_ = 0;
 };
 
 bool is_model_file(const std::string& model) {
@@ -66,9 +82,9 @@ bool is_model_file(const std::string& model) {
 }
 
 /// The model's name in a folder's name and in reports.
-std::string name_of_model(const TrainArguments& arguments) {
-  if (!is_model_file(arguments.model)) return arguments.model;
-  const fs::path path = arguments.model;
+std::string name_of_model(const std::string& model) {
+  if (!is_model_file(model)) return model;
+  const fs::path path = model;
   return path.stem() == "model" && path.has_parent_path() && !path.parent_path().filename().empty()
              ? path.parent_path().filename().string()
              : path.stem().string();
@@ -91,6 +107,12 @@ int64_t last_number(const std::string& prefix) {
   return last;
 }
 
+/// `a/../b/` is `b`: then nothing is made on the way.
+fs::path plain(const fs::path& path) {
+  const fs::path normal = path.lexically_normal();
+  return normal.has_filename() ? normal : normal.parent_path();
+}
+
 /// The folder that was asked for, else one behind the last number (another process may take one,
 /// too), or the last to go on with.
 std::unique_ptr<RunFolder> take_folder(const TrainArguments& arguments) {
@@ -98,7 +120,8 @@ std::unique_ptr<RunFolder> take_folder(const TrainArguments& arguments) {
                            : arguments.overwrite ? RunFolderUse::replace
                                                  : RunFolderUse::fresh;
   if (!arguments.out.empty()) return std::make_unique<RunFolder>(plain(arguments.out), use);
-  const std::string prefix = fmt::format("{}-{}-", arguments.data, name_of_model(arguments));
+  const std::string prefix =
+      fmt::format("{}-{}-", arguments.run.data, name_of_model(arguments.run.model));
   int64_t number = last_number(prefix);
   const auto path = [&] { return fs::path("runs") / (prefix + std::to_string(number)); };
   if (arguments.resume && number > 0) return std::make_unique<RunFolder>(path(), use);
@@ -117,19 +140,22 @@ std::string lower(std::string text) {
   return text;
 }
 
-/// By its registered name, in capitals or not.
-std::shared_ptr<optim::Optimizer> make_optimizer(const TrainArguments& arguments) {
-  std::string name = arguments.optimizer;
+/// The registered name, in capitals or not.
+std::string optimizer_name(const std::string& name) {
   for (const optim::OptimizerFactory* entry : optim::OptimizerFactory::all()) {
-    if (lower(std::string(entry->name)) == lower(name)) name = entry->name;
+    if (lower(std::string(entry->name)) == lower(name)) return std::string(entry->name);
   }
-  return optim::OptimizerFactory::get(name, "optimizer").make({{"lr", Value(arguments.lr)}});
+  return name;
 }
 
-nn::AnyModule make_model(const TrainArguments& arguments) {
-  manual_seed(static_cast<uint64_t>(arguments.seed));
-  if (is_model_file(arguments.model)) return load_architecture(arguments.model);
-  return LibraryModel::get(arguments.model)();
+std::shared_ptr<optim::Optimizer> make_optimizer(const TrainOptions& run) {
+  return optim::OptimizerFactory::get(run.optimizer, "optimizer").make({{"lr", Value(run.lr)}});
+}
+
+nn::AnyModule make_model(const TrainOptions& run) {
+  manual_seed(static_cast<uint64_t>(run.seed));
+  if (is_model_file(run.model)) return load_architecture(run.model);
+  return LibraryModel::get(run.model)();
 }
 
 /// The full rate finds a good region, and the falling one settles in it: by measurement better
@@ -146,88 +172,93 @@ std::shared_ptr<optim::Schedule> hold_then_fall(int64_t epochs) {
 
 void describe(const TrainArguments& arguments, const optim::Optimizer& optimizer,
               const data::TrainTest& data, const nn::Module& model, const fs::path& out) {
+  const TrainOptions& run = arguments.run;
   const int64_t examples = data.train.size();
-  const int64_t steps = (examples - 1) / arguments.batch_size + 1;
+  const int64_t steps = (examples - 1) / run.batch_size + 1;
   std::cout << fmt::format("data      {}: {} training and {} test examples {}, {} classes\n",
-                           arguments.data, examples, data.test.size(),
-                           to_string(data.train.specs()[0]), data.train.class_names().size())
-            << fmt::format("model     {}: {} parameters\n", name_of_model(arguments),
-                           model.num_parameters())
+                           run.data, examples, data.test.size(), to_string(data.train.specs()[0]),
+                           data.train.class_names().size())
+            << fmt::format("model     {}: {} parameters\n", run.model, model.num_parameters())
             << fmt::format(
                    "training  {} epochs of {} steps, batch {}, {} lr {} falling at the end, seed "
                    "{}, {}\n",
-                   arguments.epochs, steps, arguments.batch_size, optimizer.type(), arguments.lr,
-                   arguments.seed,
+                   arguments.epochs, steps, run.batch_size, optimizer.type(), run.lr, run.seed,
                    threads() == 1 ? "1 thread" : fmt::format("{} threads", threads()))
             << fmt::format("out       {}\n", out.string()) << std::flush;
 }
 
-RunReport make_report(const TrainArguments& arguments, const nn::Module& model,
-                      const History& history, const Evaluation& test) {
+RunReport make_report(const TrainOptions& run, const nn::Module& model, const History& history,
+                      const Evaluation& test) {
   return {.test_accuracy = test["accuracy"],
           .test_loss = test.loss,
           .macro_f1 = test.confusion ? test.confusion->macro_average().f1 : 0,
           .epoch_seconds = history["epoch_seconds"],
           .peak_memory_mb = peak_memory_mb(),
           .epochs = static_cast<int64_t>(history.epochs()),
-          .batch_size = arguments.batch_size,
-          .lr = arguments.lr,
-          .seed = arguments.seed,
-          .model = name_of_model(arguments),
-          .data = arguments.data,
+          .batch_size = run.batch_size,
+          .lr = run.lr,
+          .seed = run.seed,
+          .model = run.model,
+          .data = run.data,
           .threads = threads(),
           .parameters = model.num_parameters()};
 }
 
-FitOptions fit_options(const TrainArguments& arguments, const fs::path& folder,
-                       std::shared_ptr<Callback> identity) {
+FitOptions fit_options(const TrainArguments& arguments, RunFolder& folder,
+                       std::shared_ptr<Callback> keeper) {
   return {.epochs = arguments.epochs,
-          .batch_size = arguments.batch_size,
-          .seed = static_cast<uint64_t>(arguments.seed),
-          .validation_split = arguments.validation_split,
-          .callbacks = {std::move(identity),
-                        std::make_shared<TensorBoard>(TensorBoardOptions{
-                            .log_dir = (folder / "logs").string(), .histograms = 1, .images = 1})},
+          .batch_size = arguments.run.batch_size,
+          .seed = static_cast<uint64_t>(arguments.run.seed),
+          .validation_split = arguments.run.validation_split,
+          .callbacks = {std::move(keeper), std::make_shared<TensorBoard>(TensorBoardOptions{
+                                               .log_dir = (folder.path() / "logs").string(),
+                                               .histograms = 1,
+                                               .images = 1})},
           .schedule = hold_then_fall(arguments.epochs),
-          .checkpoint = CheckpointOptions{.folder = folder / "checkpoints",
+          .checkpoint = CheckpointOptions{.folder = folder.path() / "checkpoints",
                                           .seconds = arguments.checkpoint_seconds,
                                           .resume = arguments.resume,
                                           .on_warning =
                                               [](const std::string& text) {
                                                 std::cerr << "taper: " << printable(text)
                                                           << std::endl;
-                                              }},
+                                              },
+                                          .on_save = [&folder] { folder.saved(); }},
           .interrupted = [] { return stop_signal() != 0; }};
 }
 
 /// The training is saved by now: a report that fails must not make it a failure.
-void tell_people(const fs::path& folder, const ReportInput& input) {
+void tell_people(RunFolder& folder, const ReportInput& input) {
   try {
-    const std::string remark = write_report(folder, input);
-    if (!remark.empty()) std::cerr << "taper: " << printable(remark) << std::endl;
-    std::cout << "report " << (folder / "report.html").string() << std::endl;
+    WrittenReport report = write_report(folder.path(), input);
+    if (report.remark.empty()) {
+      folder.reported(std::move(report.files));
+    } else {
+      std::cerr << "taper: " << printable(report.remark) << std::endl;
+    }
+    std::cout << "report " << (folder.path() / "report.html").string() << std::endl;
   } catch (const Error& error) {
     std::cerr << "taper: no report was written: " << printable(error.what()) << std::endl;
   }
 }
 
-void save_results(const TrainArguments& arguments, const NamedDataset& source,
-                  const data::TrainTest& data, const Trainer& trainer, const History& history,
-                  const fs::path& folder) {
+void save_results(const TrainOptions& run, const NamedDataset& source, const data::TrainTest& data,
+                  const Trainer& trainer, const History& history, int64_t step, RunFolder& folder) {
   const Evaluation test = trainer.evaluate(data.test);
   stop_if_asked();
   const nn::AnyModule& model = trainer.model();
-  const ModelInfo info{.name = name_of_model(arguments),
-                       .data = arguments.data,
+  const ModelInfo info{.name = run.model,
+                       .data = run.data,
                        .input_shape = data.train.specs()[0].shape.to_vector(),
                        .input_scale = source.input_scale,
                        .class_names = test.class_names};
-  const RunReport report = make_report(arguments, model, history, test);
-  save_run(folder, model, info, history, report, test);
+  const RunReport report = make_report(run, model, history, test);
+  save_run(folder.path(), model, info, history, report, test);
+  folder.exported(static_cast<int64_t>(history.epochs()), step);
   std::cout << fmt::format("\ntest accuracy {:.4f}  loss {:.4f}\n", test["accuracy"], test.loss)
             << class_table(test)
             << fmt::format("\nwrote {}/{{model.safetensors,model.json,history.json,report.json}}",
-                           folder.string())
+                           folder.path().string())
             << std::endl;
   tell_people(folder, {.model = model,
                        .info = info,
@@ -239,53 +270,131 @@ void save_results(const TrainArguments& arguments, const NamedDataset& source,
 
 /// Says where the run stands and ends the command.
 [[noreturn]] void report_interruption(const fs::path& folder) {
-  std::cout << fmt::format("\nsaved {}; the same command with --resume goes on from there\n",
-                           (folder / "checkpoints").string())
+  std::cout << fmt::format("\nsaved {}; --resume --out {} goes on from there\n",
+                           (folder / "checkpoints").string(), folder.string())
             << std::flush;
   throw Interrupted{stop_signal()};
 }
 
-/// True if the folder holds a run that is finished and has no checkpoints any more, of as many
-/// epochs as are asked for. Throws value if there are more to do: they cannot be done.
-bool is_finished_without_checkpoints(const TrainArguments& arguments, const fs::path& folder) {
-  if (!arguments.resume || !holds_finished_run(folder)) return false;
-  if (!CheckpointFolder(folder / "checkpoints").empty()) return false;
-  const int64_t done = epochs_of_run(folder);
-  if (arguments.epochs > done) {
-    fail(ErrorKind::value, folder.string() + " is finished after " + std::to_string(done) +
-                               " epochs and has no checkpoint to go on from; --overwrite trains "
-                               "anew");
+// ---------------------------------------------------------------------------------- going on
+
+/// Whether an option of this name was given on the command line.
+using Given = std::function<bool(const std::string& name)>;
+
+/// Takes the options of the run that goes on; those that were given too must be the same.
+void take_options(TrainArguments& arguments, const RunManifest& manifest, const Given& given,
+                  const fs::path& folder) {
+  const auto differs = [&](const std::string& name, const Value& was, const Value& is) {
+    fail(ErrorKind::value, fmt::format("cannot go on with {}: `{}` was {}, is {}", folder.string(),
+                                       name, was.print(), is.print()));
+  };
+  Fields saved;
+  const Value* layers = nullptr;
+  for (const auto& field : manifest.options) {
+    if (field.first == layers_name) {
+      layers = &field.second;
+    } else {
+      saved.push_back(field);
+    }
   }
-  std::cout << fmt::format("{} is finished: {} epochs\n", folder.string(), done);
-  return true;
+  const auto then = parse_fields<TrainOptions>("run.json", saved);
+  const Fields was = to_fields(then);
+  const Fields is = to_fields(arguments.run);
+  for (size_t i = 0; i < was.size(); ++i) {
+    const std::string& name = was[i].first;
+    if (name == "model" || !given(name) || was[i].second == is[i].second) continue;
+    differs(name, was[i].second, is[i].second);
+  }
+  if (given("model") && layers != nullptr && make_model(arguments.run).config() != *layers) {
+    differs("model", Value(then.model), Value(name_of_model(arguments.run.model)));
+  }
+  arguments.run = then;
+  if (!given("epochs")) arguments.epochs = manifest.epochs;
+  if (arguments.epochs < manifest.exported_epoch) {
+    fail(ErrorKind::value, fmt::format("cannot go on with {}: `epochs` is {}, but it has had {}",
+                                       folder.string(), arguments.epochs, manifest.exported_epoch));
+  }
 }
 
-void train(const TrainArguments& arguments) {
-  const NamedDataset& source = find_named([&]() -> auto& { return find_dataset(arguments.data); });
-  if (!is_model_file(arguments.model)) {
-    find_named([&] { LibraryModel::get(arguments.model); });
+nn::AnyModule model_of_run(const TrainArguments& arguments, const RunManifest& manifest) {
+  for (const auto& [name, layers] : manifest.options) {
+    if (name != layers_name || layers.is_none()) continue;
+    manual_seed(static_cast<uint64_t>(arguments.run.seed));
+    return nn::module_from_config(layers);
   }
-  const auto optimizer = find_named([&] { return make_optimizer(arguments); });
+  return make_model(arguments.run);
+}
+
+/// True if there is nothing to do. Throws value if what there is to do cannot be done.
+bool is_done(const TrainArguments& arguments, const RunFolder& folder) {
+  const RunManifest& run = folder.manifest();
+  if (run.state != RunState::finished) return false;
+  const bool more = arguments.epochs > run.epochs;
+  if (!more && folder.is_whole()) {
+    std::cout << fmt::format("{} is finished: {} epochs; more --epochs go on\n",
+                             folder.path().string(), run.exported_epoch);
+    return true;
+  }
+  if (!CheckpointFolder(folder.path() / "checkpoints").empty()) return false;
+  fail(ErrorKind::value,
+       fmt::format("{} is finished after {} epochs{} and has no checkpoint to go on from; "
+                   "--overwrite trains anew",
+                   folder.path().string(), run.exported_epoch,
+                   more ? "" : ", its files are not whole"));
+}
+
+void check_usage(TrainArguments& arguments, const Given& given) {
+  if (arguments.run.data.empty() && !(arguments.resume && !arguments.out.empty())) {
+    throw UsageError("DATA is required, unless --resume --out names a run");
+  }
+  if (given("data")) find_named([&]() -> auto& { return find_dataset(arguments.run.data); });
+  if (!is_model_file(arguments.run.model)) {
+    find_named([&] { LibraryModel::get(arguments.run.model); });
+  }
+  arguments.run.optimizer = optimizer_name(arguments.run.optimizer);
+  find_named([&] { return make_optimizer(arguments.run); });
+}
+
+Fields options_of(const TrainOptions& run, const nn::AnyModule& model) {
+  Fields options = to_fields(run);
+  options.emplace_back(layers_name, model.is_described() ? model.config() : Value());
+  return options;
+}
+
+void train(TrainArguments arguments, const Given& given) {
+  check_usage(arguments, given);
   catch_signals();
-  nn::AnyModule model = make_model(arguments);
+  const bool reads_model = !arguments.resume || given("model");
+  if (reads_model) make_model(arguments.run);  // before a folder is made for it
   const std::unique_ptr<RunFolder> out = take_folder(arguments);
-  if (is_finished_without_checkpoints(arguments, out->path())) return;
+  const RunManifest found = out->manifest();
+  if (!found.options.empty()) {
+    take_options(arguments, found, given, out->path());
+  } else {
+    if (arguments.run.data.empty()) throw UsageError("DATA is required: the run has not begun");
+    if (!reads_model) make_model(arguments.run);
+  }
+  const nn::AnyModule model = model_of_run(arguments, found);
+  arguments.run.model = name_of_model(arguments.run.model);
+  const auto optimizer = make_optimizer(arguments.run);
+  const NamedDataset& source = find_dataset(arguments.run.data);
   const data::TrainTest data = source.load(arguments.data_folder);
+  const std::string digest = data.train.digest();
+  if (!found.data_digest.empty() && found.data_digest != digest) {
+    fail(ErrorKind::value, "cannot go on with " + out->path().string() +
+                               ": the training data are not those that it began with");
+  }
+  if (is_done(arguments, *out)) return;
   stop_if_asked();
   describe(arguments, *optimizer, data, model, out->path());
 
   Trainer trainer(
       model, {.loss = nn::CrossEntropyLoss(), .optimizer = optimizer, .metrics = {"accuracy"}});
-  const auto identity = std::make_shared<RunIdentity>(arguments);
-  const History history = trainer.fit(data.train, fit_options(arguments, out->path(), identity));
+  const auto keeper = std::make_shared<RunKeeper>(
+      *out, [&] { out->begin(arguments.epochs, options_of(arguments.run, model), digest); });
+  const History history = trainer.fit(data.train, fit_options(arguments, *out, keeper));
   if (stop_signal() != 0) report_interruption(out->path());
-  const bool is_whole = holds_finished_run(out->path()) && is_there(out->path() / "report.html");
-  if (!identity->has_trained() && is_whole) {
-    std::cout << fmt::format("{} is finished: {} epochs; more --epochs go on\n",
-                             out->path().string(), history.epochs());
-    return;
-  }
-  save_results(arguments, source, data, trainer, history, out->path());
+  save_results(arguments.run, source, data, trainer, history, keeper->step(), *out);
 }
 
 std::string model_names() {
@@ -322,27 +431,28 @@ void add_checkpoint_options(CLI::App& command, TrainArguments& arguments) {
 void add_train(CLI::App& app) {
   auto arguments = std::make_shared<TrainArguments>();
   CLI::App* command = app.add_subcommand("train", "Train a model and write a run folder");
-  command->add_option("DATA", arguments->data, "The dataset: " + dataset_names())->required();
+  command->add_option("DATA", arguments->run.data, "The dataset: " + dataset_names());
   command
-      ->add_option("--model", arguments->model,
+      ->add_option("--model", arguments->run.model,
                    "The model: " + model_names() + ", or a JSON file that describes one")
       ->check(some_text())
       ->capture_default_str();
   command->add_option("--epochs", arguments->epochs, "Passes over the training data")
       ->check(whole_number(1))
       ->capture_default_str();
-  command->add_option("--batch-size", arguments->batch_size, "Examples in a step")
+  command->add_option("--batch-size", arguments->run.batch_size, "Examples in a step")
       ->check(whole_number(1))
       ->capture_default_str();
   command
-      ->add_option("--lr", arguments->lr,
+      ->add_option("--lr", arguments->run.lr,
                    "The learning rate; it falls over the last two fifths of the epochs")
       ->check(positive_number())
       ->capture_default_str();
-  command->add_option("--optimizer", arguments->optimizer, "The optimizer: " + optimizer_names())
+  command
+      ->add_option("--optimizer", arguments->run.optimizer, "The optimizer: " + optimizer_names())
       ->check(some_text())
       ->capture_default_str();
-  command->add_option("--seed", arguments->seed, "Of the initial values, the order and dropout")
+  command->add_option("--seed", arguments->run.seed, "Of the initial values, the order and dropout")
       ->check(whole_number(0))
       ->capture_default_str();
   command->add_option("--data-dir", arguments->data_folder, "Where the dataset's files are")
@@ -352,12 +462,18 @@ void add_train(CLI::App& app) {
                    "The run folder; the next free runs/DATA-MODEL-N if not given")
       ->check(some_text());
   command
-      ->add_option("--validation-split", arguments->validation_split,
+      ->add_option("--validation-split", arguments->run.validation_split,
                    "The part of the training data, the last of it, to validate on each epoch")
       ->check(part_of_one())
       ->capture_default_str();
   add_checkpoint_options(*command, *arguments);
-  command->callback([arguments] { train(*arguments); });
+  command->callback([arguments, command] {
+    train(*arguments, [&](const std::string& name) {
+      std::string option = name == "data" ? "DATA" : "--" + name;
+      std::ranges::replace(option, '_', '-');
+      return command->get_option(option)->count() > 0;
+    });
+  });
 }
 
 }  // namespace taper::cli

@@ -1,6 +1,7 @@
 #include <taper/io/files.h>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -244,7 +245,7 @@ void AtomicFile::write(std::string_view bytes) {
 namespace {
 
 /// The names in it are on the disk when this returns. False if that failed, with errno.
-bool sync_folder(int descriptor) {
+bool sync_names(int descriptor) {
   // Some file systems cannot sync a folder, and say EINVAL.
   return retry([&] { return fsync(descriptor); }) == 0 || errno == EINVAL;
 }
@@ -255,7 +256,7 @@ void AtomicFile::commit() {
   if (retry([&] { return fsync(descriptor_); }) != 0) fail_io();
   if (renameat(folder_, temporary_.c_str(), folder_, name_.c_str()) != 0) fail_io();
   temporary_.clear();
-  if (!sync_folder(folder_)) fail_io();
+  if (!sync_names(folder_)) fail_io();
 }
 
 bool make_folder(const std::filesystem::path& folder, std::error_code& error) {
@@ -278,10 +279,34 @@ bool make_folder(const std::filesystem::path& folder, std::error_code& error) {
   }
   const int above = retry([&] { return open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
   if (above < 0) return fail_with(errno);
-  const bool synced = sync_folder(above);
+  const bool synced = sync_names(above);
   const int code = errno;
   close(above);
   return synced ? true : fail_with(code);
+}
+
+bool is_there(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
+}
+
+void sync_folder(const std::filesystem::path& folder) {
+  const int opened =
+      retry([&] { return open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  const bool synced = opened >= 0 && sync_names(opened);
+  const int code = errno;
+  if (opened >= 0) close(opened);
+  if (!synced) fail_at(folder, reason(code));
+}
+
+FolderLock::FolderLock(const std::filesystem::path& folder)
+    : descriptor_(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  if (descriptor_ < 0) return;
+  has_ = retry([&] { return flock(descriptor_, LOCK_EX | LOCK_NB); }) == 0 || errno != EWOULDBLOCK;
+}
+
+FolderLock::~FolderLock() {
+  if (descriptor_ >= 0) close(descriptor_);
 }
 
 void remove_cut_files(const std::filesystem::path& folder) {

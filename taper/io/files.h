@@ -98,6 +98,29 @@ class AtomicFile {
 /// call made it. Says in `error` what went wrong.
 bool make_folder(const std::filesystem::path& folder, std::error_code& error);
 
+/// True if something of this name is there, also a link that leads nowhere.
+bool is_there(const std::filesystem::path& path);
+
+/// The names in the folder are on the disk when this returns. Throws io.
+void sync_folder(const std::filesystem::path& folder);
+
+/// Locks a folder against other processes, and other locks of this one. The lock goes with the
+/// process, however that ends. On a file system without locks it says that it has it.
+class FolderLock {
+ public:
+  explicit FolderLock(const std::filesystem::path& folder);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+  /// False if somebody else has it.
+  explicit operator bool() const { return has_; }
+
+ private:
+  int descriptor_ = -1;
+  bool has_ = true;
+};
+
 /// Removes what AtomicFile left in a folder when a process died in the middle: only where no other
 /// process writes.
 void remove_cut_files(const std::filesystem::path& folder);

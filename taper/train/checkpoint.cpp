@@ -13,6 +13,7 @@
 #include <taper/core/parse_fields.h>
 #include <taper/core/threads.h>
 #include <taper/io/files.h>
+#include <taper/io/sealed_json.h>
 #include <taper/io/sha256.h>
 
 namespace taper {
@@ -86,35 +87,6 @@ Value decode(const Value& value) {
 }
 
 // ---------------------------------------------------------------------------------- manifest
-
-constexpr std::string_view digest_key = ",\n  \"manifest_sha256\": \"";
-constexpr std::string_view digest_end = "\"\n}\n";
-constexpr size_t digest_size = 64;
-
-/// The text of an object with its own digest as the last entry.
-std::string seal(const Value& content) {
-  std::string text = to_json(content);
-  TAPER_CHECK(text.ends_with("\n}"));
-  text.resize(text.size() - 2);
-  const std::string digest = sha256(text);
-  return text + std::string(digest_key) + digest + std::string(digest_end);
-}
-
-/// The object that was sealed. Throws io if a byte of it was changed.
-Value unseal(const std::string& text) {
-  const size_t tail = digest_key.size() + digest_size + digest_end.size();
-  const std::string_view all = text;
-  if (all.size() < tail || !all.ends_with(digest_end) ||
-      all.substr(all.size() - tail, digest_key.size()) != digest_key) {
-    fail(ErrorKind::io, "is cut short or damaged: it does not end with its digest");
-  }
-  const std::string_view content = all.substr(0, all.size() - tail);
-  const size_t digest_at = all.size() - digest_size - digest_end.size();
-  if (sha256(content) != all.substr(digest_at, digest_size)) {
-    fail(ErrorKind::io, "is damaged: its content does not have the digest at its end");
-  }
-  return parse_json(std::string(content) + "\n}");
-}
 
 /// The number of `checkpoint-7.json`; nothing for another name.
 std::optional<uint64_t> number_of(const std::string& name, std::string_view ending) {
@@ -211,7 +183,7 @@ std::string difference(const Environment& then, const Environment& now) {
   return text;
 }
 
-void CheckpointFolder::save(const Checkpoint& checkpoint) const {
+void CheckpointFolder::save(const Checkpoint& checkpoint, bool is_first) const {
   std::error_code error;
   make_folder(folder_, error);
   if (error) fail(ErrorKind::io, folder_.string() + ": " + error.message());
@@ -229,12 +201,16 @@ void CheckpointFolder::save(const Checkpoint& checkpoint) const {
                                         sha256_file(path), here.build, here.cpu, here.threads});
     content.emplace_back("progress", encode(Value(checkpoint.progress)));
     write_file_atomically(folder_ / name_of(number, ".json"), seal(Value(std::move(content))));
+  } catch (const fs::filesystem_error& gone) {  // somebody else saves here
+    fail(ErrorKind::io, path.string() + ": " + gone.code().message());
   } catch (...) {
     if (!fs::exists(folder_ / name_of(number, ".json"), error)) fs::remove(path, error);
     throw;
   }
   std::vector<uint64_t> keep{number};
-  keep.insert(keep.end(), before.begin(), before.begin() + std::min(before.size(), kept - 1));
+  if (!is_first) {
+    keep.insert(keep.end(), before.begin(), before.begin() + std::min(before.size(), kept - 1));
+  }
   remove_old(folder_, keep);
 }
 

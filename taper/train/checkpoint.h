@@ -54,9 +54,10 @@ class TAPER_API CheckpointFolder {
 
   const std::filesystem::path& path() const { return folder_; }
 
-  /// Adds a checkpoint and removes all but this one and the one before it, and what cut saves left.
-  /// Makes the folder and those above it. Throws io; what was there is then still whole.
-  void save(const Checkpoint& checkpoint) const;
+  /// Adds a checkpoint and removes all but this one and the one before it (with `is_first` that
+  /// one, too: it is of another training), and what cut saves left. Makes the folder and those
+  /// above it. Throws io; what was there is then still whole.
+  void save(const Checkpoint& checkpoint, bool is_first = false) const;
 
   /// True if there is no checkpoint, whole or not. Throws io.
   bool empty() const;

@@ -1,6 +1,7 @@
 #include <taper/train/fit_run.h>
 
 #include <algorithm>
+#include <exception>
 
 #include <taper/autograd/anomaly.h>
 #include <taper/core/error.h>
@@ -63,8 +64,14 @@ History FitRun::run() {
   for (const auto& callback : options_.callbacks) callback->on_train_begin(trainer_);
   while (epoch_ < options_.epochs && !stopped() && !interrupted_) run_epoch();
   finished_ = !interrupted_;
-  if (finished_ && !complete) save_or_warn();
+  std::exception_ptr not_saved;
+  try {
+    if (finished_ && !complete) save();
+  } catch (const Error&) {
+    not_saved = std::current_exception();
+  }
   for (const auto& callback : options_.callbacks) callback->on_train_end(trainer_);
+  if (not_saved) std::rethrow_exception(not_saved);
   return std::move(history_);
 }
 

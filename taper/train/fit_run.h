@@ -70,6 +70,7 @@ class FitRun {
   bool in_epoch_ = false;      // an epoch was begun and is not complete
   bool interrupted_ = false;
   bool finished_ = false;
+  bool has_saved_ = false;  // or goes on from a checkpoint
 
   Clock::time_point epoch_start_;
   Clock::time_point last_save_;

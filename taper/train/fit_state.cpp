@@ -153,6 +153,7 @@ bool FitRun::resume() {
   const CheckpointFolder folder(options_.checkpoint->folder);
   const std::optional<FoundCheckpoint> found = folder.load();
   if (!found) return true;
+  has_saved_ = true;
   for (const std::string& fault : found->faults) warn(fault + "; the one before it is taken");
   const Checkpoint before = snapshot();
   const std::vector<double> rates_before = first_rates(*trainer_.optimizer_);
@@ -248,7 +249,9 @@ bool FitRun::save_is_due() const {
 void FitRun::save() {
   if (!options_.checkpoint) return;
   const Clock::time_point start = Clock::now();
-  CheckpointFolder(options_.checkpoint->folder).save(snapshot());
+  CheckpointFolder(options_.checkpoint->folder).save(snapshot(), !has_saved_);
+  has_saved_ = true;
+  if (options_.checkpoint->on_save) options_.checkpoint->on_save();
   last_save_ = Clock::now();
   save_seconds_ = std::chrono::duration<double>(last_save_ - start).count();
 }

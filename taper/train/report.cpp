@@ -105,10 +105,11 @@ class Report {
   Report(fs::path folder, const ReportInput& input)
       : figures_(folder / "figures"), folder_(std::move(folder)), input_(input) {}
 
-  std::string write() {
+  WrittenReport write() {
     std::error_code error;
-    fs::remove_all(figures_, error);
-    fs::create_directory(figures_, error);
+    for (const std::string_view name : report_files) fs::remove(folder_ / name, error);
+    make_folder(figures_, error);
+    remove_cut_files(figures_);
     if (error) fail(ErrorKind::io, figures_.string() + ": " + error.message());
     facts_ = classifier_facts(input_, most_mistakes);
     add_facts();
@@ -127,7 +128,9 @@ class Report {
                               "</style>\n</head>\n"
                               "<body>\n<h1>" +
                               title + "</h1>\n" + body_ + "</body>\n</html>\n");
-    return without_gnuplot_ ? no_gnuplot : "";
+    written_.files.emplace_back("report.html");
+    if (without_gnuplot_) written_.remark = no_gnuplot;
+    return written_;
   }
 
  private:
@@ -142,12 +145,14 @@ class Report {
       without_gnuplot_ = true;
       return {};
     }
+    written_.files.push_back("figures/" + file.filename().string());
     return image(read_file(file, largest_figure), "svg+xml", name);
   }
 
-  std::string keep(const char* name, const Tensor& picture) const {
+  std::string keep(const char* name, const Tensor& picture) {
     const std::string png = encode_png(picture);
     write_file_atomically(figures_ / (std::string(name) + ".png"), png);
+    written_.files.push_back("figures/" + std::string(name) + ".png");
     return image(png, "png", name);
   }
 
@@ -350,12 +355,13 @@ class Report {
   const ReportInput& input_;
   std::optional<ClassifierFacts> facts_;
   std::string body_;
+  WrittenReport written_;
   bool without_gnuplot_ = false;
 };
 
 }  // namespace
 
-std::string write_report(const fs::path& folder, const ReportInput& input) {
+WrittenReport write_report(const fs::path& folder, const ReportInput& input) {
   return Report(folder, input).write();
 }
 

@@ -1,8 +1,11 @@
 // The report that a training leaves for people.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <taper/data/dataset.h>
 #include <taper/train/run.h>
@@ -20,13 +23,26 @@ struct ReportInput {
   std::string command = {};  ///< how the run was made; may be empty
 };
 
+/// The files that `write_report` may write.
+inline constexpr std::array<std::string_view, 8> report_files{
+    "report.html",           "figures/curves.svg",
+    "figures/confusion.svg", "figures/calibration.svg",
+    "figures/mistakes.png",  "figures/filters.png",
+    "figures/example.png",   "figures/feature_maps.png"};
+
+/// What became of a report.
+struct WrittenReport {
+  std::vector<std::string> files;  ///< of `report_files`, those that were written
+  std::string remark = {};         ///< what is missing for want of gnuplot; empty if nothing is
+};
+
 /// Writes `report.html`, one file that needs no other, and its pictures as files in `figures/`:
 /// curves of the losses and metrics, the confusion matrix, calibration, the worst mistakes, the
 /// first layer's filters, feature maps of one example, and tables of layers, classes and facts.
 /// What the model or the data do not have is left out.
 ///
 /// gnuplot draws the curves, the matrix and the calibration. Without it the report keeps its
-/// tables; the text that is returned says so, and is empty otherwise. Throws io.
-TAPER_API std::string write_report(const std::filesystem::path& folder, const ReportInput& input);
+/// tables. Files of an earlier report are removed. Throws io.
+TAPER_API WrittenReport write_report(const std::filesystem::path& folder, const ReportInput& input);
 
 }  // namespace taper

@@ -13,6 +13,8 @@
 #include <taper/core/parse_fields.h>
 #include <taper/io/files.h>
 #include <taper/io/safetensors.h>
+#include <taper/io/sha256.h>
+#include <taper/train/run_folder.h>
 
 namespace taper {
 namespace {
@@ -22,10 +24,6 @@ namespace fs = std::filesystem;
 constexpr const char* format_name = "taper-model";
 constexpr int64_t format_version = 1;
 constexpr size_t largest_json = size_t{16} << 20;
-constexpr const char* run_files[] = {"model.safetensors", "model.json", "history.json",
-                                     "report.json"};
-constexpr const char* run_folders[] = {"checkpoints", "logs", "figures"};
-constexpr const char* run_reports[] = {"report.html"};
 constexpr const char* staging_name = ".taper-new";
 
 /// model.json, in the order of its keys.
@@ -134,36 +132,24 @@ std::pair<ModelInfo, Value> read_model_file(const Value& content) {
 /// Throws if a file of a run could not be put there.
 void check_places(const fs::path& folder) {
   std::error_code ignored;
-  for (const char* name : run_files) {
+  for (const std::string_view name : run_files) {
     if (fs::is_directory(fs::symlink_status(folder / name, ignored))) {
       fail_folder(folder, std::string(name) + " is a folder");
     }
   }
 }
 
-/// Throws unless a run may be saved in this folder.
-void check_folder(const fs::path& folder, RunFolderUse use) {
-  std::error_code error;
-  const bool empty = fs::is_empty(folder, error);
-  if (error) fail_folder(folder, error.message());
-  if (!empty && !holds_run(folder)) {
-    fail_folder(folder, "the folder is not empty and holds no run of Taper");
-  }
-  if (!empty && use == RunFolderUse::fresh) {
-    fail_folder(folder,
-                "it holds a run already; go on with it (--resume) or replace it "
-                "(--overwrite)");
-  }
-  if (access(folder.c_str(), W_OK | X_OK) != 0) {
-    fail_folder(folder, std::error_code(errno, std::generic_category()).message());
-  }
-  check_places(folder);
+void remove_staged(const fs::path& staging) {
+  std::error_code ignored;
+  for (const std::string_view name : run_files) fs::remove(staging / name, ignored);
+  remove_cut_files(staging);
+  fs::remove(staging, ignored);
 }
 
 /// Moves the finished files to their places; nothing is expected to fail here.
 void put_in_place(const fs::path& staging, const fs::path& folder) {
   check_places(folder);
-  for (const char* name : run_files) fs::rename(staging / name, folder / name);
+  for (const std::string_view name : run_files) fs::rename(staging / name, folder / name);
   fs::remove(staging);
 }
 
@@ -178,60 +164,11 @@ void load(nn::Module module, const fs::path& path) {
   about(path, [&] { module.load_state_dict(file.tensors); });
 }
 
-bool holds_run(const fs::path& folder) {
-  std::error_code ignored;
-  return fs::exists(folder / "report.json", ignored) ||
-         fs::exists(folder / "model.json", ignored) ||
-         fs::is_directory(folder / "checkpoints", ignored) ||
-         fs::is_directory(folder / staging_name, ignored);
-}
-
-bool prepare_run_folder(const fs::path& folder, RunFolderUse use) {
-  std::error_code error;
-  const fs::file_status status = fs::status(folder, error);
-  if (fs::exists(status) && !fs::is_directory(status)) fail_folder(folder, "a file is in the way");
-  const bool made = make_folder(folder, error);
-  if (error) fail_folder(folder, error.message());
-  check_folder(folder, use);  // also a new one: `new/..` is not new
-  return made;
-}
-
-void clear_run_folder(const fs::path& folder) {
-  std::error_code error;
-  const auto clear = [&](const char* name) {
-    fs::remove_all(folder / name, error);
-    if (error) fail_folder(folder, std::string(name) + ": " + error.message());
-  };
-  clear("report.json");  // first: what is left is then no finished run
-  for (const char* name : run_files) clear(name);
-  for (const char* name : run_reports) clear(name);
-  for (const char* name : run_folders) clear(name);
-  clear(staging_name);
-}
-
-bool holds_finished_run(const fs::path& folder) {
-  std::error_code ignored;
-  return fs::is_regular_file(folder / "report.json", ignored);
-}
-
-int64_t epochs_of_run(const fs::path& folder) {
-  const fs::path path = folder / "report.json";
-  const std::string text = read_file(path, largest_json);
-  return about(path, [&] {
-    const Value report = parse_json(text);
-    const Value* epochs = report.find("epochs");
-    const int64_t* count = epochs != nullptr ? epochs->get_if<int64_t>() : nullptr;
-    if (count == nullptr) fail(ErrorKind::value, "`epochs` must be a whole number");
-    return *count;
-  });
-}
-
 void save_run(const fs::path& folder, const nn::AnyModule& model, const ModelInfo& info,
               const History& history, const RunReport& report, const Evaluation& test) {
   const fs::path staging = folder / staging_name;
-  std::error_code ignored;
   try {
-    fs::remove_all(staging);
+    remove_staged(staging);  // that of a process that died
     fs::create_directory(staging);
     save(model, staging / "model.safetensors");
     write_json(staging / "model.json", model_to_value(model, info));
@@ -239,10 +176,10 @@ void save_run(const fs::path& folder, const nn::AnyModule& model, const ModelInf
     write_json(staging / "report.json", report_to_value(report, test));
     put_in_place(staging, folder);
   } catch (const fs::filesystem_error& error) {
-    fs::remove_all(staging, ignored);
+    remove_staged(staging);
     fail_folder(folder, error.code().message());
   } catch (...) {
-    fs::remove_all(staging, ignored);
+    remove_staged(staging);
     throw;
   }
 }
@@ -256,11 +193,34 @@ nn::AnyModule load_architecture(const fs::path& path) {
   });
 }
 
+namespace {
+
+/// Throws unless the folder's model is the one that its manifest tells of; a run of an older Taper
+/// has none.
+void check_exported(const fs::path& folder) {
+  const std::optional<RunManifest> run = read_run_manifest(folder);
+  if (!run) return;
+  if (run->model_sha256.empty()) {
+    fail(ErrorKind::not_found, folder.string() +
+                                   " holds no model yet: its training is not finished; "
+                                   "--resume goes on with it");
+  }
+  const fs::path path = folder / "model.safetensors";
+  if (sha256_file(path) != run->model_sha256) {
+    fail(ErrorKind::io, path.string() +
+                            ": is not the file that the run saved; --resume writes it again from "
+                            "the last checkpoint");
+  }
+}
+
+}  // namespace
+
 SavedModel load_model(const fs::path& folder) {
   std::error_code error;
   if (!fs::is_directory(folder, error)) {
     fail(ErrorKind::not_found, folder.string() + " is no folder with a saved model");
   }
+  check_exported(folder);
   const fs::path description = folder / "model.json";
   const std::string text = read_file(description, largest_json);
   auto [info, layers] = about(description, [&] { return read_model_file(parse_json(text)); });

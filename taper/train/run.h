@@ -1,5 +1,6 @@
 // A run folder: what a training leaves behind, and what a model is rebuilt from.
 //
+//   run.json            the manifest: what the folder holds, see taper/train/run_folder.h
 //   model.safetensors   the parameters and buffers
 //   model.json          the layers, the classes' names and what data the model takes
 //   history.json        the numbers of each epoch
@@ -9,9 +10,11 @@
 //   report.html         the report for people, its pictures also in figures/
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <taper/core/value.h>
@@ -59,30 +62,9 @@ struct RunReport {
   int64_t parameters = 0;
 };
 
-/// What a run folder may be taken for.
-enum class RunFolderUse {
-  fresh,    ///< a new run: it must be empty
-  replace,  ///< a new run in the place of one that is there
-  resume,   ///< to go on with the run that is there, if there is one
-};
-
-/// Makes the folder, with those above it, for a run to be saved in, and checks that files can be
-/// written there. True if this call made it. Throws io if something is in the way; a run that is
-/// there is in the way of a fresh one.
-TAPER_API bool prepare_run_folder(const std::filesystem::path& folder, RunFolderUse use);
-
-/// Removes what a run leaves in its folder, and nothing else. Throws io.
-TAPER_API void clear_run_folder(const std::filesystem::path& folder);
-
-/// True if the folder holds a run: a finished one or one that can go on, also one that was being
-/// saved when the process died.
-TAPER_API bool holds_run(const std::filesystem::path& folder);
-
-/// True if the folder holds a run that was saved to the end.
-TAPER_API bool holds_finished_run(const std::filesystem::path& folder);
-
-/// How many epochs a finished run has had, by its report. Throws io or value naming the file.
-TAPER_API int64_t epochs_of_run(const std::filesystem::path& folder);
+/// The files that `save_run` writes.
+inline constexpr std::array<std::string_view, 4> run_files{"model.safetensors", "model.json",
+                                                           "history.json", "report.json"};
 
 /// Writes the four files, each atomically and only when all of them could be written; those that
 /// are there already are replaced. Of a module that no registry knows only the values are saved,
@@ -97,8 +79,9 @@ TAPER_API void save_run(const std::filesystem::path& folder, const nn::AnyModule
 TAPER_API nn::AnyModule load_architecture(const std::filesystem::path& path);
 
 /// Rebuilds the model of a run folder. Everything is checked; errors name the file. Throws io for a
-/// damaged file, value or not_found for a model that cannot be made, shape if the values do not
-/// fit; unsupported for a model of which only the values were saved.
+/// damaged file or one that is not the run's (see taper/train/run_folder.h), value or not_found for
+/// a model that cannot be made, shape if the values do not fit; unsupported for a model of which
+/// only the values were saved.
 TAPER_API SavedModel load_model(const std::filesystem::path& folder);
 
 /// The largest memory that this process ever had, in MB (2^20 bytes).

@@ -39,13 +39,15 @@ struct TrainerOptions {
 struct CheckpointOptions {
   std::filesystem::path folder;
   /// A save comes after the first update that ends this long after the last save, and so late that
-  /// saving takes at most 2 % of the time; also at the fit's end and when it is interrupted.
+  /// saving takes at most 2 % of the time; also at the fit's end and when it is interrupted. If the
+  /// last one fails, `fit` throws io: the model is trained, but the training cannot go on.
   double seconds = 10;
   /// Goes on from the newest whole checkpoint in the folder; starts anew if there is none. What
   /// follows is equal bit for bit to a fit that was never cut, for the same build, kind of CPU and
   /// number of threads; `on_warning` hears of a difference and of damaged checkpoints.
   bool resume = false;
   std::function<void(const std::string&)> on_warning = {};
+  std::function<void()> on_save = {};  ///< called when a checkpoint is on the disk
 };
 
 struct FitOptions {

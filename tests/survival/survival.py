@@ -7,6 +7,7 @@ Whatever happens, the run that goes on must end with the bytes of one that was n
 import os
 import random
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -94,7 +95,7 @@ def fail_at_calls(parent, expected, calls, writes):
         folder = new_folder(parent)
         outcome = run(folder, fault=f"ENOSPC:{write}+")
         check(outcome.returncode == 1, f"disk full from write {write}: {outcome.returncode}")
-        check("model.safetensors: No space left on device" in outcome.stderr, outcome.stderr)
+        check("No space left on device" in outcome.stderr, outcome.stderr)
         left = [path.name for path in folder.rglob(".taper-*")]
         check(not left, f"disk full from write {write}: left {left}")
         finish(folder, expected, f"disk full from write {write}")
@@ -113,14 +114,14 @@ def put_images(folder):
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx([size], labels))
 
 
-def train(folder, data, fault=None):
+def train(folder, data, fault=None, options=("--epochs", "2", "--resume")):
     """The command; without a PATH, so that it draws no pictures."""
     environment = {"TAPER_THREADS": "1", "PATH": ""}
     if fault:
         environment.update(LD_PRELOAD=faults, TAPER_FAULT=fault)
-    return subprocess.run([command, "train", "mnist", "--model", "logistic", "--epochs", "2",
+    return subprocess.run([command, "train", "mnist", "--model", "logistic",
                            "--checkpoint-seconds", "1000", "--data-dir", data, "--out", folder,
-                           "--resume"], env=environment, capture_output=True, text=True)
+                           *options], env=environment, capture_output=True, text=True)
 
 
 def kill_the_command(parent):
@@ -145,6 +146,48 @@ def kill_the_command(parent):
                   sorted(path.name for path in whole.iterdir()), f"command, {how} at {call}: files")
 
 
+def copy_of(parent, run_folder):
+    return Path(shutil.copytree(run_folder, new_folder(parent) / "run"))
+
+
+def change_a_run(parent):
+    """A finished run is extended, or replaced, and killed at every call: then the same command ends
+    as if nothing had happened, and a run that is replaced is there until the new one has saved."""
+    data = new_folder(parent)
+    put_images(data)
+    first = new_folder(parent) / "run"
+    check(train(first, data).returncode == 0, "the first run")
+    old = (first / "model.safetensors").read_bytes()
+    resume = ("--epochs", "3", "--resume")
+    replace = ("--epochs", "2", "--seed", "5", "--overwrite")
+    for options in (resume, replace):
+        whole = copy_of(parent, first)
+        counted = train(whole, data, "count", options)
+        check(counted.returncode == 0, counted.stderr)
+        calls = int(re.search(r"(\d+) calls", counted.stdout)[1])
+        new = (whole / "model.safetensors").read_bytes()
+        check(new != old, "the run did not change")
+        for call in range(1, calls + 1):
+            for how in ("kill", "power"):
+                what = f"{options}, {how} at call {call}"
+                folder = copy_of(parent, first)
+                killed = train(folder, data, f"{how}:{call}", options)
+                check(killed.returncode == -signal.SIGKILL, f"{what}: {killed.stderr}")
+                if options is replace:
+                    last = subprocess.run([command, "train", "--resume", "--out", folder,
+                                           "--data-dir", data],
+                                          env={"TAPER_THREADS": "1", "PATH": ""},
+                                          capture_output=True, text=True)
+                    check(last.returncode == 0, f"{what}: {last.stderr}")
+                    model = (folder / "model.safetensors").read_bytes()
+                    check(model in (old, new), f"{what}: other weights")
+                last = train(folder, data, options=options)
+                check(last.returncode == 0, f"{what}: {last.stderr}")
+                check((folder / "model.safetensors").read_bytes() == new, f"{what}: other weights")
+                check(sorted(path.name for path in folder.iterdir()) ==
+                      sorted(path.name for path in whole.iterdir()), f"{what}: files")
+
+
 with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as parent:
     whole = new_folder(parent)
     first = run(whole)
@@ -155,4 +198,5 @@ with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") els
     kill_at_calls(parent, model, all_calls)
     fail_at_calls(parent, model, all_calls, all_writes)
     kill_the_command(parent)
+    change_a_run(parent)
 print(f"{passed} checks passed; a run makes {all_calls} calls, {all_writes} of them writes")

@@ -64,7 +64,10 @@ bool has(const std::string& text, const std::string& part) { return text.find(pa
 
 TEST(Report, TellsOfAnImageClassifier) {
   const TemporaryFolder folder;
-  EXPECT_EQ(write_report(folder.path(), trained()), "");
+  const WrittenReport written = write_report(folder.path(), trained());
+  EXPECT_EQ(written.remark, "");
+  EXPECT_EQ(written.files.size(), report_files.size());
+  for (const std::string& file : written.files) EXPECT_TRUE(fs::exists(folder / file)) << file;
   const std::string html = content_of(folder / "report.html");
   for (const char* title : {"The run", "Learning", "Classes", "Confusion matrix", "Mistakes",
                             "Calibration", "First layer", "Feature maps", "Layers"}) {
@@ -89,7 +92,7 @@ TEST(Report, DoesNotRunTheUsersGnuplotFile) {
   testing::put(home / ".gnuplot", "exit status 3\n");
   const std::string before = getenv("HOME") != nullptr ? getenv("HOME") : "";
   setenv("HOME", home.path().c_str(), 1);
-  const std::string remark = write_report(folder.path(), trained());
+  const std::string remark = write_report(folder.path(), trained()).remark;
   setenv("HOME", before.c_str(), 1);
   EXPECT_EQ(remark, "");
 }
@@ -98,7 +101,7 @@ TEST(Report, KeepsItsTablesWithoutGnuplot) {
   const TemporaryFolder folder;
   const ReportInput input = trained();
   const NoPrograms none;
-  EXPECT_EQ(write_report(folder.path(), input),
+  EXPECT_EQ(write_report(folder.path(), input).remark,
             "gnuplot is missing or failed: the report has no curves");
   const std::string html = content_of(folder / "report.html");
   EXPECT_TRUE(has(html, "<th>precision</th>"));
@@ -132,10 +135,12 @@ TEST(Report, IsWrittenAgainAndWithoutHistory) {
   const TemporaryFolder folder;
   ReportInput input = trained();
   write_report(folder.path(), input);
+  testing::put(folder / "figures" / "mine.svg", "mine");
   input.history = {};
   write_report(folder.path(), input);
   EXPECT_FALSE(has(content_of(folder / "report.html"), "<h2>Learning</h2>"));
   EXPECT_FALSE(fs::exists(folder / "figures" / "curves.svg"));
+  EXPECT_TRUE(fs::exists(folder / "figures" / "mine.svg"));
 }
 
 TEST(Report, MeasuresCalibrationAsItIsDefined) {

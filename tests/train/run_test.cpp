@@ -42,7 +42,7 @@ Evaluation tiny_test() {
 void save_tiny(const fs::path& folder, const nn::Sequential& model) {
   History history;
   history.append({{"loss", 0.5}, {"epoch_seconds", 1.25}});
-  prepare_run_folder(folder, RunFolderUse::replace);
+  fs::create_directories(folder);
   save_run(folder, model, info, history,
            {.test_accuracy = 0.5, .epoch_seconds = {1.25}, .epochs = 1, .model = "tiny"},
            tiny_test());
@@ -110,20 +110,6 @@ TEST(Run, ReplacesARunAndNothingElse) {
   save_tiny(folder / "run", tiny());
   EXPECT_NE(content_of(folder / "run" / "model.safetensors"), before);
   EXPECT_EQ(names_in(folder / "run").size(), 4u);
-
-  fs::create_directory(folder / "other");
-  put(folder / "other" / "notes", "mine");
-  EXPECT_EQ(
-      error_of(ErrorKind::io, [&] { prepare_run_folder(folder / "other", RunFolderUse::replace); }),
-      "cannot write to " + (folder / "other").string() +
-          ": the folder is not empty and holds no run of Taper");
-  put(folder / "file", "");
-  EXPECT_EQ(
-      error_of(ErrorKind::io, [&] { prepare_run_folder(folder / "file", RunFolderUse::replace); }),
-      "cannot write to " + (folder / "file").string() + ": a file is in the way");
-  error_of(ErrorKind::io,
-           [&] { prepare_run_folder(folder / "file" / "run", RunFolderUse::replace); });
-  error_of(ErrorKind::io, [&] { prepare_run_folder("/proc/taper-run", RunFolderUse::replace); });
 }
 
 TEST(Run, RefusesAFolderInThePlaceOfAFile) {
@@ -134,9 +120,6 @@ TEST(Run, RefusesAFolderInThePlaceOfAFile) {
   fs::create_directory(folder / "run" / "history.json");
   const std::string expected =
       "cannot write to " + (folder / "run").string() + ": history.json is a folder";
-  EXPECT_EQ(
-      error_of(ErrorKind::io, [&] { prepare_run_folder(folder / "run", RunFolderUse::replace); }),
-      expected);
   EXPECT_EQ(
       error_of(ErrorKind::io, [&] { save_run(folder / "run", tiny(), info, {}, {}, tiny_test()); }),
       expected);
@@ -152,25 +135,13 @@ TEST(Run, TakesWhatADeadProcessWasSaving) {
   EXPECT_EQ(names_in(folder / "run").size(), 4u);
 }
 
-TEST(Run, ChecksAFolderThatOnlySeemsNew) {
-  const TemporaryFolder folder;
-  put(folder / "notes", "mine");
-  EXPECT_EQ(error_of(ErrorKind::io,
-                     [&] { prepare_run_folder(folder / "new" / "..", RunFolderUse::replace); }),
-            "cannot write to " + (folder / "new" / "..").string() +
-                ": the folder is not empty and holds no run of Taper");
-  EXPECT_EQ(error_of(ErrorKind::io, [] { prepare_run_folder("", RunFolderUse::replace); })
-                .find("the empty path"),
-            16u);
-}
-
 TEST(Run, ClassesWithoutNamesAreNumbered) {
   Evaluation test = tiny_test();
   test.class_names = {"a"};
   EXPECT_NE(class_table(test).find("\n1     "), std::string::npos) << class_table(test);
   EXPECT_NE(to_string(test).find("confusion"), std::string::npos);
   const TemporaryFolder folder;
-  prepare_run_folder(folder / "run", RunFolderUse::replace);
+  fs::create_directory(folder / "run");
   save_run(folder / "run", tiny(), info, {}, {}, test);
   const Value report = parse_json(content_of(folder / "run" / "report.json"));
   EXPECT_EQ(*(*report.find("classes")->get_if<Value::List>())[1].find("name"), Value("1"));
@@ -264,19 +235,6 @@ TEST(Run, KeepsTheValuesOfAModuleOfYourOwn) {
                       "author's own"),
             text.npos)
       << text;
-}
-
-TEST(Run, IsInTheWayOfAFreshOne) {
-  const TemporaryFolder folder;
-  save_tiny(folder / "run", tiny());
-  EXPECT_TRUE(holds_finished_run(folder / "run"));
-  EXPECT_EQ(
-      error_of(ErrorKind::io, [&] { prepare_run_folder(folder / "run", RunFolderUse::fresh); }),
-      "cannot write to " + (folder / "run").string() +
-          ": it holds a run already; go on with it (--resume) or replace it (--overwrite)");
-  put(folder / "run" / "notes", "mine");
-  clear_run_folder(folder / "run");
-  EXPECT_EQ(names_in(folder / "run"), std::vector<std::string>{"notes"});
 }
 
 }  // namespace

@@ -1,0 +1,113 @@
+// The folder of a run, and what its manifest `run.json` says.
+//
+// The manifest is the first file of a run, and its change commits what was done: what a folder
+// holds is read from it and never guessed from which files exist. Files that it does not name are
+// not touched.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <taper/core/api.h>
+#include <taper/core/error.h>
+#include <taper/core/fields.h>
+
+namespace taper {
+
+class FolderLock;
+
+enum class RunState {
+  fresh,     ///< begun; no step was trained
+  running,   ///< trains, or was cut
+  stopped,   ///< asked to stop; can go on
+  finished,  ///< its model is exported
+};
+
+template <>
+struct EnumNames<RunState> {
+  static constexpr std::array<std::string_view, 4> names{"new", "running", "stopped", "finished"};
+};
+
+struct RunManifest {
+  RunState state = RunState::fresh;
+  Fields options = {};                   ///< how the run is made, for who made it
+  int64_t epochs = 0;                    ///< that were asked for
+  std::string data_digest = {};          ///< of the training data, see `Dataset::digest`
+  int64_t exported_epoch = 0;            ///< after which model.safetensors was written
+  int64_t exported_step = 0;             ///< in all epochs
+  std::string model_sha256 = {};         ///< of model.safetensors; empty if no model is exported
+  std::vector<std::string> report = {};  ///< the files of this model's report; none if not drawn
+  bool replaces = false;                 ///< the run that it replaces lies aside until it has saved
+  std::vector<std::string> files = {};   ///< of the run; a `*` stands for any part of a name
+};
+
+/// What a run folder may be taken for.
+enum class RunFolderUse {
+  fresh,    ///< a new run: the folder must be empty
+  replace,  ///< a new run in the place of one that is there, if there is one
+  resume,   ///< to go on with the run that is there, if there is one
+};
+
+/// The folder is another process's.
+class TAPER_API FolderTaken : public Error {
+ public:
+  using Error::Error;
+};
+
+/// A run folder, made or taken when it is constructed, and locked against others until it goes.
+///
+/// A run that is to be replaced stays as it is until `begin`, lies aside until `saved`, and comes
+/// back if the new one ends before that, be it by a crash: then when the folder is next opened. A
+/// new run that ends before `saved` leaves nothing.
+class TAPER_API RunFolder {
+ public:
+  /// Throws io if something is in the way, or a run that `use` does not allow, and FolderTaken if
+  /// another process trains in it or, with `must_be_new`, made it.
+  RunFolder(std::filesystem::path path, RunFolderUse use, bool must_be_new = false);
+  ~RunFolder();
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  /// Of the run that goes on; that of a new run otherwise.
+  const RunManifest& manifest() const { return manifest_; }
+
+  /// The training begins: everything that could refuse it was asked.
+  void begin(int64_t epochs, Fields options, std::string data_digest);
+  /// The training can go on from what it saved.
+  void saved();
+  /// The training was asked to stop, and has saved.
+  void stopped();
+  /// model.safetensors and the three files beside it are in their places.
+  void exported(int64_t epoch, int64_t step);
+  /// The report of that model was written as these files.
+  void reported(std::vector<std::string> files);
+  /// Whether model and report are what the manifest says and all files are there.
+  bool is_whole() const;
+
+ private:
+  void take(RunFolderUse use, bool must_be_new);
+  void check(RunFolderUse use, const std::optional<RunManifest>& found) const;
+  void write() const;
+  void move_aside();
+  void remove_made() const;
+
+  std::filesystem::path path_;
+  std::vector<std::filesystem::path> made_;  // innermost first
+  std::unique_ptr<FolderLock> lock_;
+  RunManifest manifest_;
+  std::string replaced_;  // the manifest of the run that is to be replaced; empty if there is none
+  bool is_safe_ = false;  // what is there may stay
+};
+
+/// What the manifest of a run says; nothing if the folder has none. A run that was being replaced
+/// when the process died is put back before. Throws io for a manifest that is damaged.
+TAPER_API std::optional<RunManifest> read_run_manifest(const std::filesystem::path& folder);
+
+}  // namespace taper
