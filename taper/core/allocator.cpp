@@ -1,11 +1,14 @@
 #include <taper/core/allocator.h>
 
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
 #include <mutex>
 #include <new>
 #include <string>
@@ -319,6 +322,15 @@ void empty_memory_cache() {
   detail::Shared& all = detail::shared();
   const std::lock_guard lock(all.mutex);
   detail::shrink_locked(all, 0, nullptr);
+}
+
+void leave_room(size_t bytes) {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  const size_t used = pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  if (used + bytes > limit.rlim_cur) empty_memory_cache();
 }
 
 }  // namespace taper

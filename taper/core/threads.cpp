@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include <taper/core/allocator.h>
 #include <taper/core/error.h>
 
 namespace taper {
@@ -135,6 +136,12 @@ void run_parts(int parts, int64_t count, FunctionRef<void(int64_t, int64_t)> bod
   outcome.run(body, part_of(count, parts, 0));
   for (std::thread& other : others) other.join();
 #else
+  constexpr size_t stack = size_t{16} << 20;
+  thread_local int started = 1;  // libgomp ends the process if it cannot start its threads
+  if (parts > started) [[unlikely]] {
+    leave_room(static_cast<size_t>(parts) * stack);
+    started = parts;
+  }
 #pragma omp parallel num_threads(parts)
   outcome.run(body, part_of(count, omp_get_num_threads(), omp_get_thread_num()));
 #endif

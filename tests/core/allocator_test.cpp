@@ -334,6 +334,28 @@ TEST(Allocator, GivesItsCacheToWhoElseNeedsMemory) {
   EXPECT_EXIT(in_child(), ::testing::ExitedWithCode(0), "");
 }
 
+TEST(Allocator, LeavesRoomForOthersAtALimit) {
+  const auto in_child = [] {
+    const auto used = [] {
+      std::ifstream pages("/proc/self/statm");
+      size_t total = 0;
+      pages >> total;
+      return total * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    };
+    give_back(allocate(512 * large), 512 * large);
+    const size_t before = memory_stats().cached;
+    leave_room(1000 * large);
+    if (memory_stats().cached != before) std::exit(1);  // there is no limit
+    const rlimit limit{used() + 64 * large, used() + 64 * large};
+    if (setrlimit(RLIMIT_AS, &limit) != 0) std::exit(2);
+    leave_room(32 * large);
+    if (memory_stats().cached != before) std::exit(3);
+    leave_room(65 * large);
+    std::exit(memory_stats().cached < before ? 0 : 4);
+  };
+  EXPECT_EXIT(in_child(), ::testing::ExitedWithCode(0), "");
+}
+
 /// Nothing is left of the address space for them but what the pieces had.
 TEST(Allocator, MakesALargeBlockOfPiecesAtALimit) {
   for (const size_t piece : {size_t{1000}, size_t{4096}, size_t{100'000}}) {

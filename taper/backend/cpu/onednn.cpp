@@ -231,6 +231,9 @@ class Runner {
   }
   void check(dnnl_status_t status) const {
     if (status == dnnl_success) return;
+    if (status == dnnl_out_of_memory) {
+      fail(ErrorKind::value, "oneDNN found no memory for " + plan_->name());
+    }
     fail(ErrorKind::internal, "oneDNN could not execute " + plan_->name() + " (status " +
                                   std::to_string(static_cast<int>(status)) + ")");
   }
@@ -258,16 +261,12 @@ std::shared_ptr<const Plan> shared_plan(const Key& key, const std::string& name,
     const std::lock_guard lock(plans->mutex);
     if (const auto* found = plans->cache.find(key)) return *found;
   }
-  std::shared_ptr<Plan> made;
-  for (const bool again : {false, true}) {
-    try {
-      made = std::make_shared<Plan>(name);
-      make(*made);
-      break;
-    } catch (const dnnl::error& error) {  // it says the same of a want of memory
-      if (again) fail(ErrorKind::internal, "oneDNN could not make " + name + ": " + error.what());
-      empty_memory_cache();
-    }
+  leave_room(size_t{256} << 20);  // where it once had no memory it makes nothing any more
+  auto made = std::make_shared<Plan>(name);
+  try {
+    make(*made);
+  } catch (const dnnl::error& error) {
+    fail(ErrorKind::internal, "oneDNN could not make " + name + ": " + error.what());
   }
   const std::lock_guard lock(plans->mutex);
   return plans->cache.insert(key, std::move(made));
