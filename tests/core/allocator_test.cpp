@@ -287,7 +287,15 @@ TEST(Allocator, PiecesGoBackToTheSystemInAnyOrder) {
 }
 
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
-/// Limits the address space of the process, in a child of its own.
+/// To what the process has and `more`: in a child of its own.
+void limit_address_space(size_t more) {
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  const size_t most = pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + more;
+  const rlimit limit{most, most};
+  if (setrlimit(RLIMIT_AS, &limit) != 0) std::exit(2);
+}
+
 TEST(Allocator, EmptiesItsCacheBeforeItFails) {
   const auto in_child = [] {
     empty_memory_cache();
@@ -297,12 +305,7 @@ TEST(Allocator, EmptiesItsCacheBeforeItFails) {
     blocks.erase(blocks.begin() + 5);  // stays in use: what is kept is in two halves
     for (void* block : blocks) give_back(block, 512 * large);
     if (memory_stats().cached < 5120 * large) std::exit(1);
-    std::ifstream pages("/proc/self/statm");
-    size_t total = 0;
-    pages >> total;
-    const size_t now = total * static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    const rlimit limit{now + 64 * large, now + 64 * large};
-    if (setrlimit(RLIMIT_AS, &limit) != 0) std::exit(2);
+    limit_address_space(64 * large);
     give_back(allocate(5120 * large), 5120 * large);
     try {
       allocate(8192 * large);
@@ -317,12 +320,7 @@ TEST(Allocator, EmptiesItsCacheBeforeItFails) {
 TEST(Allocator, GivesItsCacheToWhoElseNeedsMemory) {
   const auto in_child = [] {
     give_back(allocate(512 * large), 512 * large);
-    std::ifstream pages("/proc/self/statm");
-    size_t total = 0;
-    pages >> total;
-    const size_t now = total * static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    const rlimit limit{now + 64 * large, now + 64 * large};
-    if (setrlimit(RLIMIT_AS, &limit) != 0) std::exit(2);
+    limit_address_space(64 * large);
     const std::vector<char> mine(400 * large);
     try {
       const std::vector<char> more(400 * large);
@@ -336,18 +334,11 @@ TEST(Allocator, GivesItsCacheToWhoElseNeedsMemory) {
 
 TEST(Allocator, LeavesRoomForOthersAtALimit) {
   const auto in_child = [] {
-    const auto used = [] {
-      std::ifstream pages("/proc/self/statm");
-      size_t total = 0;
-      pages >> total;
-      return total * static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    };
     give_back(allocate(512 * large), 512 * large);
     const size_t before = memory_stats().cached;
     leave_room(1000 * large);
     if (memory_stats().cached != before) std::exit(1);  // there is no limit
-    const rlimit limit{used() + 64 * large, used() + 64 * large};
-    if (setrlimit(RLIMIT_AS, &limit) != 0) std::exit(2);
+    limit_address_space(64 * large);
     leave_room(32 * large);
     if (memory_stats().cached != before) std::exit(3);
     leave_room(65 * large);
@@ -363,12 +354,7 @@ TEST(Allocator, MakesALargeBlockOfPiecesAtALimit) {
       empty_memory_cache();
       std::vector<void*> blocks(512 * large / piece);
       for (void*& block : blocks) block = allocate(piece);
-      std::ifstream pages("/proc/self/statm");
-      size_t total = 0;
-      pages >> total;
-      const size_t now = total * static_cast<size_t>(sysconf(_SC_PAGESIZE));
-      const rlimit limit{now + 64 * large, now + 64 * large};
-      if (setrlimit(RLIMIT_AS, &limit) != 0) std::exit(2);
+      limit_address_space(64 * large);
       for (void* block : blocks) give_back(block, piece);
       allocate(480 * large);
       std::exit(0);
