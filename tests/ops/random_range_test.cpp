@@ -48,7 +48,8 @@ TEST(Rand, StaysBelowItsUpperBoundInEveryDtype) {
     Generator generator(5);
     EXPECT_LT(max(rand({100'000}, dtype, &generator)).item(), 1) << dtype_name(dtype);
     for (const auto& [low, high] :
-         {std::pair{-1.0, 0.0}, std::pair{-3.0, -2.0}, std::pair{2.0, 3.0}}) {
+         {std::pair{-1.0, 0.0}, std::pair{-3.0, -2.0}, std::pair{2.0, 3.0},
+          std::pair{10'000.0, 30'000.0}, std::pair{-30'001.0, -10'001.0}}) {
       const Tensor x = uniform({100'000}, low, high, dtype, &generator);
       EXPECT_LT(max(x).item(), high) << dtype_name(dtype);
       EXPECT_GE(min(x).item(), low) << dtype_name(dtype);

@@ -149,10 +149,27 @@ E highest_below(E end, E first, DType dtype) {
   return std::max(highest, first);
 }
 
+/// `low`, or where numbers of the dtype near it are rounded to one below: the next one above,
+/// unless that is not below `high`.
+template <class E>
+E lowest_from(double low, double high, DType dtype) {
+  const E first = static_cast<E>(low);
+  const auto next = [&](auto rounded, float above) {
+    const bool falls = static_cast<float>(rounded) < static_cast<float>(first);
+    return falls && above < high ? static_cast<E>(above) : first;
+  };
+  const auto end = -static_cast<float>(first);
+  if (dtype == DType::f16) return next(Half(static_cast<float>(first)), -before_short<Half>(end));
+  if (dtype == DType::bf16) {
+    return next(BFloat16(static_cast<float>(first)), -before_short<BFloat16>(end));
+  }
+  return first;
+}
+
 template <class E>
 void make_uniform(E* out, RandomStream stream, int64_t count, double low, double high,
                   DType dtype) {
-  const E first = static_cast<E>(low);
+  const E first = lowest_from<E>(low, high, dtype);
   const E highest = highest_below(static_cast<E>(high), first, dtype);
   kernels_of<E>().uniform(stream, out, count, first, static_cast<E>(high - low), highest);
 }
