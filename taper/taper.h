@@ -42,6 +42,7 @@
 #include <taper/train/rates.h>
 #include <taper/train/report.h>
 #include <taper/train/run.h>
+#include <taper/train/run_folder.h>
 #include <taper/train/signals.h>
 #include <taper/train/stopping.h>
 #include <taper/train/summary.h>
