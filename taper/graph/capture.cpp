@@ -192,7 +192,10 @@ class Recorder final : public Interpreter {
   void refuse_kept() {
     present_.clear();
     std::unordered_set<const TensorImpl*> of_cells;
-    for (const GraphCell& each : graph_.cells) of_cells.insert(each.cell.impl()->value.impl());
+    for (const GraphCell& each : graph_.cells) {  // one made before may be another thread's, too
+      const StateImpl& impl = *each.cell.impl();
+      if (impl.capture == number_) of_cells.insert(impl.value.impl());
+    }
     for (const Tensor& symbol : symbols_) symbol.impl()->node = Ptr<TapeRecord>();  // saves others
     const auto found = std::ranges::find_if(symbols_, [&](const Tensor& symbol) {
       return !symbol.pointer().sole_owner() && !of_cells.contains(symbol.impl());
