@@ -344,7 +344,6 @@ void RunFolder::move_aside() {
   if (error) fail_folder(path_, error.message());
   write_file_atomically(aside / manifest_name, replaced_);
   in_folder(path_, [&] { move_named(path_, aside, parse(path_, replaced_).files); });
-  manifest_.replaces = true;
 }
 
 void RunFolder::begin(int64_t epochs, Fields options, std::string data_digest) {
@@ -362,11 +361,14 @@ void RunFolder::begin(int64_t epochs, Fields options, std::string data_digest) {
 }
 
 void RunFolder::saved() {
+  if (manifest_.replaces) {
+    RunManifest next = manifest_;
+    next.replaces = false;
+    write_file_atomically(path_ / manifest_name, to_text(next));  // the commit: tried again if not
+    manifest_ = std::move(next);
+    settle(path_);
+  }
   is_safe_ = true;
-  if (!manifest_.replaces) return;
-  manifest_.replaces = false;
-  write();
-  settle(path_);
 }
 
 void RunFolder::stopped() {

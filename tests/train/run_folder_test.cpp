@@ -235,6 +235,26 @@ TEST(RunFolder, SettlesAReplacementThatWasCutAnywhere) {
   EXPECT_EQ(files_in(folder / "cut"), new_files);
 }
 
+TEST(RunFolder, ASaveThatCannotBeCommittedIsCommittedByTheNext) {
+  const TemporaryFolder folder;
+  make_run(folder / "run", "old");
+  {
+    RunFolder run(folder / "run", RunFolderUse::replace);
+    run.begin(1, {}, "");
+    put_files(run.path(), "newer");
+    const std::string manifest = content_of(run.path() / "run.json");
+    fs::remove(run.path() / "run.json");
+    fs::create_directory(run.path() / "run.json");  // in the way
+    error_of(ErrorKind::io, [&] { run.saved(); });
+    fs::remove(run.path() / "run.json");
+    put(run.path() / "run.json", manifest);
+    run.saved();
+  }
+  const RunFolder again(folder / "run", RunFolderUse::resume);
+  EXPECT_EQ(content_of(folder / "run" / "model.safetensors"), "newer");
+  EXPECT_FALSE(fs::exists(folder / "run" / ".taper-old"));
+}
+
 TEST(RunFolder, RefusesAManifestThatNamesFilesElsewhere) {
   const TemporaryFolder folder;
   put(folder / "precious", "mine");
