@@ -199,21 +199,18 @@ class GivenValues {
   std::vector<Tensor> before_;
 };
 
-}  // namespace
-
-bool gradcheck(const TensorFunction& f, const std::vector<Tensor>& inputs,
-               const GradcheckOptions& options) {
-  const auto names = names_of("gradcheck", inputs);
+bool check_gradients(const char* name, const TensorFunction& f, const std::vector<Tensor>& inputs,
+                     const std::vector<std::string>& names, const GradcheckOptions& options) {
   const Functions all = [&](const std::vector<Tensor>& at) {
-    return std::vector<Tensor>{defined_output("gradcheck", f(at))};
+    return std::vector<Tensor>{defined_output(name, f(at))};
   };
-  return Check("gradcheck", all, inputs, names, options).run();
+  return Check(name, all, inputs, names, options).run();
 }
 
-bool gradgradcheck(const TensorFunction& f, const std::vector<Tensor>& inputs,
-                   const GradcheckOptions& options) {
-  auto names = names_of("gradgradcheck", inputs);
-  const Tensor sample = defined_output("gradgradcheck", f(inputs));
+bool check_second_gradients(const char* name, const TensorFunction& f,
+                            const std::vector<Tensor>& inputs, std::vector<std::string> names,
+                            const GradcheckOptions& options) {
+  const Tensor sample = defined_output(name, f(inputs));
   std::mt19937_64 engine(options.seed + 1);
   std::vector<Tensor> all_inputs = inputs;
   all_inputs.push_back(
@@ -227,38 +224,74 @@ bool gradgradcheck(const TensorFunction& f, const std::vector<Tensor>& inputs,
     }
     return gradients(f(operands), std::span<const Tensor>(wanted), true, at.back());
   };
-  return Check("gradgradcheck", first, all_inputs, names, options).run();
+  return Check(name, first, all_inputs, names, options).run();
+}
+
+/// A function of inputs and cells as one of inputs alone: values for the cells that need gradients
+/// follow its own inputs.
+struct OfValues {
+  OfValues(const char* name, TensorFunction f, const std::vector<Tensor>& operands,
+           const std::vector<State>& cells)
+      : function(std::move(f)),
+        count(static_cast<std::ptrdiff_t>(operands.size())),
+        inputs(operands),
+        names(names_of(name, operands, cells.empty())) {
+    for (size_t i = 0; i < cells.size(); ++i) {
+      if (!cells[i] || !cells[i].value().defined()) {
+        fail(ErrorKind::value, std::string(name) + ": cell " + std::to_string(i) + " is empty");
+      }
+      Tensor value = cells[i].value().detach();
+      if (is_float(value.dtype())) value = astype(value, DType::f64);
+      if (!cells[i].requires_grad()) {
+        kept.push_back(cells[i]);
+        fixed.push_back(value);
+        continue;
+      }
+      checked.push_back(cells[i]);
+      inputs.push_back(value);
+      names.push_back("`" + cells[i].name() + "` (cell " + std::to_string(i) + ")");
+    }
+  }
+
+  Tensor operator()(const std::vector<Tensor>& at) const {
+    const auto middle = at.begin() + count;
+    const GivenValues values(checked, {middle, at.end()});
+    const GivenValues others(kept, fixed);
+    return function({at.begin(), middle});
+  }
+
+  TensorFunction function;
+  std::ptrdiff_t count;
+  std::vector<Tensor> inputs;
+  std::vector<std::string> names;
+  std::vector<State> checked;
+  std::vector<State> kept;
+  std::vector<Tensor> fixed;
+};
+
+}  // namespace
+
+bool gradcheck(const TensorFunction& f, const std::vector<Tensor>& inputs,
+               const GradcheckOptions& options) {
+  return check_gradients("gradcheck", f, inputs, names_of("gradcheck", inputs), options);
+}
+
+bool gradgradcheck(const TensorFunction& f, const std::vector<Tensor>& inputs,
+                   const GradcheckOptions& options) {
+  return check_second_gradients("gradgradcheck", f, inputs, names_of("gradgradcheck", inputs),
+                                options);
 }
 
 bool gradcheck_cells(const TensorFunction& f, const std::vector<Tensor>& inputs,
                      const std::vector<State>& cells, const GradcheckOptions& options) {
-  std::vector<std::string> names = names_of("gradcheck", inputs, cells.empty());
-  std::vector<Tensor> variables = inputs;
-  std::vector<Tensor> fixed;
-  std::vector<State> checked;
-  std::vector<State> kept;
-  for (size_t i = 0; i < cells.size(); ++i) {
-    if (!cells[i] || !cells[i].value().defined()) {
-      fail(ErrorKind::value, "gradcheck: cell " + std::to_string(i) + " is empty");
-    }
-    Tensor value = cells[i].value().detach();
-    if (is_float(value.dtype())) value = astype(value, DType::f64);
-    if (!cells[i].requires_grad()) {
-      kept.push_back(cells[i]);
-      fixed.push_back(value);
-      continue;
-    }
-    checked.push_back(cells[i]);
-    variables.push_back(value);
-    names.push_back("`" + cells[i].name() + "` (cell " + std::to_string(i) + ")");
-  }
-  const Functions all = [&](const std::vector<Tensor>& at) {
-    const auto middle = at.begin() + static_cast<std::ptrdiff_t>(inputs.size());
-    const GivenValues values(checked, {middle, at.end()});
-    const GivenValues others(kept, fixed);
-    return std::vector<Tensor>{defined_output("gradcheck", f({at.begin(), middle}))};
-  };
-  return Check("gradcheck", all, variables, names, options).run();
+  const OfValues all("gradcheck", f, inputs, cells);
+  return check_gradients("gradcheck", all, all.inputs, all.names, options);
+}
+
+bool gradgradcheck_cells(const TensorFunction& f, const std::vector<Tensor>& inputs,
+                         const std::vector<State>& cells, const GradcheckOptions& options) {
+  const OfValues all("gradgradcheck", f, inputs, cells);
+  return check_second_gradients("gradgradcheck", all, all.inputs, all.names, options);
 }
 
 }  // namespace taper

@@ -37,11 +37,16 @@ TAPER_API bool gradcheck_cells(const TensorFunction& f, const std::vector<Tensor
                                const std::vector<State>& cells,
                                const GradcheckOptions& options = {});
 
+/// The same for the gradients of the gradients.
+TAPER_API bool gradgradcheck_cells(const TensorFunction& f, const std::vector<Tensor>& inputs,
+                                   const std::vector<State>& cells,
+                                   const GradcheckOptions& options = {});
+
 namespace detail {
 
 /// The module's result for so many operands; throws value if it takes another number of them.
 template <class M>
-Tensor call_module(M& module, const std::vector<Tensor>& inputs) {
+Tensor call_module(const char* check, M& module, const std::vector<Tensor>& inputs) {
   const auto call = [&]<size_t... index>(std::index_sequence<index...>, Tensor& result) {
     constexpr bool takes = requires { Tensor(module(inputs[index]...)); };
     if constexpr (takes) {
@@ -54,7 +59,7 @@ Tensor call_module(M& module, const std::vector<Tensor>& inputs) {
     return (call(std::make_index_sequence<count + 1>(), result) || ...);
   }(std::make_index_sequence<8>());
   if (called) return result;
-  fail(ErrorKind::value, "gradcheck: `" + module.name() + "` does not take " +
+  fail(ErrorKind::value, std::string(check) + ": `" + module.name() + "` does not take " +
                              std::to_string(inputs.size()) + " tensors and give one");
 }
 
@@ -65,23 +70,41 @@ concept HasCells = requires(const M& module) {
   module.named_buffers();
 };
 
+template <HasCells M>
+std::vector<State> cells_of(const M& module) {
+  std::vector<State> cells = module.parameters();
+  for (const auto& [name, cell] : module.named_buffers()) cells.push_back(cell);
+  return cells;
+}
+
 }  // namespace detail
 
 /// The operands and the parameters of a module: `gradcheck(layer, {x, y})`.
 template <detail::HasCells M>
 bool gradcheck(M module, const std::vector<Tensor>& inputs, const GradcheckOptions& options = {}) {
-  std::vector<State> cells = module.parameters();
-  for (const auto& [name, cell] : module.named_buffers()) cells.push_back(cell);
   return gradcheck_cells(
-      [&](const std::vector<Tensor>& operands) { return detail::call_module(module, operands); },
-      inputs, cells, options);
+      [&](const auto& operands) { return detail::call_module("gradcheck", module, operands); },
+      inputs, detail::cells_of(module), options);
 }
 template <detail::HasCells M>
 bool gradcheck(M module, const Tensor& x, const GradcheckOptions& options = {}) {
   return gradcheck(std::move(module), std::vector<Tensor>{x}, options);
 }
 
-/// The same for a module of one operand.
+/// The same for the gradients of the gradients.
+template <detail::HasCells M>
+bool gradgradcheck(M module, const std::vector<Tensor>& inputs,
+                   const GradcheckOptions& options = {}) {
+  return gradgradcheck_cells(
+      [&](const auto& operands) { return detail::call_module("gradgradcheck", module, operands); },
+      inputs, detail::cells_of(module), options);
+}
+template <detail::HasCells M>
+bool gradgradcheck(M module, const Tensor& x, const GradcheckOptions& options = {}) {
+  return gradgradcheck(std::move(module), std::vector<Tensor>{x}, options);
+}
+
+/// The first gradients of a module of one operand.
 template <detail::HasCells M>
 bool gradcheck_module(M module, const Tensor& x, const GradcheckOptions& options = {}) {
   return gradcheck(std::move(module), std::vector<Tensor>{x}, options);

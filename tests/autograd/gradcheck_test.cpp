@@ -86,6 +86,26 @@ TEST(Gradcheck, TakesALayerOfAnyNumberOfOperands) {
             std::string::npos);
 }
 
+/// The derivative of its gradient is not that of what it computes.
+struct Straight : nn::Layer<Straight> {
+  nn::Parameter scale = parameter("scale", tensor({0.5f}));
+  Tensor forward(const Tensor& x) const {
+    const Tensor y = scale.value() * x;
+    return y.detach() * y;
+  }
+};
+
+TEST(Gradcheck, ChecksTheSecondGradientsOfALayer) {
+  const Tensor x = from_values<double>({2, 3}, std::vector<double>{1, 2, 3, 4, 5, 6}) / 10;
+  EXPECT_TRUE(gradgradcheck(nn::Sequential{nn::Linear(3, 2), nn::Tanh()}, x));
+  EXPECT_TRUE(gradgradcheck(Mixed(), {x, from_values<double>({2, 2}, {1., 2., 3., 4.})}));
+  EXPECT_NE(thrown_text(ErrorKind::value, [&] { gradgradcheck(Straight(), x); })
+                .find("gradgradcheck: the gradient of output"),
+            std::string::npos);
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { gradgradcheck(Mixed(), {x}); }),
+            "gradgradcheck: `model` does not take 1 tensors and give one");
+}
+
 TEST(Gradcheck, LeavesTheBuffersOfALayerAsTheyWere) {
   nn::BatchNorm1d layer({.num_features = 2});
   const auto buffers = [&] {
