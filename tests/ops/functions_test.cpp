@@ -111,6 +111,12 @@ TEST(Functions, GeluAndSiluVanishAtMinusInfinity) {
   }
 }
 
+TEST(Functions, TheSlopeOfLeakyReluAtInfinityIsThatOfItsSide) {
+  Tensor x = tensor({-INFINITY, -2.0F, 2.0F, INFINITY}).set_requires_grad();
+  sum(leaky_relu(x, 0.25)).backward();
+  EXPECT_EQ(x.grad().to_vector<float>(), (std::vector<float>{0.25F, 0.25F, 1, 1}));
+}
+
 TEST(Functions, TheSlopeOfGeluAndSiluKeepsItsDigitsInTheLowerTail) {
   const auto slope = [](Tensor (*function)(const Tensor&), double at) {
     Tensor x = full({3}, at, DType::f64).set_requires_grad();

@@ -12,7 +12,7 @@ struct LeakyRelu {
   double negative_slope = 0.01;
   template <class T>
   TAPER_FN T operator()(const T& x) const {
-    return where(x > T(0.0), x, T(negative_slope) * x);
+    return where(x > T(0.0), x, scaled(negative_slope, x));
   }
 };
 /// Clevert et al., "Fast and accurate deep network learning by exponential linear units" (2015).
@@ -20,7 +20,7 @@ struct Elu {
   double alpha = 1;
   template <class T>
   TAPER_FN T operator()(const T& x) const {
-    return where(x > T(0.0), x, T(alpha) * expm1(where(x > T(0.0), T(0.0), x)));
+    return where(x > T(0.0), x, scaled(alpha, expm1(where(x > T(0.0), T(0.0), x))));
   }
 };
 /// Hendrycks and Gimpel, "Gaussian error linear units" (2016), the exact form.

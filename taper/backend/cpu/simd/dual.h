@@ -10,6 +10,8 @@
 // At points without a derivative: abs gives 0 at 0; min and max give the mean at ties; rint and
 // floor give 0; pow gives 0 in the exponent where the base is 0 and the exponent is not negative,
 // and NaN where the base is negative.
+// A constant is scaled by, as in scaled(c, x), not multiplied with as T(c) * x, whose derivative
+// holds 0 * x: NaN where x is infinite.
 // Comparisons look at values only. A ReLU should be where(x <= T(0), T(0), x): its derivative
 // at 0 is 0 and NaN passes; max(T(0), x) has 1/2 there.
 #pragma once
@@ -59,6 +61,9 @@ struct Dual {
 
   // ------------------------------------------------------------------------------ primitives
 
+  friend TAPER_FN Dual scaled(double factor, const Dual& a) {
+    return {scaled(factor, a.value), scaled(factor, a.derivative)};
+  }
   friend TAPER_FN Dual fma(const Dual& a, const Dual& b, const Dual& c) {
     const T slope = multiply_add(a.value, b.derivative, a.derivative * b.value);
     return {multiply_add(a.value, b.value, c.value), slope + c.derivative};

@@ -49,6 +49,12 @@ TAPER_FN T maximum(T a, T b) {
   return where(a != a, a, max(a, b));
 }
 
+/// A constant times x.
+template <class T>
+TAPER_FN T scaled(double factor, const T& x) {
+  return T(factor) * x;
+}
+
 /// x - n ln 2, for integral n. The first part of ln 2 has enough trailing zeros for exact products.
 template <Composed T>
 TAPER_FN T minus_n_ln2(T x, T n) {
