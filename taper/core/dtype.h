@@ -105,8 +105,9 @@ constexpr decltype(auto) visit_dtype(DType dtype, F&& f) {
       return f.template operator()<uint8_t>();
     case DType::boolean:
       return f.template operator()<bool>();
+    default:
+      internal_failure("a known dtype", __FILE__, __LINE__);
   }
-  internal_failure("a known dtype", __FILE__, __LINE__);
 }
 
 template <class T>

@@ -137,7 +137,8 @@ class TAPER_API Tensor {
 
   TensorImpl* impl() const { return impl_.get(); }
   const Ptr<TensorImpl>& pointer() const { return impl_; }
-  /// The first element, whatever the strides. Throws unsupported while capturing.
+  /// The first element, whatever the strides, for kernels: `data<T>()` is a program's way. Throws
+  /// unsupported for a tensor that a capture made.
   std::byte* raw() const {
     if (!checked().storage) [[unlikely]]
       fail_without_data();

@@ -20,7 +20,8 @@ KEEP_ALL = ["-g", "-fno-eliminate-unused-debug-types", "-fno-eliminate-unused-de
 USERS_WARNINGS = """-Werror -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
     -Wnon-virtual-dtor -Woverloaded-virtual -Wold-style-cast -Wuseless-cast -Wextra-semi -Wcast-qual
     -Wcast-align -Wduplicated-cond -Wlogical-op -Wdouble-promotion -Wformat=2 -Wredundant-decls
-    -Wmissing-declarations -Wundef -Wzero-as-null-pointer-constant -Wsuggest-override""".split()
+    -Wmissing-declarations -Wundef -Wzero-as-null-pointer-constant -Wsuggest-override
+    -Wswitch-default""".split()
 PUBLIC = re.compile(r"\bTAPER_API\b")
 
 
