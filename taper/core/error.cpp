@@ -37,7 +37,9 @@ Error::Error(ErrorKind kind, const std::string& text, std::string op, std::strin
       kind_(kind),
       op_(std::move(op)),
       layer_(std::move(layer)),
-      rule_(rule.empty() ? text : std::move(rule)) {}
+      rule_(std::move(rule)) {
+  if (rule_.empty()) rule_ = text;
+}
 
 void fail(ErrorKind kind, const std::string& message) {
   std::string layer = layer_path();

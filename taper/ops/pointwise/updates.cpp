@@ -151,7 +151,7 @@ Results reference_update(const Inputs& in, const Factors& factors) {
 /// `slots` that are positive if they hold squares; with the counts, in steps of the parameter.
 template <class Factors>
 Sample<Factors> sample(const Factors& factors, std::vector<SampleInput> slots, bool counts = true,
-                       std::string error = {}) {
+                       const char* error = "") {
   const SampleInput p{.shape = {3, 5}};
   std::vector<SampleInput> inputs{p, p};
   inputs.insert(inputs.end(), slots.begin(), slots.end());
@@ -160,7 +160,7 @@ Sample<Factors> sample(const Factors& factors, std::vector<SampleInput> slots, b
     inputs.push_back({.shape = {}, .low = 5, .high = 9, .dtype = DType::i64});
     inputs.push_back({.shape = {}, .low = 0, .high = 4, .dtype = DType::i64});
   }
-  return {.inputs = std::move(inputs), .attrs = factors, .error = std::move(error)};
+  return {.inputs = std::move(inputs), .attrs = factors, .error = error};
 }
 
 constexpr const char* one_spec = "must have one shape and dtype";
@@ -187,7 +187,7 @@ std::vector<Sample<AdamFactors>> adam_samples() {
 
 template <class Factors>
 Row<Factors> update_row(std::string_view name, std::string_view doc,
-                        std::vector<std::string_view> slots, std::vector<Reuse> reuse,
+                        std::vector<std::string_view> slots, const std::vector<Reuse>& reuse,
                         std::vector<Sample<Factors>> (*samples)(), bool counts = true) {
   std::vector<std::string_view> inputs{"p", "grad"};
   inputs.insert(inputs.end(), slots.begin(), slots.end());
@@ -204,7 +204,7 @@ Row<Factors> update_row(std::string_view name, std::string_view doc,
           .grad = not_differentiable{"an optimizer's update is not differentiated"},
           .layout = Layout::like_inputs,
           .any_strides = true,
-          .reuse = std::move(reuse),
+          .reuse = reuse,
           .kernels = {.cpu = run_update<Factors>},
           .samples = samples};
 }
