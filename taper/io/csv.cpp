@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <unordered_set>
+#include <utility>
 
 #include <taper/core/error.h>
 #include <taper/core/value.h>
@@ -15,88 +17,160 @@ namespace {
 constexpr size_t largest_file = size_t{1} << 30;
 constexpr size_t most_columns = size_t{1} << 16;
 
-/// The text up to `separator`, which is removed from `rest` with it.
-std::string_view take_until(std::string_view& rest, char separator) {
-  const size_t end = std::min(rest.find(separator), rest.size());
-  const std::string_view part = rest.substr(0, end);
-  rest.remove_prefix(std::min(end + 1, rest.size()));
-  return part;
+[[noreturn]] void refuse_line(const std::string& name, int64_t line, const std::string& what) {
+  fail(ErrorKind::io, name + ": line " + std::to_string(line) + ": " + what);
 }
 
-class Reader {
- public:
-  explicit Reader(const std::filesystem::path& path)
-      : path_(path), text_(read_file(path, largest_file)) {}
-
-  Table read() {
-    std::string_view rest = text_;
-    Table table;
-    while (!rest.empty()) {
-      std::string_view line = take_until(rest, '\n');
-      ++line_;
-      if (line.ends_with('\r')) line.remove_suffix(1);
-      if (line.empty()) continue;
-      if (table.names.empty()) {
-        read_names(line, table.names);
-      } else {
-        read_row(line, table.names);
-      }
-    }
-    if (table.names.empty()) fail(ErrorKind::io, path_.string() + ": there is no line of names");
-    const auto columns = std::ssize(table.names);
-    table.values = from_values<double>({std::ssize(values_) / columns, columns}, values_);
-    return table;
-  }
-
- private:
-  [[noreturn]] void refuse(const std::string& what) const {
-    fail(ErrorKind::io, path_.string() + ": line " + std::to_string(line_) + ": " + what);
-  }
-
-  void read_names(std::string_view line, std::vector<std::string>& names) const {
-    const auto count = static_cast<size_t>(std::ranges::count(line, ',')) + 1;
-    if (count > most_columns) refuse("there are more than 65536 columns");
-    for (size_t i = 0; i < count; ++i) names.emplace_back(take_until(line, ','));
-  }
-
-  void read_row(std::string_view line, const std::vector<std::string>& names) {
-    const auto count = static_cast<size_t>(std::ranges::count(line, ',')) + 1;
-    if (count != names.size()) {
-      refuse("there are " + std::to_string(count) + " fields for " + std::to_string(names.size()) +
-             " columns");
-    }
-    for (const std::string& name : names) values_.push_back(number(take_until(line, ','), name));
-  }
-
-  double number(std::string_view field, const std::string& column) const {
-    double value = 0;
-    const auto [stop, error] = std::from_chars(field.data(), field.data() + field.size(), value);
-    const bool whole = error == std::errc() && stop == field.data() + field.size();
-    if (whole && std::isfinite(value)) return value;
-    constexpr size_t longest = 40;
-    refuse("column " + print_quoted(column) + " must hold a finite number, got " +
-           print_quoted(field.substr(0, longest)));
-  }
-
-  std::filesystem::path path_;
-  std::string text_;
-  int64_t line_ = 0;
-  std::vector<double> values_;
-};
-
-}  // namespace
-
-Tensor Table::column(std::string_view name) const {
-  const auto found = std::ranges::find(names, name);
-  if (found != names.end()) {
-    const auto place = found - names.begin();
-    return squeeze(slice(values, 1, place, place + 1), 1);
-  }
+[[noreturn]] void fail_column(std::string_view name, const std::vector<std::string>& names) {
   std::string text = "there is no column `" + std::string(name) + "`; there are:";
   for (const std::string& known : names) text += " " + known;
   fail(ErrorKind::not_found, text);
 }
 
-Table read_csv(const std::filesystem::path& path) { return Reader(path).read(); }
+}  // namespace
+
+/// Goes through the text once.
+class TextTable::Reader {
+ public:
+  explicit Reader(TextTable& table) : table_(table), rest_(table.storage_->text) {
+    if (rest_.starts_with("\xef\xbb\xbf")) rest_.remove_prefix(3);  // a byte order mark
+  }
+
+  void read() {
+    std::vector<std::string_view> fields;
+    while (read_line(fields)) {
+      if (fields.size() == 1 && fields[0].empty()) continue;
+      if (table_.names_.empty()) {
+        take_names(fields);
+      } else {
+        take_row(fields);
+      }
+    }
+    if (table_.names_.empty()) fail(ErrorKind::io, table_.name_ + ": there is no line of names");
+  }
+
+ private:
+  /// The fields of the next line; false at the end.
+  bool read_line(std::vector<std::string_view>& fields) {
+    fields.clear();
+    if (rest_.empty()) return false;
+    ++line_;
+    first_line_ = line_;
+    for (;;) {
+      if (fields.size() == most_columns) {
+        refuse_line(table_.name_, first_line_, "there are more than 65536 columns");
+      }
+      fields.push_back(rest_.starts_with('"') ? quoted_field() : plain_field());
+      const bool more = rest_.starts_with(',');
+      if (!rest_.empty()) rest_.remove_prefix(1);
+      if (!more) return true;
+    }
+  }
+
+  std::string_view plain_field() {
+    const size_t end = std::min(rest_.find_first_of(",\n"), rest_.size());
+    std::string_view field = rest_.substr(0, end);
+    rest_.remove_prefix(end);
+    if (!rest_.starts_with(',') && field.ends_with('\r')) field.remove_suffix(1);
+    return field;
+  }
+
+  /// What stands between quotes; behind them a comma or the line's end must follow.
+  std::string_view quoted_field() {
+    rest_.remove_prefix(1);
+    std::string* together = nullptr;  // once a quote stood twice
+    std::string_view part;
+    for (;;) {
+      const size_t end = rest_.find('"');
+      if (end == rest_.npos) refuse_line(table_.name_, first_line_, "a quote does not end");
+      part = rest_.substr(0, end);
+      line_ += std::ranges::count(part, '\n');
+      rest_.remove_prefix(end + 1);
+      if (!rest_.starts_with('"')) break;
+      if (together == nullptr) together = &table_.storage_->unquoted.emplace_back();
+      *together += std::string(part) + '"';
+      rest_.remove_prefix(1);
+    }
+    if (rest_.starts_with("\r\n") || rest_ == "\r") rest_.remove_prefix(1);
+    if (!rest_.empty() && rest_[0] != ',' && rest_[0] != '\n') {
+      refuse_line(table_.name_, line_, "there is text behind a quoted field");
+    }
+    if (together == nullptr) return part;
+    return *together += part;
+  }
+
+  void take_names(const std::vector<std::string_view>& fields) {
+    std::unordered_set<std::string_view> known;
+    for (const std::string_view field : fields) {
+      if (!known.insert(field).second) {
+        refuse_line(table_.name_, first_line_, "two columns are named " + print_quoted(field));
+      }
+      table_.names_.emplace_back(field);
+    }
+  }
+
+  void take_row(const std::vector<std::string_view>& fields) {
+    if (fields.size() != table_.names_.size()) {
+      refuse_line(table_.name_, first_line_,
+                  "there are " + std::to_string(fields.size()) + " fields for " +
+                      std::to_string(table_.names_.size()) + " columns");
+    }
+    table_.cells_.insert(table_.cells_.end(), fields.begin(), fields.end());
+    table_.lines_.push_back(first_line_);
+  }
+
+  TextTable& table_;
+  std::string_view rest_;
+  int64_t line_ = 0;
+  int64_t first_line_ = 0;  // of the row: a quoted field may go on over lines
+};
+
+TextTable::TextTable(std::string text, std::string name) : name_(std::move(name)) {
+  storage_->text = std::move(text);
+  Reader(*this).read();
+}
+
+size_t TextTable::find(std::string_view name) const {
+  const auto found = std::ranges::find(names_, name);
+  if (found == names_.end()) fail_column(name, names_);
+  return static_cast<size_t>(found - names_.begin());
+}
+
+void TextTable::refuse(int64_t row, const std::string& what) const {
+  refuse_line(name_, lines_[static_cast<size_t>(row)], what);
+}
+
+double TextTable::number(int64_t row, size_t column) const {
+  const std::string_view field = cell(row, column);
+  double value = 0;
+  const auto [stop, error] = std::from_chars(field.data(), field.data() + field.size(), value);
+  const bool whole = error == std::errc() && stop == field.data() + field.size();
+  if (whole && std::isfinite(value)) return value;
+  constexpr size_t longest = 40;
+  refuse(row, "column " + print_quoted(names_[column]) + " must hold a finite number, got " +
+                  print_quoted(field.substr(0, longest)));
+}
+
+TextTable read_text_table(const std::filesystem::path& path) {
+  return {read_file(path, largest_file), path.string()};
+}
+
+Tensor Table::column(std::string_view name) const {
+  const auto found = std::ranges::find(names, name);
+  if (found == names.end()) fail_column(name, names);
+  const auto place = found - names.begin();
+  return squeeze(slice(values, 1, place, place + 1), 1);
+}
+
+Table read_csv(const std::filesystem::path& path) {
+  const TextTable text = read_text_table(path);
+  std::vector<double> values;
+  for (int64_t row = 0; row < text.rows(); ++row) {
+    for (size_t column = 0; column < text.names().size(); ++column) {
+      values.push_back(text.number(row, column));
+    }
+  }
+  return {text.names(), from_values<double>({text.rows(), std::ssize(text.names())}, values)};
+}
 
 }  // namespace taper

@@ -18,10 +18,10 @@ inline constexpr int64_t most_image_pixels = int64_t{1} << 26;
 ///
 /// PNG: palettes and small depths are expanded, 16 bits scaled to 8, and what is transparent is
 /// composed on white: (c * a + 255 * (255 - a)) / 255, rounded. JPEG: libjpeg's accurate integer
-/// DCT, and an orientation noted by the camera is not applied.
+/// DCT, turned as the camera's Exif note says; CMYK gives white times what an ink and black leave.
 ///
 /// Throws io naming the path for a file of another kind, one that is damaged or cut short, and one
-/// of more than `most_pixels` pixels, before memory is taken for them; unsupported for CMYK.
+/// of more than `most_pixels` pixels, before memory is taken for them.
 TAPER_API Tensor read_image(const std::filesystem::path& path,
                             int64_t most_pixels = most_image_pixels);
 

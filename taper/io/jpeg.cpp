@@ -10,12 +10,15 @@
 
 #include <taper/core/error.h>
 #include <taper/io/image_codecs.h>
+#include <taper/ops/ops.h>
 
 namespace taper {
 namespace {
 
 // A progressive file of a few kilobytes can hold thousands of scans of a large picture.
 constexpr int most_scans = 200;
+constexpr int exif_marker = JPEG_APP0 + 1;
+constexpr unsigned longest_marker = 0xffff;
 
 /// What the callbacks need. No object that needs its destructor lives in a frame that a jump
 /// leaves.
@@ -70,13 +73,18 @@ bool guarded(JpegReader& reader, void (*step)(JpegReader&)) {
 void read_header(JpegReader& reader) {
   jpeg_create_decompress(&reader.info);
   reader.info.progress = &reader.progress;
+  jpeg_save_markers(&reader.info, exif_marker, longest_marker);
   jpeg_mem_src(&reader.info, reinterpret_cast<const unsigned char*>(reader.input.data()),
                static_cast<unsigned long>(reader.input.size()));
   jpeg_read_header(&reader.info, TRUE);
 }
 
 void start(JpegReader& reader) {
-  reader.info.out_color_space = reader.info.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  const J_COLOR_SPACE space = reader.info.jpeg_color_space;
+  const bool inks = space == JCS_CMYK || space == JCS_YCCK;
+  reader.info.out_color_space = inks                              ? JCS_CMYK
+                                : reader.info.num_components == 1 ? JCS_GRAYSCALE
+                                                                  : JCS_RGB;
   reader.info.dct_method = JDCT_ISLOW;
   jpeg_start_decompress(&reader.info);
 }
@@ -89,6 +97,75 @@ void read_pixels(JpegReader& reader) {
     reader.row += stride;
   }
   jpeg_finish_decompress(&reader.info);
+}
+
+/// u8[H,W,4] of cyan, magenta, yellow and black as u8[H,W,3]. Adobe's programs store what is left
+/// of the paper's white instead of the ink.
+Tensor from_inks(const Tensor& inks, bool is_inverted) {
+  const int64_t count = inks.size(0) * inks.size(1);
+  Tensor colours = empty({inks.size(0), inks.size(1), 3}, DType::u8);
+  const uint8_t* from = inks.data<uint8_t>();
+  uint8_t* to = colours.mutable_data<uint8_t>();
+  const auto light = [&](uint8_t value) { return is_inverted ? value : 255 - value; };
+  for (int64_t i = 0; i < count; ++i) {
+    for (int64_t c = 0; c < 3; ++c) {
+      to[3 * i + c] =
+          static_cast<uint8_t>((light(from[4 * i + c]) * light(from[4 * i + 3]) + 127) / 255);
+    }
+  }
+  return colours;
+}
+
+/// The numbers of an Exif block, which is a TIFF file (Exif 2.3, 4.5). What lies outside it is 0.
+struct ExifBlock {
+  const uint8_t* bytes;
+  size_t size;
+  bool little;
+
+  uint32_t number(size_t at, size_t width) const {
+    if (at > size || width > size - at) return 0;
+    uint32_t value = 0;
+    for (size_t i = 0; i < width; ++i) {
+      value = value << 8 | bytes[little ? at + width - 1 - i : at + i];
+    }
+    return value;
+  }
+};
+
+/// The orientation that a camera noted, from 1 (upright) to 8.
+int orientation_of(const jpeg_decompress_struct& info) {
+  constexpr std::string_view head("Exif\0\0", 6);
+  constexpr uint32_t orientation = 0x0112;
+  constexpr size_t entry_size = 12;
+  for (jpeg_saved_marker_ptr marker = info.marker_list; marker != nullptr; marker = marker->next) {
+    const std::string_view all(reinterpret_cast<const char*>(marker->data), marker->data_length);
+    if (marker->marker != exif_marker || !all.starts_with(head)) continue;
+    const ExifBlock block{marker->data + head.size(), all.size() - head.size(),
+                          all.substr(head.size()).starts_with("II")};
+    const size_t first = block.number(4, 4);
+    const size_t count = block.number(first, 2);
+    for (size_t i = 0; i < count; ++i) {
+      const size_t entry = first + 2 + i * entry_size;
+      if (block.number(entry, 2) != orientation) continue;
+      const uint32_t value = block.number(entry + 8, 2);
+      return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
+    }
+  }
+  return 1;
+}
+
+/// u8[C,H,W] as it was seen.
+Tensor turned(const Tensor& picture, int orientation) {
+  if (orientation == 1) return picture;
+  const bool transposed = orientation >= 5;
+  const bool flips_height =
+      orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8;
+  const bool flips_width =
+      orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7;
+  Tensor seen = transposed ? permute_dims(picture, {0, 2, 1}) : picture;
+  if (flips_height) seen = flip(seen, 1);
+  if (flips_width) seen = flip(seen, 2);
+  return contiguous(seen);
 }
 
 }  // namespace
@@ -107,18 +184,17 @@ Tensor decode_jpeg(const ImageBytes& source) {
   };
   step(read_header);
   source.check_size(reader.info.image_width, reader.info.image_height);
-  const J_COLOR_SPACE space = reader.info.jpeg_color_space;
-  if (space == JCS_CMYK || space == JCS_YCCK) {
-    fail(ErrorKind::unsupported,
-         "decode_image: " + source.name + ": a CMYK JPEG is not read; convert it to RGB before");
-  }
+  const int orientation = orientation_of(reader.info);  // the markers go with the last row
   step(start);
   const int64_t channels = reader.info.output_components;
   Tensor interleaved =
       empty({reader.info.output_height, reader.info.output_width, channels}, DType::u8);
   reader.row = interleaved.mutable_data<uint8_t>();
   step(read_pixels);
-  return planes_of(interleaved, channels);
+  if (reader.info.out_color_space == JCS_CMYK) {
+    interleaved = from_inks(interleaved, reader.info.saw_Adobe_marker != 0);
+  }
+  return turned(planes_of(interleaved, interleaved.size(2)), orientation);
 }
 
 }  // namespace taper

@@ -39,6 +39,27 @@ TEST(Csv, NamesLineAndColumnOfAFault) {
   EXPECT_EQ(fault("a\n1e999\n"), ": line 2: column \"a\" must hold a finite number, got \"1e999\"");
 }
 
+TEST(Csv, ReadsTextWithQuotes) {
+  const TextTable table("\xef\xbb\xbfname,\"a, b\"\r\n\"says \"\"no\"\"\",1\n\"two\nlines\",\n",
+                        "t.csv");
+  EXPECT_EQ(table.names(), (std::vector<std::string>{"name", "a, b"}));
+  ASSERT_EQ(table.rows(), 2);
+  EXPECT_EQ(table.cell(0, 0), "says \"no\"");
+  EXPECT_EQ(table.cell(1, 0), "two\nlines");
+  EXPECT_EQ(table.cell(1, 1), "");
+  EXPECT_EQ(table.number(0, 1), 1);
+  EXPECT_EQ(table.find("a, b"), 1u);
+  EXPECT_EQ(error_of(ErrorKind::io, [&] { table.number(1, 1); }),
+            "t.csv: line 3: column \"a, b\" must hold a finite number, got \"\"");
+  const auto fault = [](const char* text) {
+    return error_of(ErrorKind::io, [&] { TextTable(text, "t.csv"); });
+  };
+  EXPECT_EQ(fault("a,a\n"), "t.csv: line 1: two columns are named \"a\"");
+  EXPECT_EQ(fault("a\n\"x"), "t.csv: line 2: a quote does not end");
+  EXPECT_EQ(fault("a\n\"x\"y\n"), "t.csv: line 2: there is text behind a quoted field");
+  EXPECT_EQ(fault("a,b\n\"1\n\",2\n3\n"), "t.csv: line 4: there are 1 fields for 2 columns");
+}
+
 TEST(Csv, SurvivesMutations) {
   const TemporaryFolder folder;
   testing::read_mutations("x,y\n1,2\n3.5,-4e2\n", folder / "a.csv",
