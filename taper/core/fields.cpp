@@ -41,6 +41,12 @@ std::string FieldCodec<std::string>::from_value(const Value& value) {
   return *text;
 }
 
+Fields FieldCodec<Fields>::from_value(const Value& value) {
+  const Fields* fields = value.get_if<Fields>();
+  if (!fields) throw FieldMismatch(kind(), value);
+  return *fields;
+}
+
 namespace detail {
 
 int64_t read_integer(const Value& value, int64_t low, int64_t high) {

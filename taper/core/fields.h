@@ -373,6 +373,13 @@ struct TAPER_API FieldCodec<std::string> {
   static std::string from_value(const Value& value);
 };
 
+template <>
+struct TAPER_API FieldCodec<Fields> {
+  static std::string kind() { return "object"; }
+  static Value to_value(const Fields& value) { return value; }
+  static Fields from_value(const Value& value);
+};
+
 template <class T>
 struct FieldCodec<std::vector<T>> {
   static_assert(!std::is_same_v<T, bool>, "fields: std::vector<bool> cannot be a field");

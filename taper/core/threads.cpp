@@ -69,6 +69,18 @@ int cgroup_cpus() {
 
 constexpr int most_threads = 1024;
 
+/// The first number of `OMP_NUM_THREADS`, as in "4" or "4,2"; 0 if there is none in range, which
+/// OpenMP ignores, too.
+int openmp_threads() {
+  const char* text = std::getenv("OMP_NUM_THREADS");
+  if (text == nullptr) return 0;
+  const std::string_view view(text);
+  int count = 0;
+  const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), count);
+  const bool is_first = end == view.data() + view.size() || *end == ',';
+  return error == std::errc() && is_first && count >= 1 && count <= most_threads ? count : 0;
+}
+
 int default_threads() {
   if (const char* text = std::getenv("TAPER_THREADS")) {
     const std::string_view view(text);
@@ -79,6 +91,7 @@ int default_threads() {
     fail(ErrorKind::value, "TAPER_THREADS must be a number in [1, " + std::to_string(most_threads) +
                                "], got \"" + std::string(view) + "\"");
   }
+  if (const int asked = openmp_threads(); asked > 0) return asked;
   const int quota = cgroup_cpus();
   const int cpus = affinity_cpus();
   return quota > 0 ? std::min(quota, cpus) : cpus;

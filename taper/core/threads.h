@@ -7,8 +7,8 @@
 
 namespace taper {
 
-/// The number of threads that kernels use: `TAPER_THREADS`, else the CPUs that the process's
-/// affinity and its cgroup quota allow.
+/// The number of threads that kernels use: `TAPER_THREADS`, else `OMP_NUM_THREADS`, else the CPUs
+/// that the process's affinity and its cgroup quota allow.
 TAPER_API int threads();
 
 /// Sets the number of threads for the whole process, in [1, 1024]. Throws value otherwise.

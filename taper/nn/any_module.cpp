@@ -1,5 +1,7 @@
 #include <taper/nn/any_module.h>
 
+#include <algorithm>
+
 #include <taper/nn/sequential.h>
 
 namespace taper::nn {
@@ -45,7 +47,10 @@ Value AnyModule::config() const {
   return config;
 }
 
-AnyModule module_from_config(const Value& config) {
+namespace {
+
+/// The registered name, or that of what is made of modules. Throws value or not_found.
+const std::string& type_of(const Value& config) {
   const Value* type = config.find("type");
   const std::string* name = type != nullptr ? type->get_if<std::string>() : nullptr;
   if (name == nullptr) {
@@ -56,13 +61,37 @@ AnyModule module_from_config(const Value& config) {
       fail(ErrorKind::value, *name + " has an unknown entry `" + key + "`");
     }
   }
-  if (*name == Sequential::type_name) return Sequential::from_config(config);
-  const Value* options = config.find("options");
+  if (*name == Sequential::type_name || ModuleFactory::find(*name) != nullptr) return *name;
+  std::vector<std::string_view> known{Sequential::type_name};
+  for (const ModuleFactory* entry : ModuleFactory::all()) known.push_back(entry->name);
+  std::ranges::sort(known);
+  taper::detail::fail_unknown("module", *name, known);
+}
+
+AnyModule make_from_options(const std::string& name, const Value* options) {
   const Fields* fields = options != nullptr ? options->get_if<Fields>() : nullptr;
   if (options != nullptr && fields == nullptr) {
-    fail(ErrorKind::value, "the options of " + *name + " must be an object");
+    fail(ErrorKind::value, "the options of " + name + " must be an object");
   }
-  return ModuleFactory::get(*name, "module").make(fields != nullptr ? *fields : Fields{});
+  return ModuleFactory::get(name, "module").make(fields != nullptr ? *fields : Fields{});
+}
+
+/// Runs `action`; its errors name the path.
+template <class Action>
+decltype(auto) in_layer(const std::string& path, Action&& action) {
+  try {
+    return std::forward<Action>(action)();
+  } catch (const Error& error) {
+    throw Error(error.kind(), std::string(error.what()) + ", in " + path);
+  }
+}
+
+}  // namespace
+
+AnyModule module_from_config(const Value& config, const std::string& path) {
+  const std::string& name = in_layer(path, [&]() -> const std::string& { return type_of(config); });
+  if (name == Sequential::type_name) return Sequential::from_config(config, path);
+  return in_layer(path, [&] { return make_from_options(name, config.find("options")); });
 }
 
 }  // namespace taper::nn

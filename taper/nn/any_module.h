@@ -82,7 +82,8 @@ class TAPER_API AnyModule : public Module {
 /// Registered modules, by name.
 using ModuleFactory = Factory<AnyModule>;
 
-/// The module that `config` describes. Throws value or not_found naming the place.
-TAPER_API AnyModule module_from_config(const Value& config);
+/// The module that `config` describes. Throws value or not_found naming the module's path, which
+/// begins with `path`: "Conv2d: `in_channels` is required, in model.2".
+TAPER_API AnyModule module_from_config(const Value& config, const std::string& path = "model");
 
 }  // namespace taper::nn

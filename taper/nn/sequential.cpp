@@ -30,16 +30,16 @@ Value Sequential::config() const {
   return Value(Fields{{"type", Value(type_name)}, {"layers", Value(std::move(layers))}});
 }
 
-Sequential Sequential::from_config(const Value& config) {
+Sequential Sequential::from_config(const Value& config, const std::string& path) {
   const Value* layers = config.find("layers");
   if (layers == nullptr || !layers->is_list() ||
       (layers->size() > 0 && layers->get_if<Value::List>() == nullptr)) {
-    fail(ErrorKind::value, "model.json: Sequential needs a list `layers` of modules");
+    fail(ErrorKind::value, "Sequential needs a list `layers` of modules, in " + path);
   }
   Sequential made;
   if (layers->size() == 0) return made;
   for (const Value& layer : *layers->get_if<Value::List>()) {
-    made.append(module_from_config(layer));
+    made.append(module_from_config(layer, path + "." + std::to_string(made.size())));
   }
   return made;
 }

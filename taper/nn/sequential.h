@@ -35,7 +35,8 @@ class TAPER_API Sequential : public Layer<Sequential> {
   Tensor forward(const Tensor& x) const;
   /// {"type": "Sequential", "layers": [...]}
   Value config() const;
-  static Sequential from_config(const Value& config);
+  /// Errors name the module's path, which begins with `path`.
+  static Sequential from_config(const Value& config, const std::string& path = "model");
 
  private:
   size_t checked(size_t i) const;

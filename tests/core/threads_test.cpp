@@ -54,9 +54,10 @@ Parts parts_of(int64_t count, int64_t grain) {
 
 // ---------------------------------------------------------------------------------- the number
 
-/// Ends a fresh process in which TAPER_THREADS is `text`; prints what threads() says.
-[[noreturn]] void print_threads(const char* text) {
-  setenv("TAPER_THREADS", text, 1);
+/// Ends a fresh process in which `variable` alone is set; prints what threads() says.
+[[noreturn]] void print_threads(const char* text, const char* variable = "TAPER_THREADS") {
+  unsetenv("TAPER_THREADS");
+  setenv(variable, text, 1);
   try {
     std::fprintf(stderr, "threads: %d", threads());
   } catch (const Error& error) {
@@ -74,6 +75,15 @@ TEST_F(ThreadsDeathTest, EnvironmentSetsTheNumber) {
   EXPECT_EXIT(print_threads("1"), ::testing::ExitedWithCode(0), "^threads: 1$");
   EXPECT_EXIT(print_threads("3"), ::testing::ExitedWithCode(0), "^threads: 3$");
   EXPECT_EXIT(print_threads("1024"), ::testing::ExitedWithCode(0), "^threads: 1024$");
+}
+
+TEST_F(ThreadsDeathTest, OpenMPsVariableCounts) {
+  for (const char* text : {"3", "3,2"}) {
+    EXPECT_EXIT(print_threads(text, "OMP_NUM_THREADS"), ::testing::ExitedWithCode(0),
+                "^threads: 3$");
+  }
+  EXPECT_EXIT(print_threads("many", "OMP_NUM_THREADS"), ::testing::ExitedWithCode(0),
+              "^threads: [1-9]");
 }
 
 TEST_F(ThreadsDeathTest, EnvironmentIsChecked) {

@@ -220,7 +220,15 @@ TEST(Registry, NamesWhatIsWrongInADescription) {
   EXPECT_NE(error_text([&] { make(R"({"type": "Conv9d"})"); }).find("unknown module `Conv9d`"),
             std::string::npos);
   EXPECT_EQ(error_text([&] { make(R"({"type": "Linear", "options": {"in_features": 3}})"); }),
-            "Linear: `out_features` is required");
+            "Linear: `out_features` is required, in model");
+  EXPECT_EQ(error_text([&] {
+              make(R"({"type": "Sequential", "layers": [{"type": "ReLU"}, {"type": "Sequential",
+                       "layers": [{"type": "Linear", "options": {"in_features": 3}}]}]})");
+            }),
+            "Linear: `out_features` is required, in model.1.0");
+  const std::string known = error_text([&] { make(R"({"type": "Sequentia"})"); });
+  EXPECT_NE(known.find("ReLU, Sequential, "), std::string::npos) << known;
+  EXPECT_NE(known.find("did you mean `Sequential`?, in model"), std::string::npos) << known;
   EXPECT_NE(error_text([&] { make(R"({"layers": []})"); }).find("a module needs a `type`"),
             std::string::npos);
   struct Own : Layer<Own> {
