@@ -51,6 +51,10 @@ class TAPER_API Dataset {
   /// The classes' names if the dataset knows them, else empty.
   virtual std::vector<std::string> class_names() const { return {}; }
 
+  /// What stored numbers were multiplied by to make the first field: 1 / 255 for pictures scaled to
+  /// [0, 1].
+  virtual double input_scale() const { return 1; }
+
   /// Tells this data from other: 64 hexadecimal digits that depend on specs, size and values (of
   /// 256 examples, evenly spread, unless a dataset knows better). A training that was cut goes on
   /// with data of the same digest only.
@@ -133,6 +137,9 @@ class TAPER_API TensorDataset : public Dataset {
   std::vector<Spec> specs() const override { return specs_; }
   void fill(std::span<const int64_t> indices, std::span<Tensor> batch) const override;
   std::vector<std::string> class_names() const override { return options_.class_names; }
+  double input_scale() const override {
+    return static_cast<double>(fields_[0].options.scale.value_or(1));
+  }
   /// Of all values, as they are stored.
   std::string digest() const override;
 
@@ -157,6 +164,7 @@ class TAPER_API Subset : public Dataset {
   std::vector<Spec> specs() const override { return dataset_->specs(); }
   void fill(std::span<const int64_t> indices, std::span<Tensor> batch) const override;
   std::vector<std::string> class_names() const override { return dataset_->class_names(); }
+  double input_scale() const override { return dataset_->input_scale(); }
   std::string digest() const override;
 
   const std::vector<int64_t>& indices() const { return indices_; }

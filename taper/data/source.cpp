@@ -1,0 +1,67 @@
+#include <taper/data/source.h>
+
+#include <taper/core/error.h>
+#include <taper/data/vision.h>
+
+namespace taper::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+template <TrainTest (*load)(const fs::path&)>
+Examples load_named(const fs::path&, const SourceOptions& options) {
+  TrainTest both = load(options.folder);
+  DataForm form{.class_names = both.train.class_names(),
+                .picture = both.train.specs()[0].shape.to_vector()};
+  return {.train = std::move(both.train), .test = std::move(both.test), .form = std::move(form)};
+}
+
+const DataSource fashion_mnist_entry{"fashion-mnist", "70,000 grey pictures of clothes.", "convnet",
+                                     nullptr,         &load_named<fashion_mnist>,         nullptr};
+const DataSource mnist_entry{"mnist", "70,000 handwritten digits.", "convnet",
+                             nullptr, &load_named<mnist>,           nullptr};
+
+}  // namespace
+
+Examples DataSource::load(const fs::path& path, const SourceOptions& options) const {
+  Examples examples = load_(path, options);
+  examples.form.source = name;
+  return examples;
+}
+
+AnyDataset DataSource::read(const fs::path& path, const DataForm& form) const {
+  if (read_ != nullptr) return read_(path, form);
+  fail(ErrorKind::unsupported,
+       std::string(name) + " is a dataset of its own: there is no other data of its kind");
+}
+
+const DataSource& DataSource::of(const std::string& data) {
+  const DataSource* named = Registry<DataSource>::find(data);
+  if (named != nullptr && named->is_named()) return *named;
+  std::vector<std::string_view> names;
+  std::string kinds;
+  std::error_code ignored;
+  const bool is_there = fs::exists(data, ignored);
+  for (const DataSource* source : all()) {
+    if (source->is_named()) {
+      names.push_back(source->name);
+    } else {
+      if (is_there && source->claims_(data)) return *source;
+      kinds += "; " + std::string(source->name) + ": " + std::string(source->doc);
+    }
+  }
+  if (is_there) {
+    fail(ErrorKind::unsupported, data + " is no data that can be read" + kinds);
+  }
+  detail::fail_unknown("dataset", data, names);
+}
+
+const DataSource& DataSource::get(std::string_view name) {
+  return Registry<DataSource>::get(name, "data source");
+}
+
+std::vector<const DataSource*> DataSource::all() { return Registry<DataSource>::all(); }
+
+std::vector<int64_t> mixed_order(int64_t count) { return permutation(count, 0); }
+
+}  // namespace taper::data

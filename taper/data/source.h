@@ -1,0 +1,97 @@
+// Where examples come from: a dataset that the library knows by name, or files of one's own.
+//
+//   DataSource::of("fashion-mnist"), DataSource::of("photos/"), DataSource::of("houses.csv")
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <taper/core/registry.h>
+#include <taper/core/value.h>
+#include <taper/data/dataset.h>
+
+namespace taper::data {
+
+/// How stored things become inputs and targets: kept with a model, so that new ones of the kind can
+/// be read as those that it was trained on.
+struct DataForm {
+  std::string source = {};                ///< the registered name
+  std::vector<std::string> columns = {};  ///< of a table: the inputs
+  std::vector<double> mean = {};          ///< of each column
+  std::vector<double> deviation = {};     ///< of each column, 1 where it would be 0
+  std::string target = {};                ///< the column of the targets
+  double target_mean = 0;                 ///< numbers are standardised, too
+  double target_deviation = 1;
+  std::vector<std::string> class_names = {};  ///< empty for numbers
+  std::vector<int64_t> picture = {};          ///< [C,H,W] of pictures
+};
+
+struct SourceOptions {
+  std::filesystem::path folder = {};   ///< where the files of a named dataset are
+  std::string target = {};             ///< the column of a table that is to be predicted
+  std::vector<std::string> drop = {};  ///< columns of a table that are left out
+  double validation = 0;               ///< the part set aside, of a table before it is standardised
+  int64_t picture_size = 0;  ///< height and width of pictures; 0: theirs if they are small, else 64
+};
+
+/// What a source gives. Examples are {input, target}.
+struct Examples {
+  AnyDataset train;
+  std::optional<AnyDataset> validation = {};  ///< if the source has one, or made one
+  std::optional<AnyDataset> test = {};
+  DataForm form = {};
+  bool has_classes = true;  ///< targets are i64[] class numbers; else f32[1]
+};
+
+/// A kind of data. A named dataset is one of its own.
+class TAPER_API DataSource : public Registered<DataSource> {
+ public:
+  /// Whether a path is of this kind; null for a named dataset.
+  using Claims = bool (*)(const std::filesystem::path& path);
+  /// All parts, for a training.
+  using Load = Examples (*)(const std::filesystem::path& path, const SourceOptions& options);
+  /// Examples of a given form, for a test. Null for a named dataset: its test part is one.
+  using Read = AnyDataset (*)(const std::filesystem::path& path, const DataForm& form);
+
+  /// `usual_model` is what the data are trained with if nothing else is said.
+  DataSource(std::string_view entry, std::string_view about, std::string_view usual_model,
+             Claims claims, Load load, Read read)
+      : Registered<DataSource>(entry, about),
+        usual_model(usual_model),
+        claims_(claims),
+        load_(load),
+        read_(read) {}
+
+  const std::string_view usual_model;
+
+  bool is_named() const { return claims_ == nullptr; }
+  /// Throws io, value and what else is wrong with the data, naming file and place.
+  Examples load(const std::filesystem::path& path, const SourceOptions& options) const;
+  /// Throws unsupported for a named dataset.
+  AnyDataset read(const std::filesystem::path& path, const DataForm& form) const;
+
+  /// The source for what a user names. Throws not_found naming what there is.
+  static const DataSource& of(const std::string& data);
+  static const DataSource& get(std::string_view name);
+  static std::vector<const DataSource*> all();
+
+ private:
+  Claims claims_;
+  Load load_;
+  Read read_;
+};
+
+/// Examples in an order that depends on their number only: files and tables are often sorted.
+TAPER_API std::vector<int64_t> mixed_order(int64_t count);
+
+/// The rows of a table as inputs f32[columns], standardised: for predictions, the target may be
+/// missing. Throws io and not_found naming line and column.
+TAPER_API Tensor read_rows(const std::string& text, const std::string& name, const DataForm& form);
+
+/// A picture as the input of a model: its channels, its size. `picture` is u8[C,H,W].
+TAPER_API Tensor fit_picture(const Tensor& picture, const std::vector<int64_t>& shape);
+
+}  // namespace taper::data

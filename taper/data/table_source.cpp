@@ -1,0 +1,171 @@
+// Tables: a CSV file with a line of names, one column of which is to be predicted.
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <set>
+
+#include <taper/core/error.h>
+#include <taper/data/source.h>
+#include <taper/data/standardizer.h>
+#include <taper/io/csv.h>
+#include <taper/ops/ops.h>
+
+namespace taper::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t most_class_numbers = 20;  // whole numbers of more values are no classes
+
+bool claims(const fs::path& path) {
+  std::error_code ignored;
+  return path.extension() == ".csv" && fs::is_regular_file(path, ignored);
+}
+
+std::string list(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+/// The inputs f64[rows, columns] as they stand in the table.
+Tensor inputs_of(const TextTable& table, const std::vector<std::string>& columns) {
+  std::vector<size_t> places;
+  for (const std::string& column : columns) places.push_back(table.find(column));
+  std::vector<double> values;
+  for (int64_t row = 0; row < table.rows(); ++row) {
+    for (const size_t place : places) values.push_back(table.number(row, place));
+  }
+  return from_values<double>({table.rows(), std::ssize(columns)}, values);
+}
+
+/// Names of classes if the column holds text, or whole numbers of few values; else none.
+std::vector<std::string> classes_of(const TextTable& table, size_t column) {
+  std::set<std::string> words;
+  std::set<int64_t> numbers;
+  for (int64_t row = 0; row < table.rows(); ++row) {
+    const std::string_view field = table.cell(row, column);
+    if (field.empty()) table.refuse(row, "the target is missing");
+    words.emplace(field);
+    int64_t whole = 0;
+    double real = 0;
+    const char* end = field.data() + field.size();
+    if (const auto [stop, error] = std::from_chars(field.data(), end, whole);
+        error == std::errc() && stop == end) {
+      numbers.insert(whole);
+      continue;
+    }
+    const auto [stop, error] = std::from_chars(field.data(), end, real);
+    if (error == std::errc() && stop == end) return {};
+    numbers.clear();
+    // A text: all are.
+    for (int64_t rest = row; rest < table.rows(); ++rest) words.emplace(table.cell(rest, column));
+    return {words.begin(), words.end()};
+  }
+  if (numbers.size() > most_class_numbers) return {};
+  std::vector<std::string> names;
+  for (const int64_t number : numbers) names.push_back(std::to_string(number));
+  return names;
+}
+
+/// i64[rows] class numbers. Throws io naming the line of a class that there is not.
+Tensor class_numbers(const TextTable& table, const DataForm& form) {
+  const size_t column = table.find(form.target);
+  std::vector<int64_t> numbers;
+  for (int64_t row = 0; row < table.rows(); ++row) {
+    const auto found = std::ranges::find(form.class_names, table.cell(row, column));
+    if (found == form.class_names.end()) {
+      table.refuse(row, "there is no class " + print_quoted(table.cell(row, column)) +
+                            "; there are: " + list(form.class_names));
+    }
+    numbers.push_back(found - form.class_names.begin());
+  }
+  return from_values<int64_t>({table.rows()}, numbers);
+}
+
+/// f32[rows, 1] standardised numbers.
+Tensor target_numbers(const TextTable& table, const DataForm& form) {
+  const size_t column = table.find(form.target);
+  std::vector<double> values;
+  for (int64_t row = 0; row < table.rows(); ++row) {
+    values.push_back((table.number(row, column) - form.target_mean) / form.target_deviation);
+  }
+  return astype(from_values<double>({table.rows(), 1}, values), DType::f32);
+}
+
+Tensor standardised(const Tensor& inputs, const DataForm& form) {
+  const auto row = [](const std::vector<double>& values) {
+    return from_values<double>({1, std::ssize(values)}, values);
+  };
+  return astype((inputs - row(form.mean)) / row(form.deviation), DType::f32);
+}
+
+TensorDataset dataset_of(const TextTable& table, const DataForm& form) {
+  const Tensor inputs = standardised(inputs_of(table, form.columns), form);
+  const bool has_classes = !form.class_names.empty();
+  return TensorDataset(
+      {inputs, has_classes ? class_numbers(table, form) : target_numbers(table, form)},
+      {.class_names = form.class_names});
+}
+
+/// Names the columns, and measures their means and deviations on the rows of the training part.
+DataForm measure(const TextTable& table, const fs::path& path, const SourceOptions& options,
+                 const std::vector<int64_t>& rows) {
+  if (options.target.empty()) {
+    fail(ErrorKind::value, path.string() + ": which column is to be predicted (`target`)? There " +
+                               "are: " + list(table.names()));
+  }
+  DataForm form{.target = options.target};
+  const size_t target = table.find(options.target);
+  for (const std::string& name : options.drop) table.find(name);
+  for (const std::string& name : table.names()) {
+    const bool dropped = std::ranges::find(options.drop, name) != options.drop.end();
+    if (name != options.target && !dropped) form.columns.push_back(name);
+  }
+  if (form.columns.empty()) fail(ErrorKind::value, path.string() + ": no column is left as input");
+  form.class_names = classes_of(table, target);
+  const Tensor chosen = from_values<int64_t>({std::ssize(rows)}, rows);
+  const Standardizer inputs(take(inputs_of(table, form.columns), chosen, 0));
+  form.mean = inputs.mean().to_vector<double>();
+  form.deviation = inputs.deviation().to_vector<double>();
+  if (!form.class_names.empty()) return form;
+  const Standardizer numbers(
+      take(inputs_of(table, std::vector<std::string>{options.target}), chosen, 0));
+  form.target_mean = numbers.mean().item();
+  form.target_deviation = numbers.deviation().item();
+  return form;
+}
+
+Examples load(const fs::path& path, const SourceOptions& options) {
+  const TextTable table = read_text_table(path);
+  if (table.rows() < 2) fail(ErrorKind::value, path.string() + ": there are fewer than 2 rows");
+  const std::vector<int64_t> order = mixed_order(table.rows());
+  const double share = static_cast<double>(table.rows()) * (1 - options.validation);
+  const auto trained = std::clamp<int64_t>(static_cast<int64_t>(share), 1, table.rows());
+  const std::vector<int64_t> rows(order.begin(), order.begin() + trained);
+  const std::vector<int64_t> others(order.begin() + trained, order.end());
+  DataForm form = measure(table, path, options, rows);
+  const TensorDataset all = dataset_of(table, form);
+  const bool has_classes = !form.class_names.empty();
+  Examples examples{
+      .train = Subset(all, rows), .form = std::move(form), .has_classes = has_classes};
+  if (!others.empty()) examples.validation = Subset(all, others);
+  return examples;
+}
+
+AnyDataset read(const fs::path& path, const DataForm& form) {
+  return dataset_of(read_text_table(path), form);
+}
+
+const DataSource table_entry{
+    "table", "a CSV file whose first line names the columns", "mlp", &claims, &load, &read};
+
+}  // namespace
+
+Tensor read_rows(const std::string& text, const std::string& name, const DataForm& form) {
+  const TextTable table(text, name);
+  return standardised(inputs_of(table, form.columns), form);
+}
+
+}  // namespace taper::data

@@ -1,0 +1,198 @@
+#include <taper/data/source.h>
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include <taper/io/images.h>
+#include <taper/ops/index/indexing.h>
+#include <taper/ops/ops.h>
+
+#include "../io/file_testing.h"
+
+namespace taper::data {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::error_of;
+using testing::put;
+using testing::TemporaryFolder;
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
+
+Examples load(const fs::path& path, const SourceOptions& options) {
+  return DataSource::of(path.string()).load(path, options);
+}
+
+/// All inputs of a dataset, and all targets.
+std::vector<Tensor> all_of(const AnyDataset& dataset) {
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < dataset->size(); ++i) indices.push_back(i);
+  return read_batch(*dataset, indices);
+}
+
+/// Ten rows: x rises, the class changes in the middle.
+std::string table_text() {
+  std::string text = "x,noise,kind,price\n";
+  for (int i = 0; i < 10; ++i) {
+    text += std::to_string(i) + "," + std::to_string(i * 7 % 5) + "," +
+            (i < 5 ? "\"low, end\"" : "high") + "," + std::to_string(100.5 + 2 * i) + "\n";
+  }
+  return text;
+}
+
+TEST(DataSource, IsFoundByNameOrByWhatIsThere) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(DataSource::of("mnist").name, "mnist");
+  EXPECT_EQ(DataSource::of(put(folder / "a.csv", "a\n1\n").string()).name, "table");
+  EXPECT_TRUE(
+      has(error_of(ErrorKind::not_found, [] { DataSource::of("minst"); }),
+          "unknown dataset `minst`; there are: fashion-mnist, mnist; did you mean `mnist`?"));
+  EXPECT_TRUE(has(error_of(ErrorKind::unsupported, [&] { DataSource::of(folder.path().string()); }),
+                  "is no data that can be read; pictures: a folder with"));
+}
+
+TEST(TableSource, StandardisesByItsTrainingPart) {
+  const TemporaryFolder folder;
+  const fs::path path = put(folder / "t.csv", table_text());
+  const Examples examples = load(path, {.target = "kind", .drop = {"price"}, .validation = 0.3});
+  EXPECT_EQ(examples.train->size(), 7);
+  ASSERT_TRUE(examples.validation);
+  EXPECT_EQ((*examples.validation)->size(), 3);
+  EXPECT_FALSE(examples.test);
+  EXPECT_EQ(examples.form.columns, (std::vector<std::string>{"x", "noise"}));
+  EXPECT_EQ(examples.form.class_names, (std::vector<std::string>{"high", "low, end"}));
+  EXPECT_EQ(examples.train->class_names(), examples.form.class_names);
+  const std::vector<Tensor> train = all_of(examples.train);
+  EXPECT_EQ(train[0].spec(), zeros({7, 2}).spec());
+  EXPECT_EQ(train[1].dtype(), DType::i64);
+  for (const double value : mean(train[0], 0).to_vector<double>()) EXPECT_NEAR(value, 0, 1e-6);
+  const Tensor spread = std(train[0], 0, 0);
+  for (const double value : spread.to_vector<double>()) EXPECT_NEAR(value, 1, 1e-6);
+  // Each row once, in one part or the other, with its class.
+  std::vector<bool> seen(10);
+  for (const AnyDataset& part : {examples.train, *examples.validation}) {
+    const std::vector<Tensor> rows = all_of(part);
+    for (int64_t i = 0; i < part->size(); ++i) {
+      const double standard = rows[0][{static_cast<int64_t>(i), 0}].item();
+      const auto x = std::llround(standard * examples.form.deviation[0] + examples.form.mean[0]);
+      EXPECT_FALSE(seen[static_cast<size_t>(x)]);
+      seen[static_cast<size_t>(x)] = true;
+      EXPECT_EQ(rows[1].to_vector<int64_t>()[static_cast<size_t>(i)], x < 5 ? 1 : 0);
+    }
+  }
+  // The same again: the order depends on nothing else.
+  EXPECT_EQ(load(path, {.target = "kind", .drop = {"price"}, .validation = 0.3}).train->digest(),
+            examples.train->digest());
+}
+
+TEST(TableSource, PredictsNumbersInTheirOwnScale) {
+  const TemporaryFolder folder;
+  const Examples examples =
+      load(put(folder / "t.csv", table_text()), {.target = "price", .drop = {"kind"}});
+  EXPECT_FALSE(examples.has_classes);
+  EXPECT_FALSE(examples.validation);
+  const std::vector<Tensor> all = all_of(examples.train);
+  EXPECT_EQ(all[1].shape(), (Shape{10, 1}));
+  EXPECT_NEAR(examples.form.target_mean, 109.5, 1e-9);
+  EXPECT_NEAR(std::sqrt(mean(square(all[1])).item()), 1, 1e-6);
+  // Whole numbers of few values are classes, of many are numbers.
+  EXPECT_TRUE(load(put(folder / "n.csv", "a,y\n1,0\n2,1\n3,0\n"), {.target = "y"}).has_classes);
+  std::string many = "a,y\n";
+  for (int i = 0; i < 30; ++i) many += "1," + std::to_string(i) + "\n";
+  EXPECT_FALSE(load(put(folder / "m.csv", many), {.target = "y"}).has_classes);
+}
+
+TEST(TableSource, ReadsNewRowsInTheFormOfTheOldOnes) {
+  const TemporaryFolder folder;
+  const Examples examples =
+      load(put(folder / "t.csv", table_text()), {.target = "kind", .drop = {"price"}});
+  // Columns in another order, one more, no target.
+  const Tensor rows = read_rows("more,noise,x\nwhat,2,4.5\n", "new", examples.form);
+  EXPECT_EQ(rows.shape(), (Shape{1, 2}));
+  EXPECT_NEAR(rows.to_vector<double>()[0], 0, 1e-6);
+  EXPECT_EQ(error_of(ErrorKind::not_found, [&] { read_rows("x\n1\n", "new", examples.form); }),
+            "there is no column `noise`; there are: x");
+  const DataSource& source = DataSource::get(examples.form.source);
+  const AnyDataset again = source.read(folder / "t.csv", examples.form);
+  EXPECT_EQ(again->size(), 10);
+  const fs::path other = put(folder / "o.csv", "x,noise,kind\n1,2,middle\n");
+  EXPECT_TRUE(has(error_of(ErrorKind::io, [&] { source.read(other, examples.form); }),
+                  "line 2: there is no class \"middle\"; there are: high, low, end"));
+}
+
+TEST(TableSource, SaysWhatIsWrong) {
+  const TemporaryFolder folder;
+  const fs::path path = put(folder / "t.csv", table_text());
+  EXPECT_TRUE(has(error_of(ErrorKind::value, [&] { load(path, {}); }),
+                  "which column is to be predicted (`target`)? There are: x, noise, kind, price"));
+  EXPECT_TRUE(has(error_of(ErrorKind::io, [&] { load(path, {.target = "price"}); }),
+                  "line 2: column \"kind\" must hold a finite number, got \"low, end\""));
+  EXPECT_TRUE(has(error_of(ErrorKind::not_found, [&] { load(path, {.target = "cost"}); }),
+                  "there is no column `cost`"));
+  EXPECT_TRUE(has(error_of(ErrorKind::value,
+                           [&] { load(put(folder / "one.csv", "a,y\n1,2\n"), {.target = "y"}); }),
+                  "fewer than 2 rows"));
+}
+
+/// `count` pictures of one colour in a folder.
+void put_pictures(const fs::path& folder, int count, int64_t side, uint8_t grey, int64_t channels) {
+  fs::create_directories(folder);
+  for (int i = 0; i < count; ++i) {
+    const Tensor picture = full({channels, side, side}, static_cast<int64_t>(grey), DType::u8);
+    put(folder / (std::to_string(i) + ".png"), encode_png(picture));
+  }
+}
+
+TEST(PictureSource, ReadsAFolderForEachClass) {
+  const TemporaryFolder folder;
+  put_pictures(folder / "set" / "dark", 5, 12, 10, 1);
+  put_pictures(folder / "set" / "light", 3, 12, 200, 3);
+  fs::create_directories(folder / "set" / ".cache");
+  put(folder / "set" / "dark" / "notes.txt", "mine");
+  const Examples examples = load(folder / "set", {});
+  EXPECT_EQ(examples.form.class_names, (std::vector<std::string>{"dark", "light"}));
+  EXPECT_EQ(examples.form.picture, (std::vector<int64_t>{3, 12, 12}));
+  EXPECT_EQ(examples.train->size(), 8);
+  const std::vector<Tensor> all = all_of(examples.train);
+  const auto labels = all[1].to_vector<int64_t>();
+  EXPECT_EQ(std::ranges::count(labels, 1), 3);
+  EXPECT_FALSE(std::ranges::is_sorted(labels));
+  for (int64_t i = 0; i < 8; ++i) {
+    EXPECT_NEAR((all[0][{static_cast<int64_t>(i), 2, 5, 5}].item()),
+                (labels[static_cast<size_t>(i)] == 1 ? 200 : 10) / 255.0, 1e-6);
+  }
+  EXPECT_EQ(load(folder / "set", {.picture_size = 16}).form.picture,
+            (std::vector<int64_t>{3, 16, 16}));
+}
+
+TEST(PictureSource, TakesPartsAsTheyAreAndResizes) {
+  const TemporaryFolder folder;
+  for (const char* part : {"train", "val", "test"}) {
+    put_pictures(folder / "set" / part / "a", 4, 120, 10, 1);
+    put_pictures(folder / "set" / part / "b", 4, 130, 200, 1);
+  }
+  const Examples examples = load(folder / "set", {});
+  EXPECT_EQ(examples.form.picture, (std::vector<int64_t>{1, 64, 64}));
+  ASSERT_TRUE(examples.validation && examples.test);
+  EXPECT_EQ((*examples.test)->size(), 8);
+  const AnyDataset again =
+      DataSource::get(examples.form.source).read(folder / "set" / "test", examples.form);
+  EXPECT_EQ(again->digest(), (*examples.test)->digest());
+  put_pictures(folder / "set" / "test" / "c", 1, 12, 9, 1);
+  EXPECT_TRUE(has(error_of(ErrorKind::value, [&] { load(folder / "set", {}); }),
+                  "test/c: there is no such class in the training data"));
+}
+
+TEST(PictureSource, SaysWhatIsWrong) {
+  const TemporaryFolder folder;
+  put_pictures(folder / "set" / "a", 2, 12, 10, 1);
+  EXPECT_TRUE(has(error_of(ErrorKind::value, [&] { load(folder / "set", {}); }),
+                  "pictures of at least two classes are needed"));
+  put_pictures(folder / "set" / "b", 2, 12, 10, 1);
+  put(folder / "set" / "b" / "bad.jpg", "no picture");
+  EXPECT_TRUE(has(error_of(ErrorKind::io, [&] { load(folder / "set", {}); }), "b/bad.jpg"));
+}
+
+}  // namespace
+}  // namespace taper::data
