@@ -122,6 +122,9 @@ void add_bench(CLI::App& app) {
   auto arguments = std::make_shared<BenchArguments>();
   CLI::App* command = app.add_subcommand("bench", "Time a workload; without a name, list them");
   CLI::Option* name = command->add_option("NAME", arguments->workload, "The workload");
+  std::vector<std::string> names;
+  for (const Workload& workload : workloads()) names.emplace_back(workload.name);
+  offer(name, std::move(names));
   command->add_option("--mode", arguments->mode, "eager or captured")
       ->needs(name)
       ->check(CLI::IsMember({"eager", "captured"}))

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include <taper/core/error.h>
 
@@ -33,6 +34,13 @@ CLI::Validator positive_number();
 CLI::Validator part_of_one();
 /// A text that is not empty and does not begin like an option, which would be a forgotten value.
 CLI::Validator some_text();
+/// A file's name: not empty. One that begins like an option comes behind `--`.
+CLI::Validator file_name();
+
+/// The words that a shell offers for an option, or the folders in `runs`; without a call it offers
+/// files.
+void offer(const CLI::Option* option, std::vector<std::string> words);
+void offer_run_folders(const CLI::Option* option);
 
 /// The text on one line for a terminal: without control characters and not longer than a page.
 std::string printable(const std::string& text);
@@ -40,6 +48,7 @@ std::string printable(const std::string& text);
 void add_train(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_predict(CLI::App& app);
+void add_report(CLI::App& app);
 void add_summary(CLI::App& app);
 void add_ops(CLI::App& app);
 void add_devices(CLI::App& app);

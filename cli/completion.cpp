@@ -3,12 +3,30 @@
 
 #include <algorithm>
 #include <iostream>
+#include <map>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "commands.h"
 
 namespace taper::cli {
 namespace {
+
+struct Offer {
+  std::vector<std::string> words = {};
+  bool run_folders = false;
+};
+
+std::map<const CLI::Option*, Offer>& offers() {
+  static std::map<const CLI::Option*, Offer> all;
+  return all;
+}
+
+const Offer* offer_of(const CLI::Option* option) {
+  const auto found = offers().find(option);
+  return found == offers().end() ? nullptr : &found->second;
+}
 
 std::vector<const CLI::App*> commands_of(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App*) { return true; });
@@ -29,6 +47,18 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
+/// What stands for a positional: words, or the folders of `runs`, which the shell lists by
+/// `folders`.
+std::string positionals(const CLI::App& command, const std::string& folders) {
+  std::string text;
+  for (const CLI::Option* option : command.get_options()) {
+    const Offer* offer = option->get_positional() ? offer_of(option) : nullptr;
+    if (offer == nullptr) continue;
+    text += " " + (offer->run_folders ? folders : joined(offer->words));
+  }
+  return text;
+}
+
 std::string names_of_commands(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::App* command : commands_of(app)) names.push_back(command->get_name());
@@ -36,24 +66,44 @@ std::string names_of_commands(const CLI::App& app) {
   return joined(names);
 }
 
-/// A branch for each command that puts its options between `before` and `after`.
-std::string branches(const CLI::App& app, const std::string& before, const std::string& after) {
-  std::string text;
+/// Calls `visit(command, option, words)` for each option that offers words for its value.
+template <class Visit>
+void for_each_offer(const CLI::App& app, Visit&& visit) {
   for (const CLI::App* command : commands_of(app)) {
-    text += "    " + command->get_name() + ") " + before + joined(options_of(*command)) + after +
-            " ;;\n";
+    for (const CLI::Option* option : command->get_options()) {
+      const Offer* offer = option->get_positional() ? nullptr : offer_of(option);
+      if (offer != nullptr) visit(command->get_name(), option, joined(offer->words));
+    }
+  }
+}
+
+/// A branch for each option that offers words, and then for each command its options and
+/// positionals. A branch looks at "COMMAND LAST-WORD".
+std::string branches(const CLI::App& app, const std::string& folders, const std::string& before,
+                     const std::string& after) {
+  std::string text;
+  for_each_offer(
+      app, [&](const std::string& command, const CLI::Option* option, const std::string& words) {
+        for (const std::string& name : option->get_lnames()) {
+          text += "    \"" + command + " --" + name + "\") " + before + words + after + " ;;\n";
+        }
+      });
+  for (const CLI::App* command : commands_of(app)) {
+    text += "    \"" + command->get_name() + " \"*) " + before + joined(options_of(*command)) +
+            positionals(*command, folders) + after + " ;;\n";
   }
   return text;
 }
 
-/// Files complete where neither a command nor an option can stand.
+/// Files complete where nothing else can stand.
 std::string bash(const CLI::App& app) {
   return "_taper() {\n"
-         "  local word=${COMP_WORDS[COMP_CWORD]} words=\"" +
+         "  local word=${COMP_WORDS[COMP_CWORD]} last=${COMP_WORDS[COMP_CWORD-1]}\n"
+         "  local words=\"" +
          names_of_commands(app) + " " + joined(options_of(app)) +
          "\"\n"
-         "  [ \"$COMP_CWORD\" -eq 1 ] || case ${COMP_WORDS[1]} in\n" +
-         branches(app, "words=\"", "\"") +
+         "  [ \"$COMP_CWORD\" -eq 1 ] || case \"${COMP_WORDS[1]} $last\" in\n" +
+         branches(app, "$(compgen -G 'runs/*')", "words=\"", "\"") +
          "    *) words= ;;\n"
          "  esac\n"
          "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
@@ -65,17 +115,18 @@ std::string bash(const CLI::App& app) {
 std::string zsh(const CLI::App& app) {
   return "#compdef taper\n"
          "_taper() {\n"
-         "  local -a options\n"
+         "  local -a words_here\n"
          "  if (( CURRENT == 2 )); then\n"
          "    compadd -- " +
          names_of_commands(app) + " " + joined(options_of(app)) +
          "\n"
          "    return\n"
          "  fi\n"
-         "  case $words[2] in\n" +
-         branches(app, "options=(", ")") +
+         "  case \"$words[2] $words[CURRENT-1]\" in\n" +
+         branches(app, "runs/*(N/)", "words_here=(", ")") +
          "  esac\n"
-         "  if [[ $PREFIX == -* ]]; then compadd -- $options; else _files; fi\n"
+         "  if [[ $PREFIX == -* ]]; then compadd -- $words_here\n"
+         "  else compadd -- ${words_here:#-*}; _files; fi\n"
          "}\n"
          "if [[ $funcstack[1] == _taper ]]; then _taper \"$@\"; else compdef _taper taper; fi\n";
 }
@@ -97,10 +148,16 @@ std::string fish(const CLI::App& app) {
             quoted(command->get_description()) + "\n";
     for (const CLI::Option* option : command->get_options()) {
       for (const std::string& name : option->get_lnames()) {
+        const Offer* offer = offer_of(option);
         text += "complete -c taper -n '__fish_seen_subcommand_from " + command->get_name() +
-                "' -l " + name + " -d " + quoted(option->get_description()) + "\n";
+                "' -l " + name + " -d " + quoted(option->get_description()) +
+                (offer != nullptr ? " -x -a " + quoted(joined(offer->words)) : "") + "\n";
       }
     }
+    const std::string words = positionals(*command, "(printf '%s\\n' runs/*)");
+    if (words.empty()) continue;
+    text += "complete -c taper -n '__fish_seen_subcommand_from " + command->get_name() + "' -a " +
+            quoted(words) + "\n";
   }
   return text;
 }
@@ -119,11 +176,18 @@ void completion(const CLI::App& app, const std::string& shell) {
 
 }  // namespace
 
+void offer(const CLI::Option* option, std::vector<std::string> words) {
+  offers()[option].words = std::move(words);
+}
+
+void offer_run_folders(const CLI::Option* option) { offers()[option].run_folders = true; }
+
 void add_completion(CLI::App& app) {
   auto shell = std::make_shared<std::string>();
   CLI::App* command =
       app.add_subcommand("completion", "Print a script that completes this command in a shell");
-  command->add_option("SHELL", *shell, "bash, zsh or fish")->required()->check(some_text());
+  offer(command->add_option("SHELL", *shell, "bash, zsh or fish")->required()->check(some_text()),
+        {"bash", "fish", "zsh"});
   command->callback([&app, shell] { completion(app, *shell); });
 }
 

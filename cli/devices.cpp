@@ -32,6 +32,8 @@ std::string features() {
 
 std::string reason_for_threads() {
   if (std::getenv("TAPER_THREADS") != nullptr) return "set by TAPER_THREADS";
+  const char* openmp = std::getenv("OMP_NUM_THREADS");
+  if (openmp != nullptr && std::atoi(openmp) == threads()) return "set by OMP_NUM_THREADS";
   cpu_set_t set;
   const int allowed = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : threads();
   if (threads() < allowed) return fmt::format("the cgroup's quota; {} CPUs are allowed", allowed);

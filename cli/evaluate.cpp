@@ -5,72 +5,69 @@
 #include <iostream>
 #include <memory>
 
-#include <taper/train/run.h>
-#include <taper/train/trainer.h>
+#include <taper/core/parse_fields.h>
 
 #include "commands.h"
-#include "datasets.h"
+#include "tested_run.h"
 
 namespace taper::cli {
 namespace {
 
-const NamedDataset& dataset_of(const ModelInfo& info, const std::string& file) {
-  if (info.data.empty()) fail(ErrorKind::value, file + ": `data` names no dataset");
-  try {
-    return find_dataset(info.data);
-  } catch (const Error& error) {
-    throw Error(error.kind(), file + ": " + error.what());
+struct EvaluateArguments {
+  std::string folder;
+  std::string data;
+  std::string data_folder;
+  bool json = false;
+};
+
+Value to_value(const Evaluation& found, const std::string& data) {
+  Fields numbers{
+      {"data", Value(data)}, {"examples", Value(found.examples)}, {"loss", Value(found.loss)}};
+  for (const auto& [name, value] : found.metrics) numbers.emplace_back(name, Value(value));
+  Value::List classes;
+  const auto scores = found.confusion ? found.confusion->scores() : std::vector<ClassScores>();
+  for (size_t i = 0; i < scores.size(); ++i) {
+    Fields one{{"name", Value(class_name(found, i))}};
+    for (auto& field : to_fields(scores[i])) one.push_back(std::move(field));
+    classes.push_back(Value(std::move(one)));
   }
+  if (found.confusion) numbers.emplace_back("classes", Value(std::move(classes)));
+  return Value(std::move(numbers));
 }
 
-/// Throws unless the dataset is what the model was trained for.
-void check_input(const ModelInfo& info, const std::string& file, const NamedDataset& source,
-                 const data::Dataset& dataset) {
-  const Shape wanted(info.input_shape);
-  const Shape given = dataset.specs()[0].shape;
-  if (wanted != given) {
-    fail(ErrorKind::shape, file + ": the model takes inputs " + to_string(wanted) + ", " +
-                               info.data + " has " + to_string(given));
+void evaluate(const EvaluateArguments& arguments) {
+  const TestedRun run = load_tested_run(arguments.folder, arguments.data, arguments.data_folder);
+  if (!arguments.json) {
+    std::cout << fmt::format("model  {}: {} parameters, from {}\n", printable(run.saved.info.name),
+                             run.saved.model.num_parameters(), arguments.folder)
+              << fmt::format("data   {}: {} examples\n", run.data_name, run.data->size())
+              << std::flush;
   }
-  if (info.input_scale != source.input_scale) {
-    fail(ErrorKind::value, file + ": the model takes inputs multiplied by " +
-                               print_real(info.input_scale) + ", those of " + info.data +
-                               " are by " + print_real(source.input_scale));
+  const Evaluation found = run.trainer.evaluate(run.data);
+  if (arguments.json) {
+    std::cout << to_json(to_value(found, run.data_name)) << std::endl;
+  } else {
+    std::cout << found << std::endl;
   }
-  if (!info.class_names.empty() && info.class_names != dataset.class_names()) {
-    fail(ErrorKind::value, file + ": `class_names` are not those of " + info.data);
-  }
-}
-
-void evaluate(const std::filesystem::path& folder, const std::string& data_folder) {
-  const SavedModel saved = load_model(folder);
-  const std::string file = (folder / "model.json").string();
-  const NamedDataset& source = dataset_of(saved.info, file);
-  const data::TrainTest data = source.load(data_folder);
-  check_input(saved.info, file, source, data.test);
-  std::cout << fmt::format("model  {}: {} parameters, from {}\n", printable(saved.info.name),
-                           saved.model.num_parameters(), folder.string())
-            << fmt::format("data   {}: {} test examples\n", saved.info.data, data.test.size())
-            << std::flush;
-  const Trainer trainer(
-      saved.model,
-      {.loss = nn::CrossEntropyLoss(), .optimizer = optim::SGD(), .metrics = {"accuracy"}});
-  std::cout << trainer.evaluate(data.test) << std::endl;
 }
 
 }  // namespace
 
 void add_evaluate(CLI::App& app) {
-  struct Arguments {
-    std::string folder;
-    std::string data_folder;
-  };
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<EvaluateArguments>();
   CLI::App* command = app.add_subcommand("evaluate", "Test the model of a run folder");
-  command->add_option("DIR", arguments->folder, "The run folder")->required()->check(some_text());
+  offer_run_folders(command->add_option("DIR", arguments->folder, "The run folder")
+                        ->required()
+                        ->check(some_text()));
+  command
+      ->add_option("DATA", arguments->data,
+                   "New data of the kind that it was trained on; what the run was measured on if "
+                   "not given")
+      ->check(file_name());
   command->add_option("--data-dir", arguments->data_folder, "Where the dataset's files are")
       ->check(some_text());
-  command->callback([arguments] { evaluate(arguments->folder, arguments->data_folder); });
+  command->add_flag("--json", arguments->json, "Print an object for programs");
+  command->callback([arguments] { evaluate(*arguments); });
 }
 
 }  // namespace taper::cli

@@ -106,6 +106,7 @@ int run(const std::vector<std::string>& arguments) {
   add_train(app);
   add_evaluate(app);
   add_predict(app);
+  add_report(app);
   add_summary(app);
   add_ops(app);
   add_devices(app);
@@ -180,6 +181,14 @@ CLI::Validator some_text() {
         if (text.empty()) return std::string("must not be empty");
         if (!text.starts_with('-')) return std::string();
         return "the value is missing before `" + text + "`";
+      },
+      "");
+}
+
+CLI::Validator file_name() {
+  return CLI::Validator(
+      [](std::string& text) {
+        return text.empty() ? std::string("must not be empty") : std::string();
       },
       "");
 }

@@ -63,7 +63,9 @@ void ops(const std::string& name) {
 void add_ops(CLI::App& app) {
   auto name = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("ops", "List the ops with operands and attributes");
-  command->add_option("NAME", *name, "Show this op only");
+  std::vector<std::string> names;
+  for (const OpBase* op : all_ops()) names.emplace_back(op->name);
+  offer(command->add_option("NAME", *name, "Show this op only"), std::move(names));
   command->callback([name] { ops(*name); });
 }
 

@@ -1,15 +1,21 @@
-// taper predict DIR PICTURE...: what a run's model takes pictures for.
+// taper predict DIR FILE...: what a run's model makes of pictures, or of the rows of tables.
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <numeric>
 
 #include <taper/autograd/autograd.h>
+#include <taper/data/source.h>
+#include <taper/io/files.h>
 #include <taper/io/images.h>
 #include <taper/ops/ops.h>
+#include <taper/train/outputs.h>
 #include <taper/train/run.h>
 
 #include "commands.h"
@@ -17,9 +23,13 @@
 namespace taper::cli {
 namespace {
 
+namespace fs = std::filesystem;
+
+constexpr size_t largest_table = size_t{1} << 30;
+
 struct PredictArguments {
   std::string folder;
-  std::vector<std::string> pictures;
+  std::vector<std::string> files;
   bool invert = false;
   int64_t top = 3;
   bool json = false;
@@ -32,25 +42,24 @@ struct Guess {
 
 /// The picture as the model was trained on pictures: its size, its channels, its scale.
 Tensor to_input(const Tensor& picture, const ModelInfo& info, bool invert) {
-  const int64_t channels = info.input_shape[0];
-  Tensor fitted = channels == 1 ? to_grey(picture) : picture;
-  if (fitted.size(0) != channels)
-    fitted = broadcast_to(fitted, {channels, fitted.size(1), fitted.size(2)});
-  fitted = resize_image(contiguous(fitted), info.input_shape[1], info.input_shape[2]);
-  Tensor values = astype(fitted, DType::f32);
+  Tensor values = astype(data::fit_picture(picture, info.input_shape), DType::f32);
   if (invert) values = 255 - values;
   return expand_dims(values * info.input_scale, 0);
 }
 
-std::vector<Guess> guesses(const nn::AnyModule& model, const ModelInfo& info, const Tensor& input,
+/// The best classes or labels of one example's outputs, and their probabilities.
+std::vector<Guess> guesses(const ModelInfo& info, const std::string& file, const Tensor& output,
                            int64_t top) {
-  const no_grad off;
-  const Tensor output = model(input);
-  if (output.rank() != 2) {
+  const Tensor each = class_probabilities(info.outputs, output);
+  if (each.rank() != 2) {
     fail(ErrorKind::unsupported,
          "the model gives " + to_string(output.spec()) + ", no scores of classes");
   }
-  const auto probabilities = softmax(output, 1).to_vector<double>();
+  if (!info.class_names.empty() && std::ssize(info.class_names) != each.size(1)) {
+    fail(ErrorKind::value, fmt::format("{}: `class_names` holds {} names, the model gives {}", file,
+                                       info.class_names.size(), to_string(output.spec())));
+  }
+  const auto probabilities = each.to_vector<double>();
   std::vector<size_t> order(probabilities.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::ranges::stable_sort(order, std::greater(), [&](size_t i) { return probabilities[i]; });
@@ -63,21 +72,52 @@ std::vector<Guess> guesses(const nn::AnyModule& model, const ModelInfo& info, co
   return best;
 }
 
-void print(const std::string& file, const std::vector<Guess>& best) {
+/// What is said of one example: guesses, or the outputs themselves of a regression.
+struct Prediction {
+  std::vector<Guess> best = {};
+  std::vector<double> values = {};
+};
+
+/// Of one input [1,...]; `name` is the example's. Throws value for outputs that are no numbers.
+Prediction predict_one(const SavedModel& saved, const std::string& folder, const std::string& name,
+                       const Tensor& input, int64_t top) {
+  const no_grad off;
+  const Tensor output = saved.model(input);
+  auto values = output.to_vector<double>();
+  for (const double value : values) {
+    if (std::isfinite(value)) continue;
+    fail(ErrorKind::value, name + ": the model's output is " + print_real(value));
+  }
+  if (saved.info.outputs.task != Task::regression) {
+    const std::string file = (fs::path(folder) / "model.json").string();
+    return {.best = guesses(saved.info, file, output, top)};
+  }
+  const data::DataForm& form = saved.info.form;
+  for (double& value : values) value = value * form.target_deviation + form.target_mean;
+  return {.values = std::move(values)};
+}
+
+void print(const std::string& file, const Prediction& prediction) {
   std::cout << printable(file);
-  for (const Guess& guess : best) {
+  for (const Guess& guess : prediction.best) {
     std::cout << fmt::format("  {} {:.4f}", printable(guess.name), guess.probability);
   }
+  for (const double value : prediction.values) std::cout << "  " << print_real(value);
   std::cout << '\n' << std::flush;
 }
 
-Value to_value(const std::string& file, const std::vector<Guess>& best) {
-  Value::List classes;
-  for (const Guess& guess : best) {
-    classes.push_back(
+/// `kind` names the guesses: "classes" or "labels".
+Value to_value(const char* noun, const std::string& name, const char* kind,
+               const Prediction& prediction) {
+  if (!prediction.values.empty()) {
+    return Value(Fields{{noun, Value(name)}, {"values", Value(prediction.values)}});
+  }
+  Value::List guessed;
+  for (const Guess& guess : prediction.best) {
+    guessed.push_back(
         Value(Fields{{"name", Value(guess.name)}, {"probability", Value(guess.probability)}}));
   }
-  return Value(Fields{{"file", Value(file)}, {"classes", Value(std::move(classes))}});
+  return Value(Fields{{noun, Value(name)}, {kind, Value(std::move(guessed))}});
 }
 
 void check_pictures(const ModelInfo& info, const std::string& folder) {
@@ -87,31 +127,89 @@ void check_pictures(const ModelInfo& info, const std::string& folder) {
                                    ", no pictures of one or three channels");
 }
 
+/// Says what is predicted, line by line or at the end as a list.
+class Output {
+ public:
+  Output(bool json, Task task) : json_(json), kind_(task == Task::labels ? "labels" : "classes") {}
+  void add(const char* noun, const std::string& name, const Prediction& prediction) {
+    if (json_) {
+      all_.push_back(to_value(noun, name, kind_, prediction));
+    } else {
+      print(name, prediction);
+    }
+  }
+  void end() {
+    if (json_) std::cout << to_json(Value(std::move(all_))) << std::endl;
+  }
+
+ private:
+  bool json_;
+  const char* kind_;
+  Value::List all_;
+};
+
+std::string standard_input() {
+  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+}
+
+/// The paths on the standard input, one a line.
+std::vector<std::string> paths_of_input() {
+  std::vector<std::string> paths;
+  for (std::string line; std::getline(std::cin, line);) {
+    if (!line.empty()) paths.push_back(line);
+  }
+  return paths;
+}
+
 /// A bad picture is named and the others are looked at; then the command has failed.
-void predict(const PredictArguments& arguments) {
-  const SavedModel saved = load_model(arguments.folder);
+void predict_pictures(const SavedModel& saved, const PredictArguments& arguments, Output& output) {
   check_pictures(saved.info, arguments.folder);
-  Value::List all;
+  const auto files = arguments.files.empty() ? paths_of_input() : arguments.files;
   size_t failures = 0;
-  for (const std::string& file : arguments.pictures) {
+  for (const std::string& file : files) {
     try {
       const Tensor input = to_input(read_image(file), saved.info, arguments.invert);
-      const auto best = guesses(saved.model, saved.info, input, arguments.top);
-      if (arguments.json) {
-        all.push_back(to_value(file, best));
-      } else {
-        print(file, best);
-      }
+      output.add("file", file, predict_one(saved, arguments.folder, file, input, arguments.top));
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::io && error.kind() != ErrorKind::unsupported) throw;
       std::cerr << "taper: " << printable(error.what()) << std::endl;
       ++failures;
     }
   }
-  if (arguments.json) std::cout << to_json(Value(std::move(all))) << std::endl;
+  output.end();
   if (failures > 0) {
-    fail(ErrorKind::io,
-         fmt::format("{} of {} pictures cannot be used", failures, arguments.pictures.size()));
+    fail(ErrorKind::io, fmt::format("{} of {} pictures cannot be used", failures, files.size()));
+  }
+}
+
+/// Rows of tables; they are counted from 1 behind the line of names.
+void predict_rows(const SavedModel& saved, const PredictArguments& arguments, Output& output) {
+  const auto of_table = [&](const std::string& text, const std::string& name, bool only) {
+    const Tensor rows = data::read_rows(text, name, saved.info.form);
+    for (int64_t row = 0; row < rows.size(0); ++row) {
+      const std::string which = (only ? "" : name + ":") + std::to_string(row + 1);
+      output.add("row", which,
+                 predict_one(saved, arguments.folder, name + " row " + std::to_string(row + 1),
+                             slice(rows, 0, row, row + 1), arguments.top));
+    }
+  };
+  if (arguments.files.empty()) of_table(standard_input(), "the standard input", true);
+  for (const std::string& file : arguments.files) {
+    of_table(read_file(file, largest_table), file, arguments.files.size() == 1);
+  }
+  output.end();
+}
+
+void predict(const PredictArguments& arguments) {
+  const SavedModel saved = load_model(arguments.folder);
+  if (arguments.files.empty() && isatty(STDIN_FILENO) == 1) {
+    std::cerr << "taper: no FILE is given: reads the standard input" << std::endl;
+  }
+  Output output(arguments.json, saved.info.outputs.task);
+  if (saved.info.form.columns.empty()) {
+    predict_pictures(saved, arguments, output);
+  } else {
+    predict_rows(saved, arguments, output);
   }
 }
 
@@ -119,11 +217,17 @@ void predict(const PredictArguments& arguments) {
 
 void add_predict(CLI::App& app) {
   auto arguments = std::make_shared<PredictArguments>();
-  CLI::App* command = app.add_subcommand("predict", "Say what a run's model takes pictures for");
-  command->add_option("DIR", arguments->folder, "The run folder")->required()->check(some_text());
-  command->add_option("PICTURE", arguments->pictures, "PNG or JPEG files")
-      ->required()
-      ->check(some_text());
+  CLI::App* command =
+      app.add_subcommand("predict", "Say what a run's model makes of pictures or rows");
+  offer_run_folders(command->add_option("DIR", arguments->folder, "The run folder")
+                        ->required()
+                        ->check(some_text()));
+  command
+      ->add_option(
+          "FILE", arguments->files,
+          "PNG or JPEG files, of a table's model CSV files; if none is given, the standard "
+          "input holds one path a line, or the rows of a table below a line of names")
+      ->check(file_name());
   command->add_flag("--invert", arguments->invert,
                     "Swap dark and light: for dark things on white where the model knows light "
                     "ones on black");

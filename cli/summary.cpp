@@ -62,9 +62,10 @@ void add_summary(CLI::App& app) {
   };
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("summary", "Show the layers of a model");
-  command->add_option("DIR", arguments->path, "The run folder, or a JSON file with the layers")
-      ->required()
-      ->check(some_text());
+  offer_run_folders(
+      command->add_option("DIR", arguments->path, "The run folder, or a JSON file with the layers")
+          ->required()
+          ->check(some_text()));
   command
       ->add_option("--input", arguments->input,
                    "The sizes of one example, such as 1,28,28; a run knows them")

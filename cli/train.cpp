@@ -13,69 +13,36 @@
 #include <taper/core/threads.h>
 #include <taper/io/files.h>
 #include <taper/ops/random/generator.h>
-#include <taper/train/board.h>
-#include <taper/train/checkpoint.h>
 #include <taper/train/models.h>
-#include <taper/train/report.h>
 #include <taper/train/run.h>
-#include <taper/train/run_folder.h>
+#include <taper/train/run_fit.h>
 #include <taper/train/trainer.h>
 
 #include "commands.h"
-#include "datasets.h"
 #include "interrupted.h"
+#include "recipe.h"
 
 namespace taper::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// What the run is: kept in its manifest.
-struct TrainOptions {
-  std::string data = {};
-  std::string model = "convnet";
-  int64_t batch_size = 64;
-  double lr = 1e-3;
-  std::string optimizer = "Adam";
-  int64_t seed = 0;
-  double validation_split = 0;
-};
-
 struct TrainArguments {
-  TrainOptions run;
+  Recipe recipe;
   int64_t epochs = 15;
+  std::string config = {};
   std::string data_folder = {};
   std::string out = {};
   bool resume = false;
   bool overwrite = false;
   double checkpoint_seconds = 10;
+  int threads = 0;  // 0: as many as there are
 };
 
-/// The manifest's entry with the layers, besides the options.
-constexpr const char* layers_name = "layers";
-
-/// Commits the beginning of the training to the run's manifest, and counts its steps.
-class RunKeeper final : public Callback {
- public:
-  RunKeeper(RunFolder& folder, std::function<void()> begin)
-      : folder_(folder), begin_(std::move(begin)) {}
-  void on_train_begin(Trainer&) override { begin_(); }
-  void on_batch_end(Trainer&, const Logs& logs) override { step_ = logs.total_step; }
-  void on_train_end(Trainer&) override {
-    if (stop_signal() != 0) folder_.stopped();
-  }
-  CallbackState state() const override { return {.values = {{"step", Value(step_)}}}; }
-  void load_state(const CallbackState& state) override {
-    const int64_t* step = state.values.empty() ? nullptr : state.values[0].second.get_if<int64_t>();
-    if (step != nullptr) step_ = *step;
-  }
-  int64_t step() const { return step_; }
-
- private:
-  RunFolder& folder_;
-  std::function<void()> begin_;
-  int64_t step_ = 0;
-};
+/// "1 epoch", "2 epochs"
+std::string counted(int64_t count, const char* noun, const char* ending = "s") {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : ending);
+}
 
 bool is_model_file(const std::string& model) {
   return model.ends_with(".json") || model.find('/') != model.npos;
@@ -120,8 +87,9 @@ std::unique_ptr<RunFolder> take_folder(const TrainArguments& arguments) {
                            : arguments.overwrite ? RunFolderUse::replace
                                                  : RunFolderUse::fresh;
   if (!arguments.out.empty()) return std::make_unique<RunFolder>(plain(arguments.out), use);
+  const Subject& subject = arguments.recipe.subject;
   const std::string prefix =
-      fmt::format("{}-{}-", arguments.run.data, name_of_model(arguments.run.model));
+      fmt::format("{}-{}-", data_name(subject.data), name_of_model(subject.model));
   int64_t number = last_number(prefix);
   const auto path = [&] { return fs::path("runs") / (prefix + std::to_string(number)); };
   if (arguments.resume && number > 0) return std::make_unique<RunFolder>(path(), use);
@@ -135,137 +103,65 @@ std::unique_ptr<RunFolder> take_folder(const TrainArguments& arguments) {
   }
 }
 
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
+nn::AnyModule make_model(const Recipe& recipe, const data::Examples& examples) {
+  manual_seed(static_cast<uint64_t>(recipe.subject.seed));
+  if (is_model_file(recipe.subject.model)) return load_architecture(recipe.subject.model);
+  const int64_t outputs = examples.has_classes ? std::ssize(examples.form.class_names) : int64_t{1};
+  return LibraryModel::get(recipe.subject.model)(examples.train->specs()[0].shape, outputs);
 }
 
-/// The registered name, in capitals or not.
-std::string optimizer_name(const std::string& name) {
-  for (const optim::OptimizerFactory* entry : optim::OptimizerFactory::all()) {
-    if (lower(std::string(entry->name)) == lower(name)) return std::string(entry->name);
-  }
-  return name;
+/// The steps of an epoch.
+int64_t steps_of(const Recipe& recipe, const data::Examples& examples) {
+  const int64_t all = examples.train->size();
+  const double part = examples.validation ? 0 : recipe.subject.validation;
+  const auto trained = static_cast<int64_t>(static_cast<double>(all) * (1 - part));
+  return (std::max<int64_t>(1, trained) - 1) / recipe.subject.batch_size + 1;
 }
 
-std::shared_ptr<optim::Optimizer> make_optimizer(const TrainOptions& run) {
-  return optim::OptimizerFactory::get(run.optimizer, "optimizer").make({{"lr", Value(run.lr)}});
-}
-
-nn::AnyModule make_model(const TrainOptions& run) {
-  manual_seed(static_cast<uint64_t>(run.seed));
-  if (is_model_file(run.model)) return load_architecture(run.model);
-  return LibraryModel::get(run.model)();
-}
-
-/// The full rate finds a good region, and the falling one settles in it: by measurement better
-/// than half a cosine over the same epochs.
-std::shared_ptr<optim::Schedule> hold_then_fall(int64_t epochs) {
-  const int64_t falling = std::max<int64_t>(1, epochs / 5 * 2 + epochs % 5 * 2 / 5);
-  const auto hold = std::make_shared<optim::LinearLR>(optim::LinearLROptions{.start_factor = 1});
-  const auto fall = std::make_shared<optim::LinearLR>(
-      optim::LinearLROptions{.start_factor = 1, .end_factor = 0, .total_iters = falling});
-  return std::make_shared<optim::SequentialLR>(
-      std::vector<std::shared_ptr<optim::Schedule>>{hold, fall},
-      std::vector<int64_t>{epochs - falling});
-}
-
-void describe(const TrainArguments& arguments, const optim::Optimizer& optimizer,
-              const data::TrainTest& data, const nn::Module& model, const fs::path& out) {
-  const TrainOptions& run = arguments.run;
-  const int64_t examples = data.train.size();
-  const int64_t steps = (examples - 1) / run.batch_size + 1;
-  std::cout << fmt::format("data      {}: {} training and {} test examples {}, {} classes\n",
-                           run.data, examples, data.test.size(), to_string(data.train.specs()[0]),
-                           data.train.class_names().size())
+void describe(const Recipe& recipe, int64_t epochs, const data::Examples& examples,
+              const nn::Module& model, const fs::path& out) {
+  const Subject& run = recipe.subject;
+  std::string parts = fmt::format("{} training", examples.train->size());
+  if (examples.validation) parts += fmt::format(", {} validation", (*examples.validation)->size());
+  if (examples.test) parts += fmt::format(" and {} test", (*examples.test)->size());
+  std::cout << fmt::format("data      {}: {} examples {}, {}\n", data_name(run.data), parts,
+                           to_string(examples.train->specs()[0]),
+                           examples.has_classes
+                               ? counted(std::ssize(examples.form.class_names), "class", "es")
+                               : "numbers to predict")
             << fmt::format("model     {}: {} parameters\n", run.model, model.num_parameters())
-            << fmt::format(
-                   "training  {} epochs of {} steps, batch {}, {} lr {} falling at the end, seed "
-                   "{}, {}\n",
-                   arguments.epochs, steps, run.batch_size, optimizer.type(), run.lr, run.seed,
-                   threads() == 1 ? "1 thread" : fmt::format("{} threads", threads()))
+            << fmt::format("training  {} of {}, batch {}, {} lr {} {}, seed {}, {}\n",
+                           counted(epochs, "epoch"), counted(steps_of(recipe, examples), "step"),
+                           run.batch_size, run.optimizer, run.lr, schedule_text(recipe), run.seed,
+                           counted(threads(), "thread"))
             << fmt::format("out       {}\n", out.string()) << std::flush;
 }
 
-RunReport make_report(const TrainOptions& run, const nn::Module& model, const History& history,
-                      const Evaluation& test) {
-  return {.test_accuracy = test["accuracy"],
-          .test_loss = test.loss,
-          .macro_f1 = test.confusion ? test.confusion->macro_average().f1 : 0,
-          .epoch_seconds = history["epoch_seconds"],
-          .peak_memory_mb = peak_memory_mb(),
-          .epochs = static_cast<int64_t>(history.epochs()),
-          .batch_size = run.batch_size,
-          .lr = run.lr,
-          .seed = run.seed,
-          .model = run.model,
-          .data = run.data,
-          .threads = threads(),
-          .parameters = model.num_parameters()};
+FitOptions options_of_fit(const TrainArguments& arguments, const data::Examples& examples,
+                          const fs::path& out) {
+  FitOptions options = fit_options(arguments.recipe, arguments.epochs, examples, out.string());
+  options.checkpoint = CheckpointOptions{.seconds = arguments.checkpoint_seconds,
+                                         .on_warning = [](const std::string& text) {
+                                           std::cerr << "taper: " << printable(text) << std::endl;
+                                         }};
+  options.run_details.model = name_of_model(arguments.recipe.subject.model);
+  options.interrupted = [] { return stop_signal() != 0; };
+  return options;
 }
 
-FitOptions fit_options(const TrainArguments& arguments, RunFolder& folder,
-                       std::shared_ptr<Callback> keeper) {
-  return {.epochs = arguments.epochs,
-          .batch_size = arguments.run.batch_size,
-          .seed = static_cast<uint64_t>(arguments.run.seed),
-          .validation_split = arguments.run.validation_split,
-          .callbacks = {std::move(keeper), std::make_shared<TensorBoard>(TensorBoardOptions{
-                                               .log_dir = (folder.path() / "logs").string(),
-                                               .histograms = 1,
-                                               .images = 1})},
-          .schedule = hold_then_fall(arguments.epochs),
-          .checkpoint = CheckpointOptions{.folder = folder.path() / "checkpoints",
-                                          .seconds = arguments.checkpoint_seconds,
-                                          .resume = arguments.resume,
-                                          .on_warning =
-                                              [](const std::string& text) {
-                                                std::cerr << "taper: " << printable(text)
-                                                          << std::endl;
-                                              },
-                                          .on_save = [&folder] { folder.saved(); }},
-          .interrupted = [] { return stop_signal() != 0; }};
-}
-
-/// The training is saved by now: a report that fails must not make it a failure.
-void tell_people(RunFolder& folder, const ReportInput& input) {
-  try {
-    WrittenReport report = write_report(folder.path(), input);
-    if (report.remark.empty()) {
-      folder.reported(std::move(report.files));
-    } else {
-      std::cerr << "taper: " << printable(report.remark) << std::endl;
-    }
-    std::cout << "report " << (folder.path() / "report.html").string() << std::endl;
-  } catch (const Error& error) {
-    std::cerr << "taper: no report was written: " << printable(error.what()) << std::endl;
+void tell(const RunResult& result, const fs::path& folder) {
+  const Evaluation& test = *result.evaluation;
+  std::cout << '\n' << result.part;
+  for (const auto& [name, value] : test.metrics) {
+    std::cout << fmt::format(" {} {:.4f} ", name, value);
   }
-}
-
-void save_results(const TrainOptions& run, const NamedDataset& source, const data::TrainTest& data,
-                  const Trainer& trainer, const History& history, int64_t step, RunFolder& folder) {
-  const Evaluation test = trainer.evaluate(data.test);
-  stop_if_asked();
-  const nn::AnyModule& model = trainer.model();
-  const ModelInfo info{.name = run.model,
-                       .data = run.data,
-                       .input_shape = data.train.specs()[0].shape.to_vector(),
-                       .input_scale = source.input_scale,
-                       .class_names = test.class_names};
-  const RunReport report = make_report(run, model, history, test);
-  save_run(folder.path(), model, info, history, report, test);
-  folder.exported(static_cast<int64_t>(history.epochs()), step);
-  std::cout << fmt::format("\ntest accuracy {:.4f}  loss {:.4f}\n", test["accuracy"], test.loss)
-            << class_table(test)
-            << fmt::format("\nwrote {}/{{model.safetensors,model.json,history.json,report.json}}",
-                           folder.path().string())
-            << std::endl;
-  tell_people(folder, {.model = model,
-                       .info = info,
-                       .history = history,
-                       .run = report,
-                       .test = test,
-                       .data = data.test});
+  std::cout << fmt::format(" loss {:.4f}\n", test.loss) << class_table(test)
+            << fmt::format("\nwrote {}/{{model.safetensors,model.json,history.json,report.json}}\n",
+                           folder.string());
+  if (!result.remark.empty()) std::cerr << "taper: " << printable(result.remark) << std::endl;
+  if (is_there(folder / "report.html")) {
+    std::cout << "report " << (folder / "report.html").string() << std::endl;
+  }
 }
 
 /// Says where the run stands and ends the command.
@@ -278,139 +174,153 @@ void save_results(const TrainOptions& run, const NamedDataset& source, const dat
 
 // ---------------------------------------------------------------------------------- going on
 
+const Value* find_entry(const Fields& entries, std::string_view name) {
+  for (const auto& [known, value] : entries) {
+    if (known == name) return &value;
+  }
+  return nullptr;
+}
+
 /// Whether an option of this name was given on the command line.
 using Given = std::function<bool(const std::string& name)>;
 
-/// Takes the options of the run that goes on; those that were given too must be the same.
-void take_options(TrainArguments& arguments, const RunManifest& manifest, const Given& given,
-                  const fs::path& folder) {
-  const auto differs = [&](const std::string& name, const Value& was, const Value& is) {
-    fail(ErrorKind::value, fmt::format("cannot go on with {}: `{}` was {}, is {}", folder.string(),
-                                       name, was.print(), is.print()));
-  };
-  Fields saved;
-  const Value* layers = nullptr;
-  for (const auto& field : manifest.options) {
-    if (field.first == layers_name) {
-      layers = &field.second;
-    } else {
-      saved.push_back(field);
+/// What was asked for in so many words: the entries of --config, and over them those of the command
+/// line.
+Fields wanted_entries(TrainArguments& arguments, const Given& given) {
+  Fields wanted;
+  if (!arguments.config.empty()) {
+    Config config = read_config(arguments.config);
+    wanted = std::move(config.entries);
+    if (config.epochs && !given("epochs")) arguments.epochs = *config.epochs;
+  }
+  for (auto& [name, value] : to_fields(arguments.recipe)) {
+    const bool is_given = value.get_if<Fields>() != nullptr ? value.size() > 0 : given(name);
+    if (!is_given) continue;
+    std::erase_if(wanted, [&](const auto& entry) { return entry.first == name; });
+    wanted.emplace_back(name, value);
+  }
+  return wanted;
+}
+
+[[noreturn]] void fail_differs(const fs::path& folder, const std::string& name, const Value& was,
+                               const Value& is) {
+  fail(ErrorKind::value, fmt::format("cannot go on with {}: `{}` was {}, is {}", folder.string(),
+                                     name, was.print(), is.print()));
+}
+
+/// Throws value for an entry that is not what the run has. The model is compared by its layers.
+void check_same(const Fields& wanted, const Fields& then, const fs::path& folder) {
+  for (const auto& [name, value] : wanted) {
+    const Value* was = find_entry(then, name);
+    if (was == nullptr || name == "model" || *was == value) continue;
+    const Fields* parts = value.get_if<Fields>();
+    if (parts != nullptr && was->get_if<Fields>() != nullptr) {
+      check_same(*parts, *was->get_if<Fields>(), folder);
+      continue;
+    }
+    fail_differs(folder, name, *was, value);
+  }
+}
+
+/// The recipe of the run that goes on. Throws value for what was asked for otherwise.
+Recipe recipe_of_run(const RunManifest& manifest, const Fields& wanted, const fs::path& folder) {
+  Recipe then = recipe_from(manifest.options);
+  check_same(wanted, to_fields(then), folder);
+  return then;
+}
+
+/// The model of the run that goes on, else a new one. Throws value for a model that was asked for
+/// and has other layers.
+nn::AnyModule model_of_run(const Recipe& recipe, const RunManifest& manifest, const Fields& wanted,
+                           const data::Examples& examples, const fs::path& folder) {
+  if (manifest.layers.is_none()) return make_model(recipe, examples);
+  const Value* model = find_entry(wanted, "model");
+  if (model != nullptr) {
+    Recipe now = recipe;
+    now.subject.model = *model->get_if<std::string>();
+    if (make_model(now, examples).config() != manifest.layers) {
+      fail_differs(folder, "model", Value(recipe.subject.model),
+                   Value(name_of_model(now.subject.model)));
     }
   }
-  const auto then = parse_fields<TrainOptions>("run.json", saved);
-  const Fields was = to_fields(then);
-  const Fields is = to_fields(arguments.run);
-  for (size_t i = 0; i < was.size(); ++i) {
-    const std::string& name = was[i].first;
-    if (name == "model" || !given(name) || was[i].second == is[i].second) continue;
-    differs(name, was[i].second, is[i].second);
-  }
-  if (given("model") && layers != nullptr && make_model(arguments.run).config() != *layers) {
-    differs("model", Value(then.model), Value(name_of_model(arguments.run.model)));
-  }
-  arguments.run = then;
-  if (!given("epochs")) arguments.epochs = manifest.epochs;
-  if (arguments.epochs < manifest.exported_epoch) {
-    fail(ErrorKind::value, fmt::format("cannot go on with {}: `epochs` is {}, but it has had {}",
-                                       folder.string(), arguments.epochs, manifest.exported_epoch));
-  }
+  manual_seed(static_cast<uint64_t>(recipe.subject.seed));
+  return nn::module_from_config(manifest.layers);
 }
 
-nn::AnyModule model_of_run(const TrainArguments& arguments, const RunManifest& manifest) {
-  for (const auto& [name, layers] : manifest.options) {
-    if (name != layers_name || layers.is_none()) continue;
-    manual_seed(static_cast<uint64_t>(arguments.run.seed));
-    return nn::module_from_config(layers);
-  }
-  return make_model(arguments.run);
-}
-
-/// True if there is nothing to do. Throws value if what there is to do cannot be done.
-bool is_done(const TrainArguments& arguments, const RunFolder& folder) {
-  const RunManifest& run = folder.manifest();
-  if (run.state != RunState::finished) return false;
-  const bool more = arguments.epochs > run.epochs;
-  if (!more && folder.is_whole()) {
-    std::cout << fmt::format("{} is finished: {} epochs; more --epochs go on\n",
-                             folder.path().string(), run.exported_epoch);
-    return true;
-  }
-  if (!CheckpointFolder(folder.path() / "checkpoints").empty()) return false;
-  fail(ErrorKind::value,
-       fmt::format("{} is finished after {} epochs{} and has no checkpoint to go on from; "
-                   "--overwrite trains anew",
-                   folder.path().string(), run.exported_epoch,
-                   more ? "" : ", its files are not whole"));
-}
-
-void check_usage(TrainArguments& arguments, const Given& given) {
-  if (arguments.run.data.empty() && !(arguments.resume && !arguments.out.empty())) {
+/// The names and paths of what is wanted in their full form; defaults that need no data. Throws
+/// UsageError.
+void check_usage(TrainArguments& arguments, Fields& wanted) {
+  Recipe& recipe = arguments.recipe;
+  Subject& subject = recipe.subject;
+  if (subject.data.empty() && !(arguments.resume && !arguments.out.empty())) {
     throw UsageError("DATA is required, unless --resume --out names a run");
   }
-  if (given("data")) find_named([&]() -> auto& { return find_dataset(arguments.run.data); });
-  if (!is_model_file(arguments.run.model)) {
-    find_named([&] { LibraryModel::get(arguments.run.model); });
+  normalise(recipe);
+  const Fields normal = to_fields(recipe);
+  for (auto& [name, value] : wanted) value = *find_entry(normal, name);
+  if (!subject.model.empty() && !is_model_file(subject.model)) {
+    find_named([&] { LibraryModel::get(subject.model); });
   }
-  arguments.run.optimizer = optimizer_name(arguments.run.optimizer);
-  find_named([&] { return make_optimizer(arguments.run); });
-}
-
-Fields options_of(const TrainOptions& run, const nn::AnyModule& model) {
-  Fields options = to_fields(run);
-  options.emplace_back(layers_name, model.is_described() ? model.config() : Value());
-  return options;
+  if (subject.data.empty()) return;
+  const data::DataSource& source =
+      find_named([&]() -> auto& { return data::DataSource::of(subject.data); });
+  if (subject.model.empty()) subject.model = source.usual_model;
+  if (!source.is_named() && find_entry(wanted, "validation") == nullptr) subject.validation = 0.2;
+  if (!arguments.resume) check_recipe(recipe);
 }
 
 void train(TrainArguments arguments, const Given& given) {
-  check_usage(arguments, given);
+  if (arguments.threads > 0) set_threads(arguments.threads);
+  Fields wanted = wanted_entries(arguments, given);
+  Recipe& recipe = arguments.recipe;
+  recipe = recipe_from(wanted);
+  check_usage(arguments, wanted);
   catch_signals();
-  const bool reads_model = !arguments.resume || given("model");
-  if (reads_model) make_model(arguments.run);  // before a folder is made for it
-  const std::unique_ptr<RunFolder> out = take_folder(arguments);
-  const RunManifest found = out->manifest();
-  if (!found.options.empty()) {
-    take_options(arguments, found, given, out->path());
-  } else {
-    if (arguments.run.data.empty()) throw UsageError("DATA is required: the run has not begun");
-    if (!reads_model) make_model(arguments.run);
+  std::unique_ptr<RunFolder> out;
+  RunManifest found;
+  if (arguments.resume) {
+    out = take_folder(arguments);
+    found = out->manifest();
+    if (!found.options.empty()) {
+      recipe = recipe_of_run(found, wanted, out->path());
+      if (!given("epochs")) arguments.epochs = found.epochs;
+    } else if (recipe.subject.data.empty()) {
+      throw UsageError("DATA is required: the run has not begun");
+    }
+    check_recipe(recipe);
   }
-  const nn::AnyModule model = model_of_run(arguments, found);
-  arguments.run.model = name_of_model(arguments.run.model);
-  const auto optimizer = make_optimizer(arguments.run);
-  const NamedDataset& source = find_dataset(arguments.run.data);
-  const data::TrainTest data = source.load(arguments.data_folder);
-  const std::string digest = data.train.digest();
-  if (!found.data_digest.empty() && found.data_digest != digest) {
-    fail(ErrorKind::value, "cannot go on with " + out->path().string() +
-                               ": the training data are not those that it began with");
+  const data::Examples examples = load_examples(recipe, arguments.data_folder);
+  complete_recipe(recipe, examples);
+  const nn::AnyModule model =
+      model_of_run(recipe, found, wanted, examples, out ? out->path() : fs::path());
+  recipe.subject.model = name_of_model(recipe.subject.model);
+  if (!out) out = take_folder(arguments);
+  if (is_complete(*out, arguments.epochs, examples.train->digest())) {
+    std::cout << fmt::format("{} is finished: {}; more --epochs go on\n", out->path().string(),
+                             counted(out->manifest().exported_epoch, "epoch"));
+    return;
   }
-  if (is_done(arguments, *out)) return;
   stop_if_asked();
-  describe(arguments, *optimizer, data, model, out->path());
-
-  Trainer trainer(
-      model, {.loss = nn::CrossEntropyLoss(), .optimizer = optimizer, .metrics = {"accuracy"}});
-  const auto keeper = std::make_shared<RunKeeper>(
-      *out, [&] { out->begin(arguments.epochs, options_of(arguments.run, model), digest); });
-  const History history = trainer.fit(data.train, fit_options(arguments, *out, keeper));
-  if (stop_signal() != 0) report_interruption(out->path());
-  save_results(arguments.run, source, data, trainer, history, keeper->step(), *out);
+  describe(recipe, arguments.epochs, examples, model, out->path());
+  Trainer trainer = make_trainer(recipe, model, make_optimizer(recipe));
+  const RunResult result =
+      fit_into(*out, trainer, examples.train, options_of_fit(arguments, examples, out->path()));
+  if (!result.evaluation) report_interruption(out->path());
+  tell(result, out->path());
 }
 
-std::string model_names() {
-  std::string text;
-  for (const LibraryModel* model : LibraryModel::all()) {
-    text += (text.empty() ? "" : ", ") + std::string(model->name);
-  }
-  return text;
+std::vector<std::string> model_names() {
+  std::vector<std::string> names;
+  for (const LibraryModel* model : LibraryModel::all()) names.emplace_back(model->name);
+  return names;
 }
 
-std::string optimizer_names() {
-  std::string text;
-  for (const optim::OptimizerFactory* optimizer : optim::OptimizerFactory::all()) {
-    text += (text.empty() ? "" : ", ") + std::string(optimizer->name);
+std::vector<std::string> dataset_names() {
+  std::vector<std::string> names;
+  for (const data::DataSource* source : data::DataSource::all()) {
+    if (source->is_named()) names.emplace_back(source->name);
   }
-  return text;
+  return names;
 }
 
 void add_checkpoint_options(CLI::App& command, TrainArguments& arguments) {
@@ -431,41 +341,36 @@ void add_checkpoint_options(CLI::App& command, TrainArguments& arguments) {
 void add_train(CLI::App& app) {
   auto arguments = std::make_shared<TrainArguments>();
   CLI::App* command = app.add_subcommand("train", "Train a model and write a run folder");
-  command->add_option("DATA", arguments->run.data, "The dataset: " + dataset_names());
-  command
-      ->add_option("--model", arguments->run.model,
-                   "The model: " + model_names() + ", or a JSON file that describes one")
-      ->check(some_text())
-      ->capture_default_str();
+  Subject& subject = arguments->recipe.subject;
+  const std::vector<std::string> datasets = dataset_names();
+  offer(command->add_option("DATA", subject.data,
+                            fmt::format("{}; a folder with one folder of pictures for each class; "
+                                        "a CSV file (with --target)",
+                                        fmt::join(datasets, ", "))),
+        datasets);
+  offer(command
+            ->add_option("--model", subject.model,
+                         fmt::format("The model: {}, or a JSON file that describes one; by the "
+                                     "data if not given",
+                                     fmt::join(model_names(), ", ")))
+            ->check(some_text()),
+        model_names());
   command->add_option("--epochs", arguments->epochs, "Passes over the training data")
       ->check(whole_number(1))
       ->capture_default_str();
-  command->add_option("--batch-size", arguments->run.batch_size, "Examples in a step")
-      ->check(whole_number(1))
-      ->capture_default_str();
+  add_recipe_options(*command, arguments->recipe);
   command
-      ->add_option("--lr", arguments->run.lr,
-                   "The learning rate; it falls over the last two fifths of the epochs")
-      ->check(positive_number())
-      ->capture_default_str();
-  command
-      ->add_option("--optimizer", arguments->run.optimizer, "The optimizer: " + optimizer_names())
-      ->check(some_text())
-      ->capture_default_str();
-  command->add_option("--seed", arguments->run.seed, "Of the initial values, the order and dropout")
-      ->check(whole_number(0))
-      ->capture_default_str();
+      ->add_option("--config", arguments->config,
+                   "A JSON file with any of these options, such as the run.json of a run")
+      ->check(some_text());
   command->add_option("--data-dir", arguments->data_folder, "Where the dataset's files are")
       ->check(some_text());
   command
       ->add_option("--out", arguments->out,
                    "The run folder; the next free runs/DATA-MODEL-N if not given")
       ->check(some_text());
-  command
-      ->add_option("--validation-split", arguments->run.validation_split,
-                   "The part of the training data, the last of it, to validate on each epoch")
-      ->check(part_of_one())
-      ->capture_default_str();
+  command->add_option("--threads", arguments->threads, "Threads; as many as there are if not given")
+      ->check(whole_number(1));
   add_checkpoint_options(*command, *arguments);
   command->callback([arguments, command] {
     train(*arguments, [&](const std::string& name) {

@@ -1,6 +1,8 @@
 // Private: how a batch is brought to the model and its loss.
 #pragma once
 
+#include <optional>
+
 #include <taper/core/error.h>
 #include <taper/nn/losses.h>
 #include <taper/nn/module.h>
@@ -34,7 +36,8 @@ inline Tensor fit_target(const Tensor& target, const Tensor& output) {
 
 /// Targets as the loss takes them.
 inline Tensor target_for(const nn::AnyLoss& loss, const Tensor& target, const Tensor& output) {
-  return loss.type() == "CrossEntropyLoss" ? target : fit_target(target, output);
+  const std::optional<nn::LossMeaning> meaning = loss.meaning();
+  return meaning && meaning->class_numbers ? target : fit_target(target, output);
 }
 
 /// Throws value for no output. `pass` is `fit` or `evaluate`.

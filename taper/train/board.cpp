@@ -75,7 +75,7 @@ void TensorBoard::on_train_begin(Trainer& trainer) {
   train_->flush();
 }
 
-void TensorBoard::write_numbers(const Trainer& trainer, const Logs& logs, double now) {
+void TensorBoard::write_numbers(const Logs& logs, double now) {
   for (const auto& [name, value] : logs.values) {
     const bool of_validation = name.starts_with(validation_prefix);
     if (of_validation && !validation_) validation_ = open("validation", hide_later_);
@@ -83,7 +83,6 @@ void TensorBoard::write_numbers(const Trainer& trainer, const Logs& logs, double
     const std::string bare = of_validation ? name.substr(validation_prefix.size()) : name;
     writer.scalar(bare.starts_with("epoch_") ? bare : "epoch_" + bare, logs.epoch, value, now);
   }
-  train_->scalar("epoch_learning_rate", logs.epoch, trainer.optimizer()->lr(), now);
 }
 
 void TensorBoard::write_parameters(const Trainer& trainer, int64_t epoch, double now) {
@@ -104,7 +103,7 @@ void TensorBoard::on_epoch_end(Trainer& trainer, const Logs& logs) {
 
 void TensorBoard::write_epoch(const Trainer& trainer, const Logs& logs) {
   const double now = clock_();
-  write_numbers(trainer, logs, now);
+  write_numbers(logs, now);
   write_parameters(trainer, logs.epoch, now);
   train_->flush();
   if (validation_) validation_->flush();

@@ -52,7 +52,7 @@ class TAPER_API TensorBoard final : public Callback {
 
   void write_epoch(const Trainer& trainer, const Logs& logs);
   std::unique_ptr<EventWriter> open(const char* run, bool hide_later) const;
-  void write_numbers(const Trainer& trainer, const Logs& logs, double now);
+  void write_numbers(const Logs& logs, double now);
   void write_parameters(const Trainer& trainer, int64_t epoch, double now);
 
   TensorBoardOptions options_;

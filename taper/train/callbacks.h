@@ -20,7 +20,8 @@ struct Logs {
   int64_t step = 0;  ///< how many steps of the epoch are done
   int64_t steps = 0;
   int64_t total_step = 0;  ///< how many steps of this fit are done, over all its epochs
-  /// Over the epoch's batches so far; at its end with `val_` numbers and `epoch_seconds`.
+  /// Over the epoch's batches so far; at its end with `val_` numbers, `learning_rate` and
+  /// `epoch_seconds`.
   NamedNumbers values;
 };
 

@@ -8,16 +8,18 @@
 
 #include <taper/train/history.h>
 #include <taper/train/metrics.h>
+#include <taper/train/outputs.h>
 
 namespace taper {
 
 /// What a model does on a dataset.
 struct TAPER_API Evaluation {
-  double loss = 0;       ///< the mean over the examples
-  NamedNumbers metrics;  ///< those that the trainer was asked for
+  double loss = 0;            ///< the mean over the examples
+  NamedNumbers metrics = {};  ///< those that the trainer was asked for
   int64_t examples = 0;
-  std::optional<ConfusionMatrix> confusion;  ///< if there are classes
-  std::vector<std::string> class_names;      ///< their names, or "0", "1", ...
+  std::optional<ConfusionMatrix> confusion = {};  ///< if there are classes
+  std::vector<std::string> class_names = {};      ///< their names, or "0", "1", ...
+  OutputMeaning outputs = {};                     ///< what the model's outputs were taken for
 
   /// `loss` or a metric. Throws not_found naming what there is.
   double operator[](std::string_view name) const;

@@ -18,6 +18,17 @@ NamedNumbers numbers(double loss, const NamedNumbers& metrics, std::string_view 
   return all;
 }
 
+std::vector<std::string> names_recorded(const std::vector<const Metric*>& metrics, bool validates) {
+  std::vector<std::string> names{"loss"};
+  for (const Metric* metric : metrics) names.emplace_back(metric->name);
+  const size_t count = names.size();
+  for (size_t i = 0; validates && i < count; ++i) {
+    names.push_back(std::string(validation_prefix) + names[i]);
+  }
+  names.insert(names.end(), {"learning_rate", "epoch_seconds"});
+  return names;
+}
+
 }  // namespace
 
 FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
@@ -29,6 +40,7 @@ FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
                       .seed = options.seed,
                       .drop_last = options.drop_last,
                       .workers = options.workers}),
+      rule_{trainer.loss_, trainer.task_},
       progress_(options.verbose, options.epochs, loader_.batches()),
       first_loader_epoch_(trainer.epochs_trained_),
       last_save_(Clock::now()) {
@@ -44,10 +56,13 @@ FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
   if (options.checkpoint) data_digest_ = train->digest();
   trainer.graph_ = check_before_training(trainer.model_, trainer.loss_, *trainer.optimizer_, *train,
                                          validation ? &**validation : nullptr,
-                                         {.batch_size = options.batch_size,
+                                         {.task = trainer.task_,
+                                          .batch_size = options.batch_size,
                                           .drop_last = options.drop_last,
                                           .class_weight = options.class_weight,
                                           .metrics = trainer.metrics_});
+  rule_ = trainer.output_rule(*train);
+  trainer.recorded_names_ = names_recorded(trainer.metrics_, validation_.has_value());
 }
 
 FitRun::~FitRun() {
@@ -101,7 +116,7 @@ void FitRun::begin_epoch() {
   for (const auto& callback : options_.callbacks) callback->on_epoch_begin(trainer_, epoch_);
   progress_.begin_epoch(epoch_);
   loader_.epoch(first_loader_epoch_ + epoch_);
-  meter_.emplace(std::string(trainer_.loss_.type()), trainer_.metrics_, false);
+  meter_.emplace(rule_, trainer_.metrics_, false);
   logs_ = {.epoch = epoch_,
            .epochs = options_.epochs,
            .steps = loader_.batches(),
@@ -191,8 +206,8 @@ void FitRun::end_epoch() {
   const double train_seconds = epoch_seconds();
   logs_.values = numbers(meter_->loss(), meter_->metrics());
   if (validation_) {
-    const auto found =
-        trainer_.evaluate_with(validation_->epoch(0), epoch_, [&] { return asked_to_interrupt(); });
+    const auto found = trainer_.evaluate_with(validation_->epoch(0), rule_, epoch_,
+                                              [&] { return asked_to_interrupt(); });
     if (!found) {
       interrupted_ = true;
       save();
@@ -204,6 +219,7 @@ void FitRun::end_epoch() {
   }
   const double seconds = epoch_seconds();
   progress_.end_epoch(meter_->examples(), train_seconds, seconds, logs_.values);
+  logs_.values.emplace_back("learning_rate", trainer_.optimizer_->lr());
   logs_.values.emplace_back("epoch_seconds", seconds);
   history_.append(logs_.values);
   ++trainer_.epochs_trained_;

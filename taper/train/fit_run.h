@@ -58,6 +58,7 @@ class FitRun {
   const FitOptions& options_;
   data::Loader loader_;
   std::optional<data::Loader> validation_;
+  OutputRule rule_;
   Progress progress_;
   History history_;
   std::optional<Meter> meter_;  // of the epoch that runs

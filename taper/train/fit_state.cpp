@@ -171,6 +171,7 @@ bool FitRun::resume() {
   const std::string differs = difference(found->environment, this_environment());
   if (!differs.empty()) warn("the checkpoint was made elsewhere, bits may differ: " + differs);
   finished_ = false;
+  progress_.go_on(epoch_, in_epoch_ ? logs_.step : 0);
   return true;
 }
 
@@ -232,7 +233,7 @@ void FitRun::begin_resumed_epoch(int64_t step, const Fields& meter) {
            .total_step = total_step_,
            .values = {}};
   loader_.seek({first_loader_epoch_ + epoch_, step});
-  meter_.emplace(std::string(trainer_.loss_.type()), trainer_.metrics_, false);
+  meter_.emplace(rule_, trainer_.metrics_, false);
   meter_->load_state(meter);
   in_epoch_ = true;
   epoch_start_ = Clock::now();

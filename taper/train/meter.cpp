@@ -35,10 +35,6 @@ bool are_classes(const Tensor& output, const Tensor& target) {
   return without_classes == target.shape();
 }
 
-bool is_one_each(const Shape& shape) {
-  return shape.rank() == 1 || (shape.rank() == 2 && shape[1] == 1);
-}
-
 /// The first element that is neither 0 nor 1; the number of elements if there is none.
 size_t first_not_binary(const std::vector<double>& values) {
   size_t i = 0;
@@ -57,31 +53,34 @@ void check_metrics(std::string_view pass, const std::vector<const Metric*>& metr
                                      (loss_name.empty() ? "the loss" : std::string(loss_name)) +
                                      " with target " + to_string(target) + " has none");
   }
-  if (is_one_each(output.shape)) return;
+  if (task == Task::binary) return;
   fail(ErrorKind::unsupported, std::string(pass) + ": metrics of a binary loss need outputs [N] " +
                                    "or [N,1], got " + to_string(output));
 }
 
 void Meter::check(const Tensor& output, const Tensor& target, const BatchPlace& place) {
-  task_ = task_of(loss_name_, output, target);
-  check_metrics(place.pass, metrics_, loss_name_, task_, output.spec(), target.spec());
-  if (task_ == Task::classes) check_classes(output, target, place);
-  if (task_ == Task::binary_probabilities) check_probabilities(output, place);
+  meaning_ = rule_(output.spec(), target.spec());
+  const Task task = meaning_.task;
+  check_metrics(place.pass, metrics_, rule_.loss.type(), task, output.spec(), target.spec());
+  if (task == Task::classes) check_classes(output, target, place);
+  check_probabilities(output, place);
   const bool counts = always_count_ || !metrics_.empty();
-  const bool binary = task_ == Task::binary_probabilities || task_ == Task::binary_logits;
-  if (binary && counts) check_binary(output, target, place);
+  if (task == Task::binary && counts) check_binary(output, target, place);
 }
 
 void Meter::check_probabilities(const Tensor& output, const BatchPlace& place) const {
+  const std::optional<nn::LossMeaning> loss = rule_.loss.meaning();
+  if (!loss || loss->input != OutputScale::probabilities) return;
   if (!is_float(output.dtype())) return;  // the loss says what is wrong
   const std::vector<double> values = output.to_vector<double>();
   const auto is_outside = [](double value) { return value < 0 || value > 1; };
   const auto found = std::ranges::find_if(values, is_outside);
   if (found == values.end()) return;
-  fail(ErrorKind::value, std::string(place.pass) + ": " + loss_name_ +
+  std::string way = "; end it in a sigmoid";
+  if (!loss->of_logits.empty()) way += ", or take " + std::string(loss->of_logits) + " for logits";
+  fail(ErrorKind::value, std::string(place.pass) + ": " + std::string(rule_.loss.type()) +
                              " takes probabilities in [0, 1], the model gave " +
-                             print_real(*found) + name_of(place) +
-                             "; end it in a sigmoid, or take BCEWithLogitsLoss for logits");
+                             print_real(*found) + name_of(place) + way);
 }
 
 void Meter::check_classes(const Tensor& output, const Tensor& target, const BatchPlace& place) {
@@ -97,10 +96,10 @@ void Meter::check_classes(const Tensor& output, const Tensor& target, const Batc
 }
 
 void Meter::check_binary(const Tensor& output, const Tensor& target, const BatchPlace& place) {
-  const bool one_each = is_one_each(output.shape());
-  const std::vector<double> values = one_each ? target.to_vector<double>() : std::vector<double>();
+  if (output.numel() != target.numel()) return;  // the loss says what is wrong
+  const std::vector<double> values = target.to_vector<double>();
   const size_t bad = first_not_binary(values);
-  if (one_each && bad == values.size()) {
+  if (bad == values.size()) {
     if (!confusion_) confusion_.emplace(2);
     return;
   }
@@ -122,7 +121,7 @@ void Meter::add(const Tensor& loss, const Tensor& output, const Tensor& target,
   const int64_t size = target.rank() == 0 ? 1 : target.size(0);
   loss_sum_ += value * static_cast<double>(size);
   examples_ += size;
-  if (confusion_) confusion_->add(target, predicted_classes(task_, output));
+  if (confusion_) confusion_->add(target, predicted_classes(meaning_, output));
 }
 
 namespace {
@@ -130,25 +129,20 @@ namespace {
 struct MeterState {
   double loss_sum = 0;
   int64_t examples = 0;
-  int64_t task = 0;
   std::vector<int64_t> confusion = {};  // empty if classes are not counted
 };
 
 }  // namespace
 
 Fields Meter::state() const {
-  return to_fields(MeterState{loss_sum_, examples_, static_cast<int64_t>(task_),
-                              confusion_ ? confusion_->counts() : std::vector<int64_t>()});
+  return to_fields(
+      MeterState{loss_sum_, examples_, confusion_ ? confusion_->counts() : std::vector<int64_t>()});
 }
 
 void Meter::load_state(const Fields& state) {
   const auto known = parse_fields<MeterState>("meter", state);
-  if (known.task < 0 || known.task > static_cast<int64_t>(Task::regression)) {
-    fail(ErrorKind::value, "meter: there is no task " + std::to_string(known.task));
-  }
   loss_sum_ = known.loss_sum;
   examples_ = known.examples;
-  task_ = static_cast<Task>(known.task);
   if (!known.confusion.empty()) confusion_ = ConfusionMatrix::from_counts(known.confusion);
 }
 

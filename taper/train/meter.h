@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <taper/train/evaluation.h>
+#include <taper/train/outputs.h>
 
 namespace taper {
 
@@ -23,10 +24,8 @@ void check_metrics(std::string_view pass, const std::vector<const Metric*>& metr
 class Meter {
  public:
   /// With `always_count` classes are counted where that is possible, else for metrics only.
-  Meter(std::string loss_name, std::vector<const Metric*> metrics, bool always_count)
-      : loss_name_(std::move(loss_name)),
-        metrics_(std::move(metrics)),
-        always_count_(always_count) {}
+  Meter(OutputRule rule, std::vector<const Metric*> metrics, bool always_count)
+      : rule_(std::move(rule)), metrics_(std::move(metrics)), always_count_(always_count) {}
 
   /// Checks labels and probabilities before they are used. Throws value naming the row, unsupported
   /// for metrics where there are no classes.
@@ -44,16 +43,18 @@ class Meter {
   double loss() const;
   NamedNumbers metrics() const;
   const std::optional<ConfusionMatrix>& confusion() const { return confusion_; }
+  /// Of the outputs of the last batch.
+  const OutputMeaning& meaning() const { return meaning_; }
 
  private:
   void check_classes(const Tensor& output, const Tensor& target, const BatchPlace& place);
   void check_binary(const Tensor& output, const Tensor& target, const BatchPlace& place);
   void check_probabilities(const Tensor& output, const BatchPlace& place) const;
 
-  std::string loss_name_;
+  OutputRule rule_;
   std::vector<const Metric*> metrics_;
   bool always_count_;
-  Task task_ = Task::regression;
+  OutputMeaning meaning_;
   double loss_sum_ = 0;
   int64_t examples_ = 0;
   std::optional<ConfusionMatrix> confusion_;

@@ -1,8 +1,6 @@
 #include <taper/train/metrics.h>
 
-#include <taper/autograd/autograd.h>
 #include <taper/core/error.h>
-#include <taper/ops/ops.h>
 
 namespace taper {
 namespace {
@@ -133,30 +131,6 @@ ClassScores ConfusionMatrix::macro_average() const {
 const Metric& Metric::get(std::string_view name) { return Registry<Metric>::get(name, "metric"); }
 
 std::vector<const Metric*> Metric::all() { return Registry<Metric>::all(); }
-
-Task task_of(std::string_view loss, const Tensor& output, const Tensor& target) {
-  if (loss == "CrossEntropyLoss") return Task::classes;
-  if (loss == "BCELoss") return Task::binary_probabilities;
-  if (loss == "BCEWithLogitsLoss") return Task::binary_logits;
-  if (loss == "MSELoss") return Task::regression;
-  const bool labels = is_integer(target.dtype()) && output.rank() == target.rank() + 1;
-  return labels && output.rank() >= 2 ? Task::classes : Task::regression;
-}
-
-Tensor predicted_classes(Task task, const Tensor& output) {
-  const no_grad off;
-  switch (task) {
-    case Task::classes:
-      return argmax(output, 1);
-    case Task::binary_probabilities:
-      return astype(flatten(output) > 0.5, DType::i64);
-    case Task::binary_logits:
-      return astype(flatten(output) > 0, DType::i64);
-    case Task::regression:
-      break;
-  }
-  fail(ErrorKind::unsupported, "predicted_classes: a regression has no classes");
-}
 
 std::string find_bad_label(const Tensor& labels, int64_t classes) {
   const auto values = labels.to_vector<int64_t>();

@@ -80,22 +80,6 @@ class TAPER_API Metric : public Registered<Metric> {
   Compute compute_;
 };
 
-/// What the numbers of a model's output mean.
-enum class Task {
-  classes,               ///< output [N,C,...] scores of each class, target [N,...] class numbers
-  binary_probabilities,  ///< output [N] or [N,1] probabilities of class 1, target 0 or 1
-  binary_logits,         ///< the same with logits
-  regression,            ///< no classes: the loss is all there is
-};
-
-/// What the registered loss of this name says about the output; for a loss of your own it is
-/// `classes` if the target is of integers and lacks the output's axis 1, else `regression`.
-TAPER_API Task task_of(std::string_view loss, const Tensor& output, const Tensor& target);
-
-/// The class predicted for each example, i64: the largest output, or above 0.5 or 0 for binary
-/// tasks. Throws unsupported for regression.
-TAPER_API Tensor predicted_classes(Task task, const Tensor& output);
-
 /// The first element of `labels` that is outside [0, classes): "label 12 at row 7"; empty if none.
 TAPER_API std::string find_bad_label(const Tensor& labels, int64_t classes);
 

@@ -7,6 +7,7 @@
 
 #include <taper/core/error.h>
 #include <taper/train/metrics.h>
+#include <taper/train/trainer.h>
 
 namespace taper {
 namespace {
@@ -34,11 +35,25 @@ Monitor::Monitor(std::string_view owner, std::string name, MonitorMode mode, dou
   require_option(std::isfinite(min_delta), owner, "`min_delta` must be finite", min_delta);
 }
 
+void Monitor::check(const Trainer& trainer) const {
+  const std::vector<std::string>& names = trainer.recorded_names();
+  if (names.empty()) return;  // called by other than a fit
+  if (std::ranges::find(names, name_) == names.end()) fail_unknown(names);
+}
+
 double Monitor::read(const Logs& logs) const {
-  std::string known;
-  bool has_validation = false;
+  std::vector<std::string> names;
   for (const auto& [name, value] : logs.values) {
     if (name == name_) return value;
+    names.push_back(name);
+  }
+  fail_unknown(names);
+}
+
+void Monitor::fail_unknown(const std::vector<std::string>& names) const {
+  std::string known;
+  bool has_validation = false;
+  for (const std::string& name : names) {
     has_validation |= name.starts_with(validation_prefix);
     known += (known.empty() ? "" : ", ") + name;
   }

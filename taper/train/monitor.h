@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <taper/train/callbacks.h>
 
@@ -24,6 +25,9 @@ class TAPER_API Monitor {
   /// finite.
   Monitor(std::string_view owner, std::string name, MonitorMode mode, double min_delta = 0);
 
+  /// Before the first step: throws not_found naming what there is unless the epochs of the fit will
+  /// have the number.
+  void check(const Trainer& trainer) const;
   /// The number at the end of an epoch. Throws not_found naming what there is.
   double read(const Logs& logs) const;
   /// Whether `value` is better by more than `min_delta`, as Keras compares. Nothing is worse than
@@ -31,6 +35,8 @@ class TAPER_API Monitor {
   bool improves(double value, const std::optional<double>& than) const;
 
  private:
+  [[noreturn]] void fail_unknown(const std::vector<std::string>& names) const;
+
   std::string_view owner_;
   std::string name_;
   bool larger_is_better_;

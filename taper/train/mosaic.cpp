@@ -29,7 +29,7 @@ uint8_t brightness(double value, double least, double greatest) {
 
 }  // namespace
 
-Tensor mosaic(const Tensor& tiles, int64_t columns, int64_t zoom, uint8_t gap) {
+Tensor mosaic(const Tensor& tiles, int64_t columns, int64_t zoom, uint8_t gap, int64_t border) {
   const bool grey = tiles.rank() == 3;
   const int64_t count = tiles.size(0);
   const int64_t channels = grey ? 1 : tiles.size(1);
@@ -37,8 +37,8 @@ Tensor mosaic(const Tensor& tiles, int64_t columns, int64_t zoom, uint8_t gap) {
   const int64_t width = tiles.size(-1);
   columns = std::min(columns, count);
   const int64_t rows = (count + columns - 1) / columns;
-  const int64_t tall = rows * (height * zoom + 1) - 1;
-  const int64_t wide = columns * (width * zoom + 1) - 1;
+  const int64_t tall = rows * (height * zoom + border) - border;
+  const int64_t wide = columns * (width * zoom + border) - border;
   Tensor picture = empty({channels, tall, wide}, DType::u8);
   uint8_t* pixels = picture.mutable_data<uint8_t>();
   std::fill_n(pixels, picture.numel(), gap);
@@ -48,8 +48,8 @@ Tensor mosaic(const Tensor& tiles, int64_t columns, int64_t zoom, uint8_t gap) {
     const double* tile = values.data() + n * size;
     const auto [least, greatest] = finite_range(tile, size);
     for (int64_t c = 0; c < channels; ++c) {
-      uint8_t* corner = pixels + (c * tall + n / columns * (height * zoom + 1)) * wide +
-                        n % columns * (width * zoom + 1);
+      uint8_t* corner = pixels + (c * tall + n / columns * (height * zoom + border)) * wide +
+                        n % columns * (width * zoom + border);
       for (int64_t i = 0; i < height * zoom * width * zoom; ++i) {
         const int64_t y = i / (width * zoom);
         const int64_t x = i % (width * zoom);

@@ -135,7 +135,8 @@ Tensor output_of_step(const Pass& pass, const std::vector<Tensor>& batch, DryRun
   const Tensor weight = batch.size() > 2 ? batch[2] : Tensor();
   run.output = output.spec();
   run.target = target.spec();
-  run.task = task_of(pass.loss.type(), output, target);
+  const OutputRule rule{pass.loss, pass.options.task};
+  run.task = rule(run.output, run.target).task;
   check_loss("fit",
              loss_of_batch(pass.loss, output, target, weight,
                            pass.training ? pass.options.class_weight : std::vector<double>()));
@@ -274,16 +275,19 @@ const GraphNode* maker_of(const Graph& graph, ValueId value) {
 }
 
 /// Logits where the loss takes probabilities, or the other way round.
-void warn_of_scale(const DryRun& run, std::string_view loss) {
+void warn_of_scale(const DryRun& run, const nn::AnyLoss& loss) {
+  const std::optional<nn::LossMeaning> meaning = loss.meaning();
   const GraphNode* last = maker_of(run.graph, run.graph.outputs[0]);
-  if (last == nullptr) return;
+  if (last == nullptr || !meaning) return;
   const std::string end = ", the model ends in " + std::string(last->op->name) +
                           (last->layer.empty() ? "" : " (in " + last->layer + ")") + ": ";
-  const bool takes_logits = loss == "CrossEntropyLoss" || loss == "BCEWithLogitsLoss";
-  if (takes_logits && last->op->role == Role::probabilities) {
-    warn("fit: " + std::string(loss) + " expects logits" + end + "leave it out");
-  } else if (loss == "BCELoss" && last->op->role == Role::weighs) {
-    warn("fit: BCELoss expects probabilities" + end + "BCEWithLogitsLoss takes logits");
+  const std::string name(loss.type());
+  if (meaning->input == OutputScale::logits && last->op->role == Role::probabilities) {
+    warn("fit: " + name + " expects logits" + end + "leave it out");
+  } else if (meaning->input == OutputScale::probabilities && last->op->role == Role::weighs) {
+    warn("fit: " + name + " expects probabilities" + end +
+         (meaning->of_logits.empty() ? "end it in a softmax or sigmoid"
+                                     : std::string(meaning->of_logits) + " takes logits"));
   }
 }
 
@@ -368,10 +372,28 @@ std::shared_ptr<const Graph> check_before_training(
   if (validation != nullptr) check_validation({model, loss, options, false}, specs, *validation);
   warn_of_missing_classes(counts);
   if (!run.captured) return nullptr;
-  warn_of_scale(run, loss.type());
+  warn_of_scale(run, loss);
   warn_of_unscaled(run, batch[0]);
   warn_of_strangers(run.graph, model, optimizer);
   return std::make_shared<const Graph>(std::move(run.graph));
+}
+
+bool ends_in_probabilities(const Graph& graph) {
+  const GraphNode* last = maker_of(graph, graph.outputs[0]);
+  return last != nullptr && last->op->role == Role::probabilities;
+}
+
+bool ends_in_probabilities(const nn::AnyModule& model, const Spec& example, int64_t rows) {
+  if (has_hooks(*model.state())) return false;
+  try {
+    const auto outputs = [&](const std::vector<Tensor>& x) -> std::vector<Tensor> {
+      return {model(fit_input(x[0], model))};
+    };
+    const Captured found = capture({without_memory(example, rows)}, outputs, OutsideTensors::held);
+    return ends_in_probabilities(found.graph);
+  } catch (const Error&) {
+    return false;  // the pass itself says what is wrong
+  }
 }
 
 }  // namespace taper

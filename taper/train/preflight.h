@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include <taper/data/dataset.h>
 #include <taper/graph/graph.h>
@@ -9,10 +10,12 @@
 #include <taper/nn/losses.h>
 #include <taper/optim/optimizer.h>
 #include <taper/train/metrics.h>
+#include <taper/train/outputs.h>
 
 namespace taper {
 
 struct PreflightOptions {
+  std::optional<Task> task = {};  ///< of a loss that does not say it
   int64_t batch_size = 32;
   bool drop_last = false;
   std::vector<double> class_weight = {};
@@ -38,5 +41,11 @@ struct PreflightOptions {
 std::shared_ptr<const Graph> check_before_training(
     const nn::AnyModule& model, const nn::AnyLoss& loss, const optim::Optimizer& optimizer,
     const data::Dataset& train, const data::Dataset* validation, const PreflightOptions& options);
+
+/// True if the op that makes the graph's output gives probabilities.
+bool ends_in_probabilities(const Graph& graph);
+
+/// The same for a model and `rows` examples of these specs; false if it cannot be captured.
+bool ends_in_probabilities(const nn::AnyModule& model, const Spec& example, int64_t rows);
 
 }  // namespace taper

@@ -55,6 +55,11 @@ Progress::~Progress() {
   if (open_) std::cout << std::endl;
 }
 
+void Progress::go_on(int64_t epoch, int64_t steps) {
+  if (!verbose_) return;
+  write(fmt::format("going on at epoch {}, step {}", epoch + 1, steps + 1), true);
+}
+
 void Progress::begin_epoch(int64_t epoch, int64_t steps, int64_t items) {
   epoch_ = epoch;
   steps_before_ = steps;

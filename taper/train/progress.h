@@ -19,6 +19,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
+  /// Says where a resumed training goes on, after so many steps of the epoch.
+  void go_on(int64_t epoch, int64_t steps);
   /// `steps` of the epoch and their `items` were done by an earlier process.
   void begin_epoch(int64_t epoch, int64_t steps = 0, int64_t items = 0);
   /// True if it is time to `show` again.

@@ -21,7 +21,8 @@ ReduceLROnPlateau::ReduceLROnPlateau(ReduceLROnPlateauOptions options)
   require_option(options_.min_lr >= 0, type_name, "`min_lr` must be at least 0", options_.min_lr);
 }
 
-void ReduceLROnPlateau::on_train_begin(Trainer&) {
+void ReduceLROnPlateau::on_train_begin(Trainer& trainer) {
+  monitor_.check(trainer);
   if (!std::exchange(resumed_, false)) memory_ = {};
 }
 

@@ -27,8 +27,8 @@ class TAPER_API ReduceLROnPlateau final : public Callback {
   static constexpr std::string_view type_name = "ReduceLROnPlateau";
   /// Throws value for options out of range.
   explicit ReduceLROnPlateau(ReduceLROnPlateauOptions options = {});
+  /// Throws not_found if the fit records no such number.
   void on_train_begin(Trainer& trainer) override;
-  /// Throws not_found if there is no such number.
   void on_epoch_end(Trainer& trainer, const Logs& logs) override;
   CallbackState state() const override;
   void load_state(const CallbackState& state) override;

@@ -18,17 +18,20 @@ struct ReportInput {
   ModelInfo info;
   History history;
   RunReport run;
-  Evaluation test;           ///< on `data`
-  data::AnyDataset data;     ///< {input, target}: the test part
-  std::string command = {};  ///< how the run was made; may be empty
+  Evaluation test;        ///< on `data`
+  data::AnyDataset data;  ///< {input, target}: the test part
 };
 
 /// The files that `write_report` may write.
-inline constexpr std::array<std::string_view, 8> report_files{
-    "report.html",           "figures/curves.svg",
-    "figures/confusion.svg", "figures/calibration.svg",
-    "figures/mistakes.png",  "figures/filters.png",
-    "figures/example.png",   "figures/feature_maps.png"};
+inline constexpr std::array<std::string_view, 9> report_files{"report.html",
+                                                              "figures/curves.svg",
+                                                              "figures/confusion.svg",
+                                                              "figures/calibration.svg",
+                                                              "figures/regression.svg",
+                                                              "figures/mistakes.png",
+                                                              "figures/filters.png",
+                                                              "figures/example.png",
+                                                              "figures/feature_maps.png"};
 
 /// What became of a report.
 struct WrittenReport {
@@ -37,8 +40,9 @@ struct WrittenReport {
 };
 
 /// Writes `report.html`, one file that needs no other, and its pictures as files in `figures/`:
-/// curves of the losses and metrics, the confusion matrix, calibration, the worst mistakes, the
-/// first layer's filters, feature maps of one example, and tables of layers, classes and facts.
+/// curves of the losses and metrics, the confusion matrix, calibration, the worst mistakes (of a
+/// regression predicted against true values), the first layer's filters, feature maps of one
+/// example, and tables of layers, classes and how the run was made.
 /// What the model or the data do not have is left out.
 ///
 /// gnuplot draws the curves, the matrix and the calibration. Without it the report keeps its

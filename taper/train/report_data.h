@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <taper/train/report.h>
@@ -31,20 +32,33 @@ struct ClassifierFacts {
   double expected_calibration_error = 0;
 };
 
-/// Nothing unless the outputs are scores [N,C] and the targets class numbers [N].
+/// Nothing unless the task has classes, one for each example.
 std::optional<ClassifierFacts> classifier_facts(const ReportInput& input, size_t most_mistakes);
+
+/// The first examples of a regression with one output, at most `most`.
+struct RegressionFacts {
+  std::vector<double> truth;
+  std::vector<double> predicted;
+};
+/// Nothing for another task, and for several outputs of an example.
+std::optional<RegressionFacts> regression_facts(const ReportInput& input, int64_t most);
 
 /// True if inputs are [C,H,W] with one or three channels.
 bool are_images(const ModelInfo& info);
 
-/// An input [C,H,W] of numbers as they were stored (before their scale) as u8.
-Tensor to_picture(const Tensor& input, const ModelInfo& info);
+/// An input [C,H,W] as a picture of u8: the numbers as they were stored, before `scale`. Where they
+/// were not pixels [0, 1] becomes black to white, and any other range its own.
+Tensor to_picture(const Tensor& input, double scale);
 
-/// The weights of the first layer as tiles [N,H,W], if they are over images; undefined if not.
-Tensor first_filters(const ReportInput& input, int64_t most);
+/// The weights of the first layer.
+struct FirstLayer {
+  Tensor tiles = {};      ///< [N,H,W] if they are over images; undefined if not
+  std::string note = {};  ///< why there are none, if that is worth a word
+};
+FirstLayer first_layer(const ReportInput& input, int64_t most);
 
-/// What the first module that gives [1,K,H,W] makes of an example, as tiles [K,H,W]; undefined if
-/// there is none.
+/// What the first convolution, wherever it is in the model, makes of an example, as tiles [K,H,W];
+/// undefined if there is none.
 Tensor feature_maps(const ReportInput& input, const Tensor& example, int64_t most);
 
 }  // namespace taper

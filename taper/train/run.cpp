@@ -35,6 +35,10 @@ struct ModelFile {
   std::vector<int64_t> input_shape = {};
   double input_scale = 1;
   std::vector<std::string> class_names = {};
+  std::string loss = "CrossEntropyLoss";  // as of files that do not say it
+  Task task = Task::classes;
+  OutputScale outputs = OutputScale::logits;
+  Fields form = {};  // a data::DataForm
 };
 
 [[noreturn]] void rethrow_with_path(const Error& error, const fs::path& path) {
@@ -52,8 +56,9 @@ auto about(const fs::path& path, Action&& action) {
 }
 
 Value model_to_value(const nn::AnyModule& model, const ModelInfo& info) {
-  Fields fields = to_fields(ModelFile{format_name, format_version, info.name, info.data,
-                                      info.input_shape, info.input_scale, info.class_names});
+  Fields fields = to_fields(ModelFile{
+      format_name, format_version, info.name, info.data, info.input_shape, info.input_scale,
+      info.class_names, info.loss, info.outputs.task, info.outputs.scale, to_fields(info.form)});
   fields.emplace_back("model", model.is_described() ? model.config() : Value());
   return Value(std::move(fields));
 }
@@ -69,6 +74,9 @@ Value report_to_value(const RunReport& report, const Evaluation& test) {
                                    {"f1", Value(scores[i].f1)},
                                    {"support", Value(scores[i].support)}}));
   }
+  Fields metrics;
+  for (const auto& [name, value] : test.metrics) metrics.emplace_back(name, Value(value));
+  fields.emplace_back("metrics", Value(std::move(metrics)));
   fields.emplace_back("classes", Value(std::move(classes)));
   return Value(std::move(fields));
 }
@@ -88,6 +96,19 @@ void check_model_file(const ModelFile& file) {
     fail(ErrorKind::value, "`input_shape` must be at most " + std::to_string(Shape::max_rank) +
                                " sizes of at least 0, got " + Value(sizes).print());
   }
+}
+
+/// Throws value for a form that fits no inputs.
+data::DataForm read_form(const Fields& fields) {
+  auto form = parse_fields<data::DataForm>("form", fields);
+  const bool fits = form.mean.size() == form.columns.size() &&
+                    form.deviation.size() == form.columns.size() &&
+                    (form.picture.empty() || form.picture.size() == 3);
+  const auto is_bad = [](double value) { return !std::isfinite(value) || value == 0; };
+  if (!fits || std::ranges::any_of(form.deviation, is_bad) || is_bad(form.target_deviation)) {
+    fail(ErrorKind::value, "`form` does not fit together");
+  }
+  return form;
 }
 
 /// Splits model.json into what is known of the model and the description of its layers.
@@ -120,7 +141,14 @@ std::pair<ModelInfo, Value> read_model_file(const Value& content) {
   }
   ModelFile file = parse_fields<ModelFile>("model.json", known);
   check_model_file(file);
-  return {ModelInfo{file.name, file.data, file.input_shape, file.input_scale, file.class_names},
+  return {ModelInfo{file.name,
+                    file.data,
+                    file.input_shape,
+                    file.input_scale,
+                    file.class_names,
+                    file.loss,
+                    {file.task, file.outputs},
+                    read_form(file.form)},
           std::move(layers)};
 }
 
@@ -182,6 +210,27 @@ void save_run(const fs::path& folder, const nn::AnyModule& model, const ModelInf
     remove_staged(staging);
     throw;
   }
+}
+
+History read_history(const fs::path& folder) {
+  const fs::path path = folder / "history.json";
+  const std::string text = read_file(path, largest_json);
+  return about(path, [&] { return History::from_value(parse_json(text)); });
+}
+
+RunReport read_run_report(const fs::path& folder) {
+  const fs::path path = folder / "report.json";
+  const std::string text = read_file(path, largest_json);
+  return about(path, [&] {
+    const Value content = parse_json(text);
+    const Fields* all = content.get_if<Fields>();
+    if (all == nullptr) fail(ErrorKind::value, "must hold an object");
+    Fields known;
+    for (const auto& field : *all) {
+      if (field.first != "classes" && field.first != "metrics") known.push_back(field);
+    }
+    return parse_fields<RunReport>("report.json", known);
+  });
 }
 
 nn::AnyModule load_architecture(const fs::path& path) {

@@ -13,11 +13,13 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <taper/core/value.h>
+#include <taper/data/source.h>
 #include <taper/nn/any_module.h>
 #include <taper/train/evaluation.h>
 #include <taper/train/history.h>
@@ -38,6 +40,9 @@ struct ModelInfo {
   std::vector<int64_t> input_shape = {};      ///< of one example
   double input_scale = 1;                     ///< what stored numbers are multiplied by
   std::vector<std::string> class_names = {};  ///< in the order of the outputs; may be empty
+  std::string loss = {};                      ///< the registered name; empty for one's own
+  OutputMeaning outputs = {Task::classes, OutputScale::logits};
+  data::DataForm form = {};  ///< how new data become inputs; without a source if that is not known
 };
 
 struct SavedModel {
@@ -45,11 +50,23 @@ struct SavedModel {
   ModelInfo info;
 };
 
+/// How a run was made.
+struct RunOrigin {
+  std::string date = {};  ///< when it was finished, in UTC: "2026-01-31 12:00:00"
+  std::string machine = {};
+  std::string made_by = {};  ///< Taper's version, compiler and oneDNN
+  Fields options = {};
+  std::vector<double> first_epoch_at = {};    ///< parts of the first epoch, from 0 to 1
+  std::vector<double> first_epoch_loss = {};  ///< its mean loss until there
+};
+
 /// What `report.json` says; the fields are its keys.
 struct RunReport {
-  double test_accuracy = 0;
-  double test_loss = 0;
-  double macro_f1 = 0;  ///< from 0 to 1
+  std::string part = "test";  ///< what the run was measured on: "test", "validation", "training"
+  double loss = 0;            ///< there
+  std::optional<double> test_accuracy = {};  ///< on test data with classes
+  std::optional<double> test_loss = {};      ///< on test data
+  std::optional<double> macro_f1 = {};       ///< of the test data's classes, from 0 to 1
   std::vector<double> epoch_seconds = {};
   double peak_memory_mb = 0;  ///< of the process
   int64_t epochs = 0;
@@ -60,6 +77,7 @@ struct RunReport {
   std::string data = {};
   int64_t threads = 0;
   int64_t parameters = 0;
+  Fields made = {};  ///< a `RunOrigin`
 };
 
 /// The files that `save_run` writes.
@@ -73,6 +91,12 @@ inline constexpr std::array<std::string_view, 4> run_files{"model.safetensors", 
 TAPER_API void save_run(const std::filesystem::path& folder, const nn::AnyModule& model,
                         const ModelInfo& info, const History& history, const RunReport& report,
                         const Evaluation& test);
+
+/// The numbers of each epoch of a run. Throws io or value naming the file.
+TAPER_API History read_history(const std::filesystem::path& folder);
+
+/// What the report.json of a run says. Throws io or value naming the file.
+TAPER_API RunReport read_run_report(const std::filesystem::path& folder);
 
 /// A new model, with initial values, of the layers that a JSON file describes: a module's
 /// {"type": ..., ...} or the model.json of a run. Throws io, value or not_found naming the file.

@@ -25,7 +25,7 @@ constexpr size_t largest_manifest = size_t{16} << 20;
 constexpr const char* manifest_name = "run.json";
 constexpr const char* aside_name = ".taper-old";
 
-/// run.json in the order of its keys, without the options.
+/// run.json in the order of its keys, without options and layers.
 struct ManifestFile {
   Required<std::string> format;
   Required<int64_t> version;
@@ -44,9 +44,9 @@ std::vector<std::string> files_of_a_run() {
   std::vector<std::string> files;
   for (const std::string_view name : run_files) files.emplace_back(name);
   for (const std::string_view name : report_files) files.emplace_back(name);
-  for (const char* name :
-       {"checkpoints/checkpoint-*.json", "checkpoints/checkpoint-*.safetensors",
-        "logs/train/events.out.tfevents.*.taper", "logs/validation/events.out.tfevents.*.taper"}) {
+  for (const char* name : {"checkpoints/checkpoint-*.json", "checkpoints/checkpoint-*.safetensors",
+                           "logs/train/events.out.tfevents.*.taper",
+                           "logs/validation/events.out.tfevents.*.taper", "logs/epochs.csv"}) {
     files.emplace_back(name);
   }
   return files;
@@ -57,6 +57,7 @@ std::string to_text(const RunManifest& run) {
                                           run.data_digest, run.exported_epoch, run.exported_step,
                                           run.model_sha256, run.report, run.replaces, run.files});
   content.emplace_back("options", Value(run.options));
+  content.emplace_back("layers", run.layers);
   return seal(Value(std::move(content)));
 }
 
@@ -76,9 +77,12 @@ RunManifest from_text(const std::string& text) {
   RunManifest run;
   Fields known;
   for (const auto& [name, value] : *content.get_if<Fields>()) {
-    if (name != "options") {
+    const Fields* options = value.get_if<Fields>();
+    if (name == "layers") {
+      run.layers = value;
+    } else if (name != "options") {
       known.emplace_back(name, value);
-    } else if (const Fields* options = value.get_if<Fields>()) {
+    } else if (options != nullptr) {
       run.options = *options;
     }
   }
@@ -276,6 +280,7 @@ void RunFolder::take(RunFolderUse use, bool must_be_new) {
   remove_cut_files(path_);
   if (found && use == RunFolderUse::resume) {
     manifest_ = std::move(*found);
+    goes_on_ = true;
     is_safe_ = true;
     return;
   }
@@ -346,7 +351,7 @@ void RunFolder::move_aside() {
   in_folder(path_, [&] { move_named(path_, aside, parse(path_, replaced_).files); });
 }
 
-void RunFolder::begin(int64_t epochs, Fields options, std::string data_digest) {
+void RunFolder::begin(int64_t epochs, Fields options, Value layers, std::string data_digest) {
   if (!replaced_.empty()) {
     is_safe_ = false;
     manifest_.replaces = true;  // so that the end puts back what is moved by then
@@ -356,6 +361,7 @@ void RunFolder::begin(int64_t epochs, Fields options, std::string data_digest) {
   manifest_.state = RunState::running;
   manifest_.epochs = epochs;
   manifest_.options = std::move(options);
+  manifest_.layers = std::move(layers);
   manifest_.data_digest = std::move(data_digest);
   write();
 }

@@ -37,6 +37,7 @@ struct EnumNames<RunState> {
 struct RunManifest {
   RunState state = RunState::fresh;
   Fields options = {};                   ///< how the run is made, for who made it
+  Value layers = {};                     ///< the model's description; none for one of one's own
   int64_t epochs = 0;                    ///< that were asked for
   std::string data_digest = {};          ///< of the training data, see `Dataset::digest`
   int64_t exported_epoch = 0;            ///< after which model.safetensors was written
@@ -77,9 +78,11 @@ class TAPER_API RunFolder {
   const std::filesystem::path& path() const { return path_; }
   /// Of the run that goes on; that of a new run otherwise.
   const RunManifest& manifest() const { return manifest_; }
+  /// Whether it was taken to go on with a run that is there and had begun.
+  bool goes_on() const { return goes_on_; }
 
   /// The training begins: everything that could refuse it was asked.
-  void begin(int64_t epochs, Fields options, std::string data_digest);
+  void begin(int64_t epochs, Fields options, Value layers, std::string data_digest);
   /// The training can go on from what it saved.
   void saved();
   /// The training was asked to stop, and has saved.
@@ -103,6 +106,7 @@ class TAPER_API RunFolder {
   std::unique_ptr<FolderLock> lock_;
   RunManifest manifest_;
   std::string replaced_;  // the manifest of the run that is to be replaced; empty if there is none
+  bool goes_on_ = false;
   bool is_safe_ = false;  // what is there may stay
 };
 

@@ -38,7 +38,8 @@ EarlyStopping::EarlyStopping(EarlyStoppingOptions options)
                  static_cast<double>(options_.start_from_epoch));
 }
 
-void EarlyStopping::on_train_begin(Trainer&) {
+void EarlyStopping::on_train_begin(Trainer& trainer) {
+  monitor_.check(trainer);
   if (!std::exchange(resumed_, false)) {
     memory_ = {};
     best_weights_.clear();
@@ -89,7 +90,8 @@ void EarlyStopping::load_state(const CallbackState& state) {
 BestWeights::BestWeights(BestWeightsOptions options)
     : options_(std::move(options)), monitor_(type_name, options_.monitor, options_.mode) {}
 
-void BestWeights::on_train_begin(Trainer&) {
+void BestWeights::on_train_begin(Trainer& trainer) {
+  monitor_.check(trainer);
   if (std::exchange(resumed_, false)) return;
   memory_ = {};
   weights_.clear();

@@ -27,8 +27,8 @@ class TAPER_API EarlyStopping final : public Callback {
   static constexpr std::string_view type_name = "EarlyStopping";
   /// Throws value for options out of range.
   explicit EarlyStopping(EarlyStoppingOptions options = {});
+  /// Throws not_found if the fit records no such number.
   void on_train_begin(Trainer& trainer) override;
-  /// Throws not_found if there is no such number.
   void on_epoch_end(Trainer& trainer, const Logs& logs) override;
   void on_train_end(Trainer& trainer) override;
   CallbackState state() const override;
@@ -64,8 +64,9 @@ class TAPER_API BestWeights final : public Callback {
  public:
   static constexpr std::string_view type_name = "BestWeights";
   explicit BestWeights(BestWeightsOptions options = {});
+  /// Throws not_found if the fit records no such number.
   void on_train_begin(Trainer& trainer) override;
-  /// Throws not_found if there is no such number, io if the file cannot be written.
+  /// Throws io if the file cannot be written.
   void on_epoch_end(Trainer& trainer, const Logs& logs) override;
   void on_train_end(Trainer& trainer) override;
   CallbackState state() const override;

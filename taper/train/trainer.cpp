@@ -4,11 +4,14 @@
 
 #include <taper/autograd/autograd.h>
 #include <taper/core/error.h>
+#include <taper/core/warning.h>
 #include <taper/nn/mode_scope.h>
 #include <taper/ops/ops.h>
 #include <taper/train/batch_rules.h>
 #include <taper/train/fit_run.h>
 #include <taper/train/meter.h>
+#include <taper/train/preflight.h>
+#include <taper/train/run_fit.h>
 #include <taper/train/weighting.h>
 
 namespace taper {
@@ -57,8 +60,11 @@ void check_options(const FitOptions& options) {
   if (!options.checkpoint) return;
   require(is_amount(options.checkpoint->seconds), "`checkpoint.seconds` must be at least 0",
           options.checkpoint->seconds);
-  if (options.checkpoint->folder.empty()) {
+  if (options.checkpoint->folder.empty() && options.run.empty()) {
     fail(ErrorKind::value, "fit: `checkpoint.folder` is empty");
+  }
+  if (!options.checkpoint->folder.empty() && !options.run.empty()) {
+    fail(ErrorKind::value, "fit: give `checkpoint.folder` or `run`, not both");
   }
 }
 
@@ -76,13 +82,20 @@ std::vector<std::string> names_of_classes(const data::Dataset& dataset, int64_t 
 Trainer::Trainer(nn::AnyModule model, TrainerOptions options)
     : model_(std::move(model)),
       loss_(std::move(options.loss)),
-      optimizer_(std::move(options.optimizer)) {
+      optimizer_(std::move(options.optimizer)),
+      task_(options.task) {
   for (const std::string& name : options.metrics) {
     if (name != "loss") metrics_.push_back(&Metric::get(name));
   }
 }
 
 Tensor Trainer::forward(const Tensor& input) const { return model_(fit_input(input, model_)); }
+
+OutputRule Trainer::output_rule(const data::Dataset& dataset) const {
+  const bool probabilities = graph_ ? ends_in_probabilities(*graph_)
+                                    : ends_in_probabilities(model_, dataset.specs()[0], 1);
+  return {loss_, task_, probabilities};
+}
 
 Tensor Trainer::loss_of(const data::Batch& batch, Meter& meter, const FitOptions* training) const {
   const BatchPlace place{training != nullptr ? "fit" : "evaluate", batch.epoch, batch.index};
@@ -119,6 +132,12 @@ History Trainer::fit(const data::AnyDataset& dataset, const FitOptions& options)
   if (options.validation_data) {
     check_fields(**options.validation_data, "fit", 2, "validation dataset");
   }
+  if (!options.run.empty()) {
+    RunFolder folder(options.run, options.run_details.use);
+    RunResult result = fit_into(folder, *this, dataset, options);
+    if (!result.remark.empty()) warn(options.run.string() + ": " + result.remark);
+    return std::move(result.history);
+  }
   if (!optimizer_->attached()) optimizer_->attach(model_.parameters());
   const nn::ModeScope mode(model_, true);
   const enable_grad on;
@@ -133,14 +152,16 @@ Evaluation Trainer::evaluate(const data::AnyDataset& dataset,
                              const EvaluateOptions& options) const {
   check_fields(*dataset, "evaluate", 2);
   data::Loader loader(dataset, {.batch_size = options.batch_size, .workers = options.workers});
-  return *evaluate_with(loader, 0);
+  const nn::ModeScope mode(model_, false);
+  return *evaluate_with(loader, output_rule(*dataset), 0);
 }
 
-std::optional<Evaluation> Trainer::evaluate_with(data::Loader& loader, int64_t epoch,
+std::optional<Evaluation> Trainer::evaluate_with(data::Loader& loader, const OutputRule& rule,
+                                                 int64_t epoch,
                                                  const std::function<bool()>& interrupted) const {
   const nn::ModeScope mode(model_, false);
   const no_grad off;
-  Meter meter(std::string(loss_.type()), metrics_, true);
+  Meter meter(rule, metrics_, true);
   for (const data::Batch& batch : loader) {
     data::Batch numbered = batch;
     numbered.epoch = epoch;
@@ -151,7 +172,8 @@ std::optional<Evaluation> Trainer::evaluate_with(data::Loader& loader, int64_t e
                    .metrics = meter.metrics(),
                    .examples = meter.examples(),
                    .confusion = meter.confusion(),
-                   .class_names = {}};
+                   .class_names = {},
+                   .outputs = meter.meaning()};
   if (found.confusion) {
     found.class_names = names_of_classes(loader.dataset(), found.confusion->classes());
   }

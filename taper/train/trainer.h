@@ -16,6 +16,7 @@
 
 #include <taper/data/dataset.h>
 #include <taper/data/loader.h>
+#include <taper/data/source.h>
 #include <taper/graph/graph.h>
 #include <taper/nn/any_module.h>
 #include <taper/nn/losses.h>
@@ -24,6 +25,8 @@
 #include <taper/train/callbacks.h>
 #include <taper/train/evaluation.h>
 #include <taper/train/history.h>
+#include <taper/train/outputs.h>
+#include <taper/train/run_folder.h>
 
 namespace taper {
 
@@ -33,11 +36,14 @@ struct TrainerOptions {
   nn::AnyLoss loss;
   optim::AnyOptimizer optimizer;
   std::vector<std::string> metrics = {};  ///< names such as "accuracy", "f1"
+  /// What the outputs mean where the loss does not say it (one of your own), see
+  /// taper/train/outputs.h.
+  std::optional<Task> task = {};
 };
 
 /// Where and how often a fit saves itself, see taper/train/checkpoint.h.
 struct CheckpointOptions {
-  std::filesystem::path folder;
+  std::filesystem::path folder = {};
   /// A save comes after the first update that ends this long after the last save, and so late that
   /// saving takes at most 2 % of the time; also at the fit's end and when it is interrupted. If the
   /// last one fails, `fit` throws io: the model is trained, but the training cannot go on.
@@ -48,6 +54,18 @@ struct CheckpointOptions {
   bool resume = false;
   std::function<void(const std::string&)> on_warning = {};
   std::function<void()> on_save = {};  ///< called when a checkpoint is on the disk
+};
+
+/// What a run folder tells besides what the fit knows.
+struct RunDetails {
+  RunFolderUse use = RunFolderUse::fresh;
+  std::string model = {};  ///< a name for the model, for reports
+  std::string data = {};   ///< and for the data
+  /// What the run is measured on at its end; without it the validation data, else the training
+  /// data.
+  std::optional<data::AnyDataset> test_data = {};
+  data::DataForm form = {};  ///< how new data become inputs, see taper/data/source.h
+  Fields options = {};       ///< how the run is made, for the manifest and the report
 };
 
 struct FitOptions {
@@ -81,6 +99,11 @@ struct FitOptions {
   bool detect_anomaly = false;
 
   std::optional<CheckpointOptions> checkpoint = {};
+  /// A folder for the whole run: checkpoints, model, numbers and a report for people, as `taper
+  /// train` leaves it (see taper/train/run.h). Of `checkpoint` all but the folder counts. Throws io
+  /// if something else is there.
+  std::filesystem::path run = {};
+  RunDetails run_details = {};
   /// Asked after each update; true saves a checkpoint, if there is a place for it, and ends the fit
   /// at once.
   std::function<bool()> interrupted = {};
@@ -126,7 +149,10 @@ class TAPER_API Trainer {
   Tensor predict(const Tensor& inputs, const EvaluateOptions& options = {}) const;
 
   const nn::AnyModule& model() const { return model_; }
+  const nn::AnyLoss& loss() const { return loss_; }
   const optim::AnyOptimizer& optimizer() const { return optimizer_; }
+  /// What the history of the last fit records for each epoch: "loss", "accuracy", "val_loss" ...
+  const std::vector<std::string>& recorded_names() const { return recorded_names_; }
   /// The calls of model and loss for the first batch of the last fit, the model's output being the
   /// graph's; null before a fit and for a model that cannot be captured.
   const Graph* graph() const { return graph_.get(); }
@@ -134,18 +160,23 @@ class TAPER_API Trainer {
  private:
   friend class FitRun;
   Tensor forward(const Tensor& input) const;
+  /// Of the last fit's graph, without one of a dry run of the model on this dataset.
+  OutputRule output_rule(const data::Dataset& dataset) const;
   /// Runs the model on a batch, checks the target and gives the loss.
   Tensor loss_of(const data::Batch& batch, Meter& meter, const FitOptions* training) const;
   Tensor penalty(double l1, double l2) const;
   /// Nothing if `interrupted` says so after a batch.
-  std::optional<Evaluation> evaluate_with(data::Loader& loader, int64_t epoch,
+  std::optional<Evaluation> evaluate_with(data::Loader& loader, const OutputRule& rule,
+                                          int64_t epoch,
                                           const std::function<bool()>& interrupted = {}) const;
 
   nn::AnyModule model_;
   nn::AnyLoss loss_;
   optim::AnyOptimizer optimizer_;
   std::vector<const Metric*> metrics_;
+  std::optional<Task> task_;
   std::shared_ptr<const Graph> graph_;
+  std::vector<std::string> recorded_names_;
   int64_t epochs_trained_ = 0;
 };
 

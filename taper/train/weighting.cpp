@@ -8,7 +8,8 @@ namespace {
 
 Tensor weigh_classes(const Tensor& losses, const nn::AnyLoss& loss, const Tensor& output,
                      const Tensor& target, const std::vector<double>& class_weight) {
-  const bool binary = loss.type().starts_with("BCE");
+  const std::optional<nn::LossMeaning> meaning = loss.meaning();
+  const bool binary = meaning && !meaning->class_numbers && meaning->input != OutputScale::values;
   const int64_t classes = binary || output.rank() < 2 ? 2 : output.size(1);
   if (std::ssize(class_weight) != classes) {
     fail(ErrorKind::value, "fit: `class_weight` must hold a number for each of the " +

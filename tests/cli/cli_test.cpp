@@ -1,106 +1,15 @@
-// Runs the executable itself, on tiny files of random images.
-
-#include <gtest/gtest.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-
-#include <algorithm>
-#include <string>
-
-#include <taper/core/value.h>
-#include <taper/io/images.h>
-#include <taper/ops/ops.h>
-
-#include "../io/file_testing.h"
+#include "command_testing.h"
 
 namespace taper {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::Command;
 using testing::content_of;
+using testing::has;
+using testing::Outcome;
 using testing::put;
-using testing::TemporaryFolder;
-
-struct Outcome {
-  int code = -1;
-  std::string out;
-  std::string error;
-};
-
-/// Runs `taper <arguments>` in `folder`.
-Outcome taper(const TemporaryFolder& folder, const std::string& arguments) {
-  const std::string error_file = (folder / "stderr").string();
-  const std::string line = "cd '" + folder.path().string() + "' || exit; TAPER_THREADS=1 '" +
-                           TAPER_COMMAND + "' " + arguments + " 2> '" + error_file + "'";
-  Outcome outcome;
-  FILE* pipe = popen(line.c_str(), "r");
-  char buffer[4096];
-  while (const size_t got = fread(buffer, 1, sizeof buffer, pipe)) outcome.out.append(buffer, got);
-  const int status = pclose(pipe);
-  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  outcome.error = content_of(error_file);
-  fs::remove(error_file);
-  return outcome;
-}
-
-std::string idx(const std::vector<uint32_t>& sizes, const std::string& data) {
-  std::string bytes = {0, 0, 8, static_cast<char>(sizes.size())};
-  for (uint32_t size : sizes) {
-    for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(size >> shift);
-  }
-  return bytes + data;
-}
-
-/// Images whose brightness tells the class.
-void put_part(const fs::path& folder, const std::string& part, uint32_t count) {
-  std::string images;
-  std::string labels;
-  for (uint32_t i = 0; i < count; ++i) {
-    images += std::string(28 * 28, static_cast<char>(20 * (i % 10) + i % 7));
-    labels += static_cast<char>(i % 10);
-  }
-  put(folder / (part + "-images-idx3-ubyte"), idx({count, 28, 28}, images));
-  put(folder / (part + "-labels-idx1-ubyte"), idx({count}, labels));
-}
-
-class Command : public ::testing::Test {
- protected:
-  Command() {
-    fs::create_directory(folder_ / "mnist");
-    put_part(folder_ / "mnist", "train", 60);
-    put_part(folder_ / "mnist", "t10k", 20);
-  }
-
-  Outcome run(const std::string& arguments) const { return taper(folder_, arguments); }
-  Outcome train(const std::string& arguments) const {
-    return run("train mnist --model logistic --epochs 2 --data-dir mnist " + arguments);
-  }
-  /// A failure with this exit code and text, and nothing new in the folder.
-  void expect_failure(const std::string& arguments, int code, const std::string& text) const {
-    const auto before = entries();
-    const Outcome outcome = run(arguments);
-    EXPECT_EQ(outcome.code, code) << arguments << "\n" << outcome.error;
-    EXPECT_NE(outcome.error.find(text), text.npos) << arguments << "\n" << outcome.error;
-    EXPECT_TRUE(outcome.error.starts_with("taper: ")) << outcome.error;
-    const auto lines = std::count(outcome.error.begin(), outcome.error.end(), '\n');
-    EXPECT_LE(lines, code == 1 ? 1 : 2) << outcome.error;
-    EXPECT_EQ(entries(), before) << arguments;
-  }
-
-  std::vector<std::string> entries() const {
-    std::vector<std::string> names;
-    for (const auto& entry : fs::recursive_directory_iterator(folder_.path())) {
-      names.push_back(entry.path().string());
-    }
-    std::sort(names.begin(), names.end());
-    return names;
-  }
-
-  TemporaryFolder folder_;
-};
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
+using testing::put_part;
 
 TEST_F(Command, TellsItsVersionAndHelp) {
   const Outcome version = run("--version");
@@ -218,6 +127,68 @@ TEST_F(Command, GoesOnWithoutAnyOtherOption) {
                  "cannot go on with run: the training data are not those that it began with");
 }
 
+TEST_F(Command, TrainsAsItIsTold) {
+  const std::string options =
+      "--batch-size 8 --optimizer sgd --momentum 0.9 --weight-decay 0.001 --schedule cosine "
+      "--warmup 1 --accumulate 2 --clip 1 --validation 0.2 --early-stop 3 --best --csv "
+      "--metrics accuracy,f1 --loss crossentropyloss --class-weights balanced --time-limit 100 ";
+  const Outcome trained = train(options + "--out run");
+  EXPECT_EQ(trained.code, 0) << trained.error;
+  EXPECT_TRUE(has(trained.out, "2 epochs of 6 steps, batch 8, SGD lr 0.001 falling as a cosine"))
+      << trained.out;
+  EXPECT_TRUE(has(trained.out, "val_f1 ")) << trained.out;
+  EXPECT_TRUE(has(trained.out, "1 thread\n")) << trained.out;
+  const Value manifest = parse_json(content_of(folder_ / "run" / "run.json"));
+  const Value& kept = *manifest.find("options");
+  EXPECT_EQ(*kept.find("schedule"), Value("cosine"));
+  EXPECT_EQ(*kept.find("loss"), Value("CrossEntropyLoss"));
+  EXPECT_EQ(*kept.find("optimizer_options")->find("momentum"), Value(0.9));
+  EXPECT_EQ(*kept.find("optimizer_options")->find("weight_decay"), Value(0.001));
+  EXPECT_TRUE(content_of(folder_ / "run" / "logs" / "epochs.csv")
+                  .starts_with("epoch,loss,accuracy,f1,val_loss,val_accuracy,val_f1,"));
+  const std::string html = content_of(folder_ / "run" / "report.html");
+  for (const char* text : {"<td>cosine</td>", "test f1", "weight_decay", "How it was made"}) {
+    EXPECT_TRUE(has(html, text)) << text;
+  }
+  // The same again, from what the run says of itself.
+  const Outcome again = run("train --config run/run.json --out again --data-dir mnist");
+  EXPECT_EQ(again.code, 0) << again.error;
+  EXPECT_TRUE(content_of(folder_ / "again" / "model.safetensors") ==
+              content_of(folder_ / "run" / "model.safetensors"));
+  // Options beside a file come before it.
+  put(folder_ / "some.json", R"({"lr": 0.5, "epochs": 1, "model": "logistic"})");
+  const Outcome some = run("train mnist --config some.json --lr 0.25 --out some --data-dir mnist");
+  EXPECT_TRUE(has(some.out, "1 epoch of 1 step, batch 64, Adam lr 0.25")) << some.out << some.error;
+  expect_failure("train --resume --out run --momentum 0.5 --data-dir mnist", 1,
+                 "cannot go on with run: `momentum` was 0.9, is 0.5");
+}
+
+TEST_F(Command, RefusesOptionsThatDoNotGoTogether) {
+  expect_failure("train mnist --momentum 0.9", 2, "Adam: no attribute `momentum`");
+  expect_failure("train mnist --optimizer sgd --momentum much", 2, "`momentum` must be float");
+  expect_failure("train mnist --early-stop 3", 2, "give --validation, too");
+  expect_failure("train mnist --schedule cosin", 2, "did you mean `cosine`?");
+  expect_failure("train mnist --loss L1Loss", 2, "unknown loss `L1Loss`; there are: BCELoss");
+  expect_failure("train mnist --metrics auc", 2, "unknown metric `auc`");
+  expect_failure("train mnist --class-weights even", 2, "must be none or balanced");
+  expect_failure("train mnist --config nowhere.json", 1, "nowhere.json");
+  put(folder_ / "bad.json", R"({"learning_rate": 1})");
+  expect_failure("train mnist --config bad.json", 1, "bad.json: options: no attribute");
+  put(folder_ / "bad.json", R"({"lr": "fast"})");
+  expect_failure("train mnist --config bad.json", 1, "bad.json: options: `lr` must be float");
+}
+
+TEST_F(Command, WritesAReportAgain) {
+  ASSERT_EQ(train("--out run").code, 0);
+  fs::remove(folder_ / "run" / "report.html");
+  const Outcome report = run("report run --data-dir mnist");
+  EXPECT_EQ(report.code, 0) << report.error;
+  EXPECT_EQ(report.out, "report run/report.html\n");
+  EXPECT_TRUE(fs::exists(folder_ / "run" / "report.html"));
+  EXPECT_TRUE(has(run("train --resume --out run --data-dir mnist").out, "is finished: 2 epochs"));
+  expect_failure("report nowhere", 1, "nowhere is no folder with a saved model");
+}
+
 TEST_F(Command, WritesAgainWhatARunHasLost) {
   const std::string options = "--batch-size 16 --out run ";
   ASSERT_EQ(train(options).code, 0);
@@ -331,7 +302,11 @@ TEST_F(Command, PredictsPicturesAndShowsLayers) {
   expect_failure("summary run/model.json", 2, "--input: a file does not say");
   expect_failure("summary nowhere", 1, "there is no run folder or file nowhere");
   expect_failure("summary run --input 1,x", 2, "must be sizes such as 1,28,28");
-  expect_failure("predict run", 2, "PICTURE is required");
+  EXPECT_EQ(run("predict run < /dev/null").out, "");
+  put(folder_ / "list", "grey.png\n\ncolour.png\n");
+  EXPECT_EQ(run("predict run --top 2 < list").out, two.out);
+  fs::copy(folder_ / "grey.png", folder_ / "-x.png");
+  EXPECT_TRUE(run("predict run -- -x.png").out.starts_with("-x.png  "));
   EXPECT_TRUE(fs::exists(folder_ / "run" / "report.html"));
 }
 
@@ -341,11 +316,19 @@ reply() { COMP_WORDS=(taper "$@"); COMP_CWORD=$#; _taper; echo "${COMPREPLY[*]}"
 reply tr
 reply train --ep
 reply predict run --in
+reply train mni
+reply train mnist --model l
+reply train mnist --schedule co
+reply evaluate r
 )sh");
+  fs::create_directories(folder_ / "runs" / "mine-1");
   const Outcome words = run("devices > /dev/null && bash try.sh '" TAPER_COMMAND "'");
-  EXPECT_EQ(words.out, "train\n--epochs\n--invert\n") << words.error;
+  EXPECT_EQ(
+      words.out,
+      "train\n--epochs --eps\n--invert\nmnist\nlinear logistic\nconstant cosine\nruns/mine-1\n")
+      << words.error;
   EXPECT_TRUE(run("completion zsh").out.starts_with("#compdef taper\n"));
-  EXPECT_TRUE(has(run("completion zsh").out, "summary) options=("));
+  EXPECT_TRUE(has(run("completion zsh").out, "\"summary \"*) words_here=("));
   EXPECT_TRUE(has(run("completion fish").out, "__fish_seen_subcommand_from train' -l epochs"));
   expect_failure("completion csh", 2, "unknown shell `csh`; there are: bash, fish, zsh");
 }
@@ -354,7 +337,7 @@ TEST_F(Command, RefusesWrongUsage) {
   expect_failure("trai mnist", 2, "did you mean `train`?");
   expect_failure("train", 2, "DATA is required");
   expect_failure("train cifar", 2, "there are: fashion-mnist, mnist");
-  expect_failure("train mnist --model resnet", 2, "there are: convnet, logistic, mlp");
+  expect_failure("train mnist --model resnet", 2, "there are: convnet, linear, logistic, mlp");
   expect_failure("train mnist --epoch 3", 2, "did you mean `--epochs`?");
   expect_failure("train mnist --epochs 0", 2, "must be a whole number of at least 1, got `0`");
   expect_failure("train mnist --epochs 1.5", 2, "must be a whole number of at least 1");
@@ -406,8 +389,9 @@ TEST_F(Command, RefusesAModelThatIsOfOtherData) {
     EXPECT_TRUE(outcome.error.starts_with("taper: run/model.json: ")) << outcome.error;
     return outcome.error;
   };
-  EXPECT_TRUE(has(refusal("\"mnist\"", "\"cifar\""), "unknown dataset `cifar`"));
-  EXPECT_TRUE(has(refusal("0.00392156862745098", "1.0"), "inputs multiplied by 1.0, those of"));
+  EXPECT_TRUE(
+      has(refusal("\"mnist\"", "\"cifar\""), "`data` is \"cifar\", run.json says \"mnist\""));
+  EXPECT_TRUE(has(refusal("0.003921568859368563", "1.0"), "inputs multiplied by 1.0, those of"));
   EXPECT_TRUE(has(refusal("\"9\"", "\"8\""), "`class_names` are not those of mnist"));
 }
 

@@ -27,6 +27,7 @@ Logs numbers_of(int64_t epoch, double loss) {
                      {"accuracy", loss / 4},
                      {"val_loss", loss / 2},
                      {"val_accuracy", loss / 8},
+                     {"learning_rate", 0.25},
                      {"epoch_seconds", 0.5}}};
 }
 

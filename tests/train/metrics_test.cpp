@@ -87,27 +87,6 @@ TEST(Metrics, RefusesClassesThatThereAreNot) {
             "confusion matrix: the number of classes must be in [0, 16384], got 1099511627776");
 }
 
-TEST(Metrics, PredictsByTheMeaningOfTheOutput) {
-  const Tensor scores = from_values<float>({2, 3}, std::vector<float>{1, 5, 2, -1, -3, -2});
-  EXPECT_EQ(predicted_classes(Task::classes, scores).to_vector<int>(), (std::vector<int>{1, 0}));
-  const Tensor numbers = from_values<float>({4, 1}, std::vector<float>{-1, 0.4f, 0.5f, 0.6f});
-  EXPECT_EQ(predicted_classes(Task::binary_probabilities, numbers).to_vector<int>(),
-            (std::vector<int>{0, 0, 0, 1}));
-  EXPECT_EQ(predicted_classes(Task::binary_logits, numbers).to_vector<int>(),
-            (std::vector<int>{0, 1, 1, 1}));
-}
-
-TEST(Metrics, TheLossSaysWhatTheOutputMeans) {
-  const Tensor scores = zeros({2, 3});
-  const Tensor labels = zeros({2}, DType::i64);
-  EXPECT_EQ(task_of("CrossEntropyLoss", scores, labels), Task::classes);
-  EXPECT_EQ(task_of("BCELoss", zeros({2}), zeros({2})), Task::binary_probabilities);
-  EXPECT_EQ(task_of("BCEWithLogitsLoss", zeros({2}), zeros({2})), Task::binary_logits);
-  EXPECT_EQ(task_of("MSELoss", scores, labels), Task::regression);
-  EXPECT_EQ(task_of("", scores, labels), Task::classes);
-  EXPECT_EQ(task_of("", scores, scores), Task::regression);
-}
-
 TEST(Metrics, UnknownNameListsThem) {
   EXPECT_EQ(error_of(ErrorKind::not_found, [] { Metric::get("acuracy"); }),
             "unknown metric `acuracy`; there are: accuracy, f1, precision, recall; did you mean "

@@ -41,7 +41,7 @@ void put_files(const fs::path& folder, const std::string& text) {
 
 void make_run(const fs::path& folder, const std::string& text) {
   RunFolder run(folder, RunFolderUse::fresh);
-  run.begin(2, {{"lr", Value(0.5)}}, "digest");
+  run.begin(2, {{"lr", Value(0.5)}}, {}, "digest");
   put_files(folder, text);
   run.saved();
   run.exported(2, 20);
@@ -53,7 +53,7 @@ TEST(RunFolder, SaysWhatItHolds) {
   {
     RunFolder run(folder / "a" / "run", RunFolderUse::fresh);
     EXPECT_EQ(read_run_manifest(run.path())->state, RunState::fresh);
-    run.begin(3, {{"lr", Value(0.5)}}, "digest");
+    run.begin(3, {{"lr", Value(0.5)}}, {}, "digest");
     EXPECT_EQ(read_run_manifest(run.path())->state, RunState::running);
     run.saved();
     run.stopped();
@@ -86,7 +86,7 @@ TEST(RunFolder, LeavesNothingOfARunThatEndedBeforeItSaved) {
   fs::create_directory(folder / "mine");
   {
     RunFolder run(folder / "mine", RunFolderUse::resume);
-    run.begin(1, {}, "");
+    run.begin(1, {}, {}, "");
     put_files(run.path(), "new");
     put(run.path() / "figures" / "notes", "mine");
   }
@@ -157,7 +157,7 @@ TEST(RunFolder, RemovesOnlyFilesOfTheRun) {
   for (const auto& [name, text] : mine) put(folder / "run" / name, text);
   {
     RunFolder run(folder / "run", RunFolderUse::replace);
-    run.begin(1, {}, "");
+    run.begin(1, {}, {}, "");
     for (const auto& [name, text] : mine) EXPECT_EQ(content_of(folder / "run" / name), text);
     EXPECT_FALSE(fs::exists(folder / "run" / "model.safetensors"));
     run.saved();
@@ -178,7 +178,7 @@ TEST(RunFolder, PutsAReplacedRunBackThatTheNewOneDidNotOutlive) {
   EXPECT_EQ(files_in(folder / "run"), before);
   {
     RunFolder run(folder / "run", RunFolderUse::replace);
-    run.begin(1, {}, "");
+    run.begin(1, {}, {}, "");
     put_files(run.path(), "newer");
   }
   EXPECT_EQ(files_in(folder / "run"), before);
@@ -198,7 +198,7 @@ TEST(RunFolder, SettlesAReplacementThatWasCutAnywhere) {
     fs::copy(folder / "work", folder / "cut", fs::copy_options::recursive);
   };
   const auto begin = [&](RunFolder& run) {
-    run.begin(1, {}, "");
+    run.begin(1, {}, {}, "");
     put_files(run.path(), "newer");
   };
   cut(begin);
@@ -240,7 +240,7 @@ TEST(RunFolder, ASaveThatCannotBeCommittedIsCommittedByTheNext) {
   make_run(folder / "run", "old");
   {
     RunFolder run(folder / "run", RunFolderUse::replace);
-    run.begin(1, {}, "");
+    run.begin(1, {}, {}, "");
     put_files(run.path(), "newer");
     const std::string manifest = content_of(run.path() / "run.json");
     fs::remove(run.path() / "run.json");

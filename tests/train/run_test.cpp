@@ -63,7 +63,7 @@ TEST(Models, AreKnownByName) {
   EXPECT_EQ(LibraryModel::get("logistic")().num_parameters(), 7850);
   EXPECT_EQ(LibraryModel::get("convnet")()(zeros({2, 1, 28, 28})).shape(), (Shape{2, 10}));
   EXPECT_EQ(error_of(ErrorKind::not_found, [] { LibraryModel::get("resnet"); }),
-            "unknown model `resnet`; there are: convnet, logistic, mlp");
+            "unknown model `resnet`; there are: convnet, linear, logistic, mlp");
 }
 
 TEST(Run, BringsTheModelBack) {

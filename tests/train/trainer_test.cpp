@@ -86,7 +86,8 @@ TEST(Trainer, LearnsAndRecords) {
   Trainer trainer(model, classify());
   const History history = trainer.fit(points(), quiet(40));
   EXPECT_EQ(history.epochs(), 40u);
-  EXPECT_EQ(history.names(), (std::vector<std::string>{"loss", "accuracy", "epoch_seconds"}));
+  EXPECT_EQ(history.names(),
+            (std::vector<std::string>{"loss", "accuracy", "learning_rate", "epoch_seconds"}));
   EXPECT_LT(history["loss"].back(), 0.3 * history["loss"].front());
   EXPECT_GT(trainer.evaluate(points())["accuracy"], 0.9);
   EXPECT_NE(to_json(history.to_value()).find("\"loss\": ["), std::string::npos);
@@ -391,7 +392,7 @@ TEST(Trainer, LogsToCsv) {
                            .make({{"path", (folder / "log.csv").string()}})};
   trainer.fit(points(), options);
   const std::string text = testing::content_of(folder / "log.csv");
-  EXPECT_TRUE(text.starts_with("epoch,loss,accuracy,epoch_seconds\n1,")) << text;
+  EXPECT_TRUE(text.starts_with("epoch,loss,accuracy,learning_rate,epoch_seconds\n1,")) << text;
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 3);
   options.callbacks = {CallbackFactory::get("CSVLogger", "callback")
                            .make({{"path", (folder / "no").string() + "/log.csv"}})};

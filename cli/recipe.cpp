@@ -1,0 +1,439 @@
+#include "recipe.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
+#include <taper/core/parse_fields.h>
+#include <taper/io/files.h>
+#include <taper/optim/schedule.h>
+#include <taper/train/class_weights.h>
+#include <taper/train/stopping.h>
+
+namespace taper::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+using optim::OptimizerFactory;
+using optim::Schedule;
+using SchedulePointer = std::shared_ptr<Schedule>;
+
+constexpr const char* optimizer_options_name = "optimizer_options";
+constexpr size_t largest_config = size_t{16} << 20;
+
+std::string lower(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+/// The registered name, in capitals or not; `name` itself if there is none.
+template <class Registry>
+std::string registered_name(const std::string& name) {
+  for (const auto* entry : Registry::all()) {
+    if (lower(std::string(entry->name)) == lower(name)) return std::string(entry->name);
+  }
+  return name;
+}
+
+template <class Registry>
+std::vector<std::string> names_of() {
+  std::vector<std::string> names;
+  for (const auto* entry : Registry::all()) names.emplace_back(entry->name);
+  return names;
+}
+
+/// "mlp, convnet"
+std::string listed(const std::vector<std::string>& names) {
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+// ---------------------------------------------------------------------------------- schedules
+
+SchedulePointer linear(double from, double to, int64_t epochs) {
+  return std::make_shared<optim::LinearLR>(optim::LinearLROptions{
+      .start_factor = from, .end_factor = to, .total_iters = std::max<int64_t>(1, epochs)});
+}
+
+/// Schedules one after the other.
+SchedulePointer in_turn(SchedulePointer first, SchedulePointer second, int64_t epochs) {
+  return std::make_shared<optim::SequentialLR>(
+      std::vector<SchedulePointer>{std::move(first), std::move(second)},
+      std::vector<int64_t>{epochs});
+}
+
+/// The full rate finds a good region, and the falling one settles in it: by measurement better
+/// than half a cosine over the same epochs.
+SchedulePointer hold_then_fall(int64_t epochs) {
+  const int64_t falling = std::max<int64_t>(1, epochs / 5 * 2 + epochs % 5 * 2 / 5);
+  return in_turn(linear(1, 1, 1), linear(1, 0, falling), epochs - falling);
+}
+
+struct NamedSchedule {
+  std::string_view name;
+  std::string_view text;
+  SchedulePointer (*make)(int64_t epochs);
+};
+
+constexpr NamedSchedule schedules[] = {
+    {"fall", "falling at the end", &hold_then_fall},
+    {"constant", "constant", [](int64_t) { return linear(1, 1, 1); }},
+    {"cosine", "falling as a cosine",
+     [](int64_t epochs) -> SchedulePointer {
+       return std::make_shared<optim::CosineAnnealingLR>(
+           optim::CosineAnnealingLROptions{.T_max = epochs});
+     }},
+    {"linear", "falling in a line", [](int64_t epochs) { return linear(1, 0, epochs); }},
+    {"step", "a tenth after each third",
+     [](int64_t epochs) -> SchedulePointer {
+       return std::make_shared<optim::StepLR>(
+           optim::StepLROptions{.step_size = std::max<int64_t>(1, epochs / 3)});
+     }},
+};
+
+std::vector<std::string> schedule_names() {
+  std::vector<std::string> names;
+  for (const NamedSchedule& schedule : schedules) names.emplace_back(schedule.name);
+  return names;
+}
+
+const NamedSchedule& schedule_of(const Recipe& recipe) {
+  for (const NamedSchedule& schedule : schedules) {
+    if (schedule.name == recipe.course.schedule) return schedule;
+  }
+  std::vector<std::string_view> names;
+  for (const NamedSchedule& schedule : schedules) names.push_back(schedule.name);
+  detail::fail_unknown("schedule", recipe.course.schedule, names);
+}
+
+/// With a warm-up from a small rate before it.
+SchedulePointer make_schedule(const Recipe& recipe, int64_t epochs) {
+  const int64_t warmup = recipe.course.warmup;
+  if (warmup == 0) return schedule_of(recipe).make(epochs);
+  const SchedulePointer rest = schedule_of(recipe).make(std::max<int64_t>(1, epochs - warmup));
+  return in_turn(linear(1 / static_cast<double>(warmup + 1), 1, warmup), rest, warmup);
+}
+
+// ---------------------------------------------------------------------------------- callbacks
+
+std::vector<std::shared_ptr<Callback>> make_callbacks(const Course& course,
+                                                      const std::string& folder) {
+  std::vector<std::shared_ptr<Callback>> all;
+  if (course.early_stop > 0) {
+    all.push_back(
+        std::make_shared<EarlyStopping>(EarlyStoppingOptions{.patience = course.early_stop}));
+  }
+  if (course.best) all.push_back(std::make_shared<BestWeights>());
+  if (course.time_limit > 0) {
+    all.push_back(std::make_shared<TimeLimit>(TimeLimitOptions{.seconds = course.time_limit}));
+  }
+  if (course.csv) {
+    all.push_back(
+        std::make_shared<CSVLogger>(CSVLoggerOptions{.path = folder + "/logs/epochs.csv"}));
+  }
+  return all;
+}
+
+// ---------------------------------------------------------------------------------- options
+
+/// `weight_decay` is `--weight-decay`.
+std::string option_name(std::string_view field) {
+  std::string name = "--" + std::string(field);
+  std::ranges::replace(name, '_', '-');
+  return name;
+}
+
+/// `0.9`, `[0.9, 0.99]` and `true` are what they are in JSON, anything else is a text.
+Value value_of(const std::string& text) {
+  try {
+    return parse_json(text);
+  } catch (const Error&) {
+    return Value(text);
+  }
+}
+
+/// An option for each field of any optimizer, but for the rate.
+void add_optimizer_options(CLI::App& command, Recipe& recipe) {
+  std::vector<std::pair<std::string, std::string>> fields;  // with what is said of them
+  for (const OptimizerFactory* entry : OptimizerFactory::all()) {
+    for (const FieldInfo& info : entry->options()) {
+      if (info.name == "lr") continue;
+      const std::string text = fmt::format("{} ({})", entry->name, info.default_value.print());
+      const auto known =
+          std::ranges::find(fields, info.name, [](const auto& field) { return field.first; });
+      if (known == fields.end()) {
+        fields.emplace_back(info.name, "Of " + text);
+      } else {
+        known->second += ", " + text;
+      }
+    }
+  }
+  for (const auto& [name, text] : fields) {
+    command
+        .add_option_function<std::string>(
+            option_name(name),
+            [&recipe, name = name](const std::string& given) {
+              recipe.optimizer_options.emplace_back(name, value_of(given));
+            },
+            text)
+        ->group("Options of optimizers");
+  }
+}
+
+void add_course_options(CLI::App& command, Course& course) {
+  const std::string group = "The course of the training";
+  offer(command
+            .add_option("--schedule", course.schedule,
+                        "How the learning rate goes: " + listed(schedule_names()))
+            ->check(some_text())
+            ->capture_default_str()
+            ->group(group),
+        schedule_names());
+  command.add_option("--warmup", course.warmup, "Epochs in which the rate rises to its value")
+      ->check(whole_number(0))
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--accumulate", course.accumulate, "Batches whose gradients make one update")
+      ->check(whole_number(1))
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--clip", course.clip, "The largest norm of the gradients together")
+      ->check(positive_number())
+      ->group(group);
+  command
+      .add_option("--early-stop", course.early_stop,
+                  "End after so many epochs without a smaller validation loss")
+      ->check(whole_number(1))
+      ->group(group);
+  command.add_flag("--best", course.best, "Keep the epoch with the smallest validation loss")
+      ->group(group);
+  command.add_option("--time-limit", course.time_limit, "End after so many seconds")
+      ->check(positive_number())
+      ->group(group);
+  offer(command
+            .add_option("--class-weights", course.class_weights,
+                        "balanced: classes weigh as if they were of one size")
+            ->check(some_text())
+            ->capture_default_str()
+            ->group(group),
+        {"none", "balanced"});
+  command.add_flag("--csv", course.csv, "Write logs/epochs.csv")->group(group);
+  command
+      .add_flag("--detect-anomaly", course.detect_anomaly,
+                "Look for NaN and infinity in every op: slow, for finding a fault")
+      ->group(group);
+}
+
+void check_names(const Recipe& recipe) {
+  if (!recipe.subject.data.empty()) {
+    find_named([&]() -> auto& { return data::DataSource::of(recipe.subject.data); });
+  }
+  if (!recipe.subject.loss.empty()) {
+    find_named([&] { nn::LossFactory::get(recipe.subject.loss, "loss"); });
+  }
+  for (const std::string& metric : recipe.subject.metrics) {
+    find_named([&] { Metric::get(metric); });
+  }
+  find_named([&] { schedule_of(recipe); });
+  if (recipe.course.class_weights != "none" && recipe.course.class_weights != "balanced") {
+    throw UsageError("--class-weights: must be none or balanced, got `" +
+                     recipe.course.class_weights + "`");
+  }
+  try {
+    find_named([&] { return make_optimizer(recipe); });
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+}
+
+}  // namespace
+
+Fields to_fields(const Recipe& recipe) {
+  Fields fields = taper::to_fields(recipe.subject);
+  for (auto& field : taper::to_fields(recipe.course)) fields.push_back(std::move(field));
+  fields.emplace_back(optimizer_options_name, Value(recipe.optimizer_options));
+  return fields;
+}
+
+Recipe recipe_from(const Fields& fields) {
+  Recipe recipe;
+  Fields subject;
+  Fields course;
+  const auto has = [](const std::vector<FieldInfo>& known, const std::string& name) {
+    return std::ranges::find(known, name, &FieldInfo::name) != known.end();
+  };
+  for (const auto& field : fields) {
+    if (field.first == optimizer_options_name) {
+      const Fields* options = field.second.get_if<Fields>();
+      if (options == nullptr) fail(ErrorKind::value, "`optimizer_options` must be an object");
+      recipe.optimizer_options = *options;
+    } else if (has(describe_fields<Course>(), field.first)) {
+      course.push_back(field);
+    } else {
+      subject.push_back(field);
+    }
+  }
+  recipe.subject = parse_fields<Subject>("options", subject);
+  recipe.course = parse_fields<Course>("options", course);
+  return recipe;
+}
+
+Config read_config(const std::string& path) {
+  const std::string text = read_file(path, largest_config);
+  try {
+    const Value content = parse_json(text);
+    const Value* options = content.find("options");  // of a run.json
+    Config config;
+    const Fields* entries = (options != nullptr ? *options : content).get_if<Fields>();
+    if (entries == nullptr) fail(ErrorKind::value, "must hold an object");
+    for (const auto& entry : *entries) {
+      if (entry.first != "epochs") config.entries.push_back(entry);
+    }
+    if (const Value* epochs = content.find("epochs")) {
+      const int64_t* count = epochs->get_if<int64_t>();
+      if (count == nullptr || *count < 1) {
+        fail(ErrorKind::value, "`epochs` must be at least 1, got " + epochs->print());
+      }
+      config.epochs = *count;
+    }
+    recipe_from(config.entries);
+    return config;
+  } catch (const Error& error) {
+    throw Error(error.kind(), path + ": " + error.what());
+  }
+}
+
+void add_recipe_options(CLI::App& command, Recipe& recipe) {
+  Subject& subject = recipe.subject;
+  command.add_option("--batch-size", subject.batch_size, "Examples in a step")
+      ->check(whole_number(1))
+      ->capture_default_str();
+  command.add_option("--lr", subject.lr, "The learning rate")
+      ->check(positive_number())
+      ->capture_default_str();
+  const auto named = [&](const char* option, auto& value, const char* text,
+                         std::vector<std::string> names) {
+    CLI::Option* made = command.add_option(option, value, text + listed(names));
+    made->check(some_text())->capture_default_str();
+    offer(made, std::move(names));
+    return made;
+  };
+  named("--optimizer", subject.optimizer, "The optimizer: ", names_of<OptimizerFactory>());
+  named("--loss", subject.loss, "The loss: ", names_of<nn::LossFactory>());
+  named("--metrics", subject.metrics, "Any of: ", names_of<Metric>())->delimiter(',');
+  command.add_option("--seed", subject.seed, "Of the initial values, the order and dropout")
+      ->check(whole_number(0))
+      ->capture_default_str();
+  command
+      .add_option("--validation", subject.validation,
+                  "The part of the training data, the last of it, to validate on each epoch; 0.2 "
+                  "of one's own data if not given")
+      ->check(part_of_one())
+      ->capture_default_str();
+  command.add_option("--target", subject.target, "The column of a table that is to be predicted")
+      ->check(some_text());
+  command.add_option("--drop", subject.drop, "Columns of a table to leave out")
+      ->delimiter(',')
+      ->check(some_text());
+  command
+      .add_option("--picture-size", subject.picture_size,
+                  "Height and width of pictures; theirs if they are small, else 64")
+      ->check(whole_number(1));
+  add_course_options(command, recipe.course);
+  add_optimizer_options(command, recipe);
+}
+
+void normalise(Recipe& recipe) {
+  Subject& subject = recipe.subject;
+  subject.optimizer = registered_name<OptimizerFactory>(subject.optimizer);
+  subject.loss = registered_name<nn::LossFactory>(subject.loss);
+  std::error_code ignored;
+  const data::DataSource* named = Registry<data::DataSource>::find(subject.data);
+  if ((named == nullptr || !named->is_named()) && fs::exists(subject.data, ignored)) {
+    const fs::path path = fs::absolute(subject.data).lexically_normal();
+    subject.data = (path.has_filename() ? path : path.parent_path()).string();
+  }
+}
+
+void check_recipe(const Recipe& recipe) {
+  check_names(recipe);
+  const bool validates = recipe.subject.validation > 0;
+  if (recipe.course.early_stop > 0 && !validates) {
+    throw UsageError("--early-stop looks at the validation loss: give --validation, too");
+  }
+  if (recipe.course.best && !validates) {
+    throw UsageError("--best looks at the validation loss: give --validation, too");
+  }
+}
+
+data::Examples load_examples(const Recipe& recipe, const std::string& folder) {
+  const Subject& subject = recipe.subject;
+  return data::DataSource::of(subject.data)
+      .load(subject.data, {.folder = folder,
+                           .target = subject.target,
+                           .drop = subject.drop,
+                           .validation = subject.validation,
+                           .picture_size = subject.picture_size});
+}
+
+void complete_recipe(Recipe& recipe, const data::Examples& examples) {
+  Subject& subject = recipe.subject;
+  if (examples.form.columns.empty() && !(subject.target.empty() && subject.drop.empty())) {
+    throw UsageError("--target and --drop are for tables, " + data_name(subject.data) + " is none");
+  }
+  if (subject.loss.empty()) subject.loss = examples.has_classes ? "CrossEntropyLoss" : "MSELoss";
+  if (subject.metrics.empty() && examples.has_classes) subject.metrics = {"accuracy"};
+}
+
+data::AnyDataset measured_on(const Recipe& recipe, const data::Examples& examples) {
+  if (examples.test) return *examples.test;
+  if (examples.validation) return *examples.validation;
+  if (recipe.subject.validation == 0) return examples.train;
+  return data::split(examples.train, recipe.subject.validation).validation;
+}
+
+std::string data_name(const std::string& data) {
+  const fs::path path = data;
+  return path.extension() == ".csv" ? path.stem().string() : path.filename().string();
+}
+
+std::shared_ptr<optim::Optimizer> make_optimizer(const Recipe& recipe) {
+  Fields options{{"lr", Value(recipe.subject.lr)}};
+  for (const auto& field : recipe.optimizer_options) options.push_back(field);
+  return OptimizerFactory::get(recipe.subject.optimizer, "optimizer").make(options);
+}
+
+Trainer make_trainer(const Recipe& recipe, const nn::AnyModule& model,
+                     std::shared_ptr<optim::Optimizer> optimizer) {
+  return {model,
+          {.loss = nn::LossFactory::get(recipe.subject.loss, "loss").make({}),
+           .optimizer = std::move(optimizer),
+           .metrics = recipe.subject.metrics}};
+}
+
+FitOptions fit_options(const Recipe& recipe, int64_t epochs, const data::Examples& examples,
+                       const std::string& folder) {
+  const bool balanced = recipe.course.class_weights == "balanced";
+  return {
+      .epochs = epochs,
+      .batch_size = recipe.subject.batch_size,
+      .seed = static_cast<uint64_t>(recipe.subject.seed),
+      .validation_split = examples.validation ? 0 : recipe.subject.validation,
+      .validation_data = examples.validation,
+      .callbacks = make_callbacks(recipe.course, folder),
+      .schedule = make_schedule(recipe, epochs),
+      .accumulate = recipe.course.accumulate,
+      .clip_norm = recipe.course.clip,
+      .class_weight = balanced ? balanced_class_weights(*examples.train) : std::vector<double>(),
+      .detect_anomaly = recipe.course.detect_anomaly,
+      .run_details = {.data = recipe.subject.data,
+                      .test_data = examples.test,
+                      .form = examples.form,
+                      .options = to_fields(recipe)}};
+}
+
+std::string_view schedule_text(const Recipe& recipe) { return schedule_of(recipe).text; }
+
+}  // namespace taper::cli

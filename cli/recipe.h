@@ -1,0 +1,100 @@
+// How `taper train` makes a run, besides how long: the manifest of a run keeps it, `--config` reads
+// it.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <taper/data/source.h>
+#include <taper/nn/any_module.h>
+#include <taper/nn/losses.h>
+#include <taper/optim/optimizer.h>
+#include <taper/train/trainer.h>
+
+#include "commands.h"
+
+namespace taper::cli {
+
+/// What is trained, on what, by what.
+struct Subject {
+  std::string data = {};               // a name, or the absolute path of one's own
+  std::string target = {};             // the column of a table
+  std::vector<std::string> drop = {};  // columns of a table
+  int64_t picture_size = 0;            // 0: by the pictures
+  std::string model = {};              // empty, and so below: by the data
+  std::string loss = {};
+  std::vector<std::string> metrics = {};
+  std::string optimizer = "Adam";
+  double lr = 1e-3;
+  int64_t batch_size = 64;
+  int64_t seed = 0;
+  double validation = 0;
+};
+
+/// How the training goes.
+struct Course {
+  std::string schedule = "fall";
+  int64_t warmup = 0;      // epochs
+  int64_t accumulate = 1;  // batches for one update
+  double clip = 0;         // the gradients' norm; 0: not
+  int64_t early_stop = 0;  // epochs of patience; 0: never
+  bool best = false;       // the best epoch's weights at the end
+  double time_limit = 0;   // seconds; 0: none
+  std::string class_weights = "none";
+  bool csv = false;
+  bool detect_anomaly = false;
+};
+
+struct Recipe {
+  Subject subject;
+  Course course;
+  Fields optimizer_options = {};  // besides the rate
+};
+
+/// As one list, and back. Throws value naming what is wrong.
+Fields to_fields(const Recipe& recipe);
+Recipe recipe_from(const Fields& fields);
+
+/// The recipe of a JSON file with any of its entries, or of a run's `run.json`, and the epochs that
+/// it names. Throws io or value naming the file.
+struct Config {
+  Fields entries;
+  std::optional<int64_t> epochs;
+};
+Config read_config(const std::string& path);
+
+/// Defines the options of the command line that are written to `recipe`. Those of the optimizers
+/// are made from their registry.
+void add_recipe_options(CLI::App& command, Recipe& recipe);
+
+/// Names as they are registered, the data's path absolute.
+void normalise(Recipe& recipe);
+
+/// Throws UsageError for names that there are not and for options that do not go together.
+void check_recipe(const Recipe& recipe);
+
+/// The data of the recipe; `folder` is where the files of a named dataset are.
+data::Examples load_examples(const Recipe& recipe, const std::string& folder);
+/// Fills in what the data decide. Throws UsageError for options that are for other data.
+void complete_recipe(Recipe& recipe, const data::Examples& examples);
+/// What a run is measured on: the test part, else the validation part, else all.
+data::AnyDataset measured_on(const Recipe& recipe, const data::Examples& examples);
+
+/// Short for people: "photos" of "/home/ann/photos".
+std::string data_name(const std::string& data);
+
+std::shared_ptr<optim::Optimizer> make_optimizer(const Recipe& recipe);
+Trainer make_trainer(const Recipe& recipe, const nn::AnyModule& model,
+                     std::shared_ptr<optim::Optimizer> optimizer);
+
+/// The options of a fit into a folder, but for what only the command knows.
+FitOptions fit_options(const Recipe& recipe, int64_t epochs, const data::Examples& examples,
+                       const std::string& folder);
+
+/// "falling at the end"
+std::string_view schedule_text(const Recipe& recipe);
+
+}  // namespace taper::cli

@@ -1,0 +1,51 @@
+// taper report DIR: writes the report of a run again.
+
+#include <fmt/format.h>
+
+#include <iostream>
+#include <memory>
+
+#include <taper/train/report.h>
+#include <taper/train/run_folder.h>
+
+#include "commands.h"
+#include "tested_run.h"
+
+namespace taper::cli {
+namespace {
+
+void report(const std::filesystem::path& path, const std::string& data_folder) {
+  const TestedRun run = load_tested_run(path, "", data_folder);  // before the folder is taken
+  if (!read_run_manifest(path)) {
+    fail(ErrorKind::not_found, path.string() + " has no run.json: an older Taper made it");
+  }
+  RunFolder folder(path, RunFolderUse::resume);
+  WrittenReport written = write_report(path, {.model = run.saved.model,
+                                              .info = run.saved.info,
+                                              .history = read_history(path),
+                                              .run = read_run_report(path),
+                                              .test = run.trainer.evaluate(run.data),
+                                              .data = run.data});
+  if (!written.remark.empty()) fail(ErrorKind::io, written.remark);
+  folder.reported(std::move(written.files));
+  std::cout << "report " << (path / "report.html").string() << std::endl;
+}
+
+}  // namespace
+
+void add_report(CLI::App& app) {
+  struct Arguments {
+    std::string folder;
+    std::string data_folder;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand("report", "Write the report of a run folder again");
+  offer_run_folders(command->add_option("DIR", arguments->folder, "The run folder")
+                        ->required()
+                        ->check(some_text()));
+  command->add_option("--data-dir", arguments->data_folder, "Where the dataset's files are")
+      ->check(some_text());
+  command->callback([arguments] { report(arguments->folder, arguments->data_folder); });
+}
+
+}  // namespace taper::cli

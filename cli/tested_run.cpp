@@ -1,0 +1,99 @@
+#include "tested_run.h"
+
+#include <algorithm>
+
+#include <taper/train/run_folder.h>
+
+#include "recipe.h"
+
+namespace taper::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What the run was measured on. A run of an older Taper has no recipe: its data is a named
+/// dataset.
+data::AnyDataset data_of_run(const fs::path& folder, const ModelInfo& info, const std::string& file,
+                             const std::string& data_folder) {
+  const std::optional<RunManifest> run = read_run_manifest(folder);
+  Recipe recipe;
+  if (run && !run->options.empty()) {
+    recipe = recipe_from(run->options);
+    if (recipe.subject.data != info.data) {
+      fail(ErrorKind::value, file + ": `data` is " + print_quoted(info.data) + ", run.json says " +
+                                 print_quoted(recipe.subject.data));
+    }
+  }
+  if (recipe.subject.data.empty()) recipe.subject.data = info.data;
+  if (recipe.subject.data.empty()) fail(ErrorKind::value, file + ": `data` names no dataset");
+  try {
+    data::DataSource::of(recipe.subject.data);
+  } catch (const Error& error) {
+    throw Error(error.kind(), file + ": " + error.what());
+  }
+  return measured_on(recipe, load_examples(recipe, data_folder));
+}
+
+/// Throws unless the dataset is what the model was trained for.
+void check_input(const ModelInfo& info, const std::string& file, const data::Dataset& dataset) {
+  const Shape wanted(info.input_shape);
+  const Shape given = dataset.specs()[0].shape;
+  if (wanted != given) {
+    fail(ErrorKind::shape, file + ": the model takes inputs " + to_string(wanted) + ", " +
+                               info.data + " has " + to_string(given));
+  }
+  const double scale = dataset.input_scale();
+  if (static_cast<float>(info.input_scale) != static_cast<float>(scale)) {
+    fail(ErrorKind::value, file + ": the model takes inputs multiplied by " +
+                               print_real(info.input_scale) + ", those of " + info.data +
+                               " are by " + print_real(scale));
+  }
+  // A model may have more outputs than there are classes.
+  const std::vector<std::string> names = dataset.class_names();
+  const size_t common = std::min(names.size(), info.class_names.size());
+  if (!std::equal(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(common),
+                  info.class_names.begin())) {
+    fail(ErrorKind::value, file + ": `class_names` are not those of " + info.data);
+  }
+}
+
+nn::AnyLoss loss_of(const ModelInfo& info, const std::string& file) {
+  if (info.loss.empty()) {
+    fail(ErrorKind::unsupported, file + ": the model was trained with a loss of its author's own");
+  }
+  try {
+    return nn::LossFactory::get(info.loss, "loss").make({});
+  } catch (const Error& error) {
+    throw Error(error.kind(), file + ": " + error.what());
+  }
+}
+
+/// Those that there are for the task.
+std::vector<std::string> metrics_of(Task task) {
+  const bool has_classes = task == Task::classes || task == Task::binary;
+  return has_classes ? std::vector<std::string>{"accuracy"} : std::vector<std::string>();
+}
+
+}  // namespace
+
+TestedRun load_tested_run(const fs::path& folder, const std::string& data,
+                          const std::string& data_folder) {
+  SavedModel saved = load_model(folder);
+  const ModelInfo& info = saved.info;
+  const std::string file = (folder / "model.json").string();
+  if (!data.empty() && info.form.source.empty()) {
+    fail(ErrorKind::unsupported, file + ": does not say how new data become inputs");
+  }
+  const data::AnyDataset examples =
+      data.empty() ? data_of_run(folder, info, file, data_folder)
+                   : data::DataSource::get(info.form.source).read(data, info.form);
+  check_input(info, file, *examples);
+  Trainer trainer(saved.model, {.loss = loss_of(info, file),
+                                .optimizer = optim::SGD(),
+                                .metrics = metrics_of(info.outputs.task),
+                                .task = info.outputs.task});
+  std::string name = data_name(data.empty() ? info.data : data);
+  return {std::move(saved), examples, std::move(name), std::move(trainer)};
+}
+
+}  // namespace taper::cli

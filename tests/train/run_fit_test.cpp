@@ -1,0 +1,153 @@
+#include <taper/train/run_fit.h>
+
+#include <gtest/gtest.h>
+
+#include <taper/core/warning.h>
+#include <taper/io/sha256.h>
+#include <taper/nn/layers.h>
+#include <taper/nn/sequential.h>
+#include <taper/ops/ops.h>
+#include <taper/ops/random/generator.h>
+#include <taper/train/checkpoint.h>
+#include <taper/train/run.h>
+
+#include "../io/file_testing.h"
+
+namespace taper {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::content_of;
+using testing::error_of;
+using testing::TemporaryFolder;
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
+
+/// Pictures of two classes, the second one brighter.
+data::TensorDataset pictures(int64_t count, uint64_t seed) {
+  Generator generator(seed);
+  const Tensor noise = uniform({count, 1, 6, 6}, 0, 100, DType::f32, &generator);
+  std::vector<int64_t> labels;
+  for (int64_t i = 0; i < count; ++i) labels.push_back(i % 2);
+  const Tensor y = from_values<int64_t>({count}, labels);
+  const Tensor pixels = astype(noise + reshape(y, {count, 1, 1, 1}) * 100, DType::u8);
+  return data::TensorDataset({{pixels, {.scale = 1 / 255.f}}, y},
+                             {.class_names = {"dark", "bright"}});
+}
+
+Trainer new_trainer() {
+  manual_seed(5);
+  return {nn::Sequential{nn::Flatten(), nn::Linear(36, 2)},
+          {.loss = nn::CrossEntropyLoss(),
+           .optimizer = optim::Adam(optim::AdamOptions{.lr = 0.01}),
+           .metrics = {"accuracy"}}};
+}
+
+TEST(RunFit, LeavesTheRunFolderOfTheCommand) {
+  const TemporaryFolder folder;
+  Trainer trainer = new_trainer();
+  const History history = trainer.fit(
+      pictures(40, 1),
+      {.epochs = 3,
+       .batch_size = 8,
+       .verbose = false,
+       .run = folder / "mine",
+       .run_details = {.model = "net", .data = "pictures", .test_data = pictures(20, 2)}});
+  EXPECT_EQ(history.epochs(), 3u);
+  for (const char* name : {"run.json", "model.safetensors", "model.json", "history.json",
+                           "report.json", "report.html", "figures/curves.svg", "logs/train"}) {
+    EXPECT_TRUE(fs::exists(folder / "mine" / name)) << name;
+  }
+  EXPECT_FALSE(CheckpointFolder(folder / "mine" / "checkpoints").empty());
+  const auto manifest = read_run_manifest(folder / "mine");
+  ASSERT_TRUE(manifest);
+  EXPECT_EQ(manifest->state, RunState::finished);
+  EXPECT_EQ(manifest->exported_epoch, 3);
+  EXPECT_EQ(manifest->exported_step, 15);
+  EXPECT_EQ(manifest->model_sha256, sha256_file(folder / "mine" / "model.safetensors"));
+  const SavedModel saved = load_model(folder / "mine");
+  EXPECT_EQ(saved.info.class_names, (std::vector<std::string>{"dark", "bright"}));
+  EXPECT_EQ(saved.info.outputs, (OutputMeaning{Task::classes, OutputScale::logits}));
+  EXPECT_EQ(static_cast<float>(saved.info.input_scale), 1 / 255.f);
+  const RunReport report = read_run_report(folder / "mine");
+  EXPECT_EQ(report.part, "test");
+  EXPECT_EQ(report.test_accuracy, trainer.evaluate(pictures(20, 2))["accuracy"]);
+  EXPECT_EQ(read_history(folder / "mine")["loss"], history["loss"]);
+}
+
+TEST(RunFit, WithoutTestDataIsMeasuredOnTheValidationPart) {
+  const TemporaryFolder folder;
+  Trainer trainer = new_trainer();
+  trainer.fit(pictures(40, 1),
+              {.validation_split = 0.25, .verbose = false, .run = folder / "mine"});
+  const RunReport report = read_run_report(folder / "mine");
+  EXPECT_EQ(report.part, "validation");
+  EXPECT_FALSE(report.test_accuracy);
+  EXPECT_TRUE(has(content_of(folder / "mine" / "report.html"), "validation loss"));
+  EXPECT_EQ(report.loss, trainer.evaluate(data::split(pictures(40, 1), 0.25).validation).loss);
+}
+
+TEST(RunFit, OfARegressionHasNoAccuracy) {
+  const TemporaryFolder folder;
+  const data::TensorDataset line({ones({6, 3}), zeros({6, 1})});
+  Trainer trainer(nn::Linear(3, 1), {.loss = nn::MSELoss(), .optimizer = optim::SGD()});
+  trainer.fit(line, {.verbose = false, .run = folder / "mine", .run_details = {.test_data = line}});
+  const RunReport report = read_run_report(folder / "mine");
+  EXPECT_TRUE(report.test_loss);
+  EXPECT_FALSE(report.test_accuracy);
+  EXPECT_EQ(load_model(folder / "mine").info.outputs.task, Task::regression);
+}
+
+TEST(RunFit, GoesOnAsIfItHadNotBeenCut) {
+  const TemporaryFolder folder;
+  const auto fit = [&](const fs::path& run, int64_t epochs, RunFolderUse use, int64_t cut) {
+    Trainer trainer = new_trainer();
+    int64_t updates = 0;
+    trainer.fit(pictures(40, 1), {.epochs = epochs,
+                                  .batch_size = 8,
+                                  .verbose = false,
+                                  .run = run,
+                                  .run_details = {.use = use},
+                                  .interrupted = [&] { return ++updates == cut; }});
+  };
+  fit(folder / "whole", 3, RunFolderUse::fresh, 0);
+  fit(folder / "cut", 3, RunFolderUse::fresh, 7);
+  EXPECT_EQ(error_of(ErrorKind::not_found, [&] { load_model(folder / "cut"); }),
+            (folder / "cut").string() +
+                " holds no model yet: its training is not finished; "
+                "--resume goes on with it");
+  EXPECT_TRUE(has(error_of(ErrorKind::io, [&] { fit(folder / "cut", 3, RunFolderUse::fresh, 0); }),
+                  "it holds a run already"));
+  fit(folder / "cut", 3, RunFolderUse::resume, 0);
+  EXPECT_EQ(content_of(folder / "cut" / "model.safetensors"),
+            content_of(folder / "whole" / "model.safetensors"));
+  EXPECT_EQ(read_run_manifest(folder / "cut")->exported_step, 15);
+  // Complete: nothing is trained or written.
+  const auto before = fs::last_write_time(folder / "cut" / "model.safetensors");
+  fit(folder / "cut", 3, RunFolderUse::resume, 0);
+  EXPECT_EQ(fs::last_write_time(folder / "cut" / "model.safetensors"), before);
+  EXPECT_TRUE(
+      has(error_of(ErrorKind::value, [&] { fit(folder / "cut", 2, RunFolderUse::resume, 0); }),
+          "`epochs` is 2, but it has had 3"));
+}
+
+TEST(RunFit, RefusesTwoPlacesForCheckpoints) {
+  Trainer trainer = new_trainer();
+  EXPECT_EQ(error_of(ErrorKind::value,
+                     [&] {
+                       trainer.fit(pictures(8, 1),
+                                   {.checkpoint = CheckpointOptions{.folder = "a"}, .run = "b"});
+                     }),
+            "fit: give `checkpoint.folder` or `run`, not both");
+  EXPECT_FALSE(fs::exists("b"));
+}
+
+TEST(RunFit, LeavesNothingIfTheFitIsRefused) {
+  const TemporaryFolder folder;
+  Trainer trainer(nn::Linear(7, 2), {.loss = nn::CrossEntropyLoss(), .optimizer = optim::SGD()});
+  EXPECT_THROW(trainer.fit(pictures(8, 1), {.run = folder / "deep" / "mine"}), Error);
+  EXPECT_FALSE(fs::exists(folder / "deep"));
+}
+
+}  // namespace
+}  // namespace taper
