@@ -22,7 +22,7 @@ set_target_properties(taper PROPERTIES EXPORT_NAME static)
 set_target_properties(taper_shared PROPERTIES EXPORT_NAME shared)
 target_link_libraries(taper INTERFACE
   "$<INSTALL_INTERFACE:taper::dnnl;${OpenMP_CXX_LIB_NAMES};Threads::Threads;ZLIB::ZLIB;PNG::PNG>"
-  "$<INSTALL_INTERFACE:JPEG::JPEG;OpenSSL::Crypto;fmt::fmt>")
+  "$<INSTALL_INTERFACE:JPEG::JPEG;zip;OpenSSL::Crypto;fmt::fmt>")
 set(package lib/cmake/taper)
 install(TARGETS taper_shared EXPORT taperTargets LIBRARY DESTINATION lib)
 install(TARGETS taper EXPORT taperStaticTargets ARCHIVE DESTINATION lib)

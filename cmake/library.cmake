@@ -61,7 +61,7 @@ target_sources(taper_objects PRIVATE ${CMAKE_BINARY_DIR}/anchors.cpp)
 
 # The same objects make both libraries: `taper` is static, taper_shared exports its namespace only.
 set(taper_dependencies DNNL::dnnl OpenMP::OpenMP_CXX Threads::Threads ZLIB::ZLIB PNG::PNG JPEG::JPEG
-  OpenSSL::Crypto fmt::fmt)
+  zip OpenSSL::Crypto fmt::fmt)
 add_library(taper STATIC)
 add_library(taper_shared SHARED)
 foreach(library taper taper_shared)

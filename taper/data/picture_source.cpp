@@ -97,7 +97,7 @@ Files files_of(const fs::path& folder, const std::vector<std::string>& class_nam
     }
   }
   Files files;
-  for (const int64_t i : mixed_order(std::ssize(sorted.paths))) {
+  for (const int64_t i : mixed_parts(std::ssize(sorted.paths), 0).train) {
     files.paths.push_back(sorted.paths[static_cast<size_t>(i)]);
     files.labels.push_back(sorted.labels[static_cast<size_t>(i)]);
   }

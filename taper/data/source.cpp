@@ -1,5 +1,7 @@
 #include <taper/data/source.h>
 
+#include <algorithm>
+
 #include <taper/core/error.h>
 #include <taper/data/vision.h>
 
@@ -62,6 +64,11 @@ const DataSource& DataSource::get(std::string_view name) {
 
 std::vector<const DataSource*> DataSource::all() { return Registry<DataSource>::all(); }
 
-std::vector<int64_t> mixed_order(int64_t count) { return permutation(count, 0); }
+MixedParts mixed_parts(int64_t count, double validation) {
+  const std::vector<int64_t> order = permutation(count, 0);
+  const double share = static_cast<double>(count) * (1 - validation);
+  const auto middle = order.begin() + std::clamp<int64_t>(static_cast<int64_t>(share), 1, count);
+  return {{order.begin(), middle}, {middle, order.end()}};
+}
 
 }  // namespace taper::data

@@ -84,8 +84,13 @@ class TAPER_API DataSource : public Registered<DataSource> {
   Read read_;
 };
 
-/// Examples in an order that depends on their number only: files and tables are often sorted.
-TAPER_API std::vector<int64_t> mixed_order(int64_t count);
+/// The numbers of examples in an order that depends on their number only, since files and tables
+/// are often sorted: a part to train on, and the others.
+struct MixedParts {
+  std::vector<int64_t> train;
+  std::vector<int64_t> others;  ///< the part `validation`; at least one example is trained on
+};
+TAPER_API MixedParts mixed_parts(int64_t count, double validation);
 
 /// The rows of a table as inputs f32[columns], standardised: for predictions, the target may be
 /// missing. Throws io and not_found naming line and column.

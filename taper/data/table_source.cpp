@@ -140,17 +140,13 @@ DataForm measure(const TextTable& table, const fs::path& path, const SourceOptio
 Examples load(const fs::path& path, const SourceOptions& options) {
   const TextTable table = read_text_table(path);
   if (table.rows() < 2) fail(ErrorKind::value, path.string() + ": there are fewer than 2 rows");
-  const std::vector<int64_t> order = mixed_order(table.rows());
-  const double share = static_cast<double>(table.rows()) * (1 - options.validation);
-  const auto trained = std::clamp<int64_t>(static_cast<int64_t>(share), 1, table.rows());
-  const std::vector<int64_t> rows(order.begin(), order.begin() + trained);
-  const std::vector<int64_t> others(order.begin() + trained, order.end());
-  DataForm form = measure(table, path, options, rows);
+  const MixedParts parts = mixed_parts(table.rows(), options.validation);
+  DataForm form = measure(table, path, options, parts.train);
   const TensorDataset all = dataset_of(table, form);
   const bool has_classes = !form.class_names.empty();
   Examples examples{
-      .train = Subset(all, rows), .form = std::move(form), .has_classes = has_classes};
-  if (!others.empty()) examples.validation = Subset(all, others);
+      .train = Subset(all, parts.train), .form = std::move(form), .has_classes = has_classes};
+  if (!parts.others.empty()) examples.validation = Subset(all, parts.others);
   return examples;
 }
 

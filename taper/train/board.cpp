@@ -40,6 +40,8 @@ TensorBoard::TensorBoard(TensorBoardOptions options, Clock clock)
                  static_cast<double>(options_.histograms));
   require_option(options_.images >= 0, type_name, "`images` must be at least 0",
                  static_cast<double>(options_.images));
+  require_option(options_.seconds >= 0, type_name, "`seconds` must be at least 0",
+                 options_.seconds);
   if (clock_) return;
   clock_ = [] {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -47,11 +49,11 @@ TensorBoard::TensorBoard(TensorBoardOptions options, Clock clock)
   };
 }
 
-std::unique_ptr<EventWriter> TensorBoard::open(const char* run, bool hide_later) const {
+std::unique_ptr<EventWriter> TensorBoard::open(const char* run, int64_t first_step) const {
   const double now = clock_();
   auto writer =
       std::make_unique<EventWriter>(std::filesystem::path(options_.log_dir.value()) / run, now);
-  if (hide_later) writer->start_session(first_epoch_, now);
+  if (hide_later_) writer->start_session(first_step, now);
   return writer;
 }
 
@@ -59,14 +61,16 @@ void TensorBoard::on_train_begin(Trainer& trainer) {
   hide_later_ = std::exchange(resumed_, false);
   if (!hide_later_) memory_ = {};
   first_epoch_ = memory_.epochs;
-  train_ = open("train", hide_later_);
-  const std::filesystem::path validation =
-      std::filesystem::path(options_.log_dir.value()) / "validation";
-  std::error_code none;
-  if (hide_later_ && std::filesystem::exists(validation, none)) {
-    validation_ = open("validation", true);
-    validation_->flush();
-  }
+  last_steps_ = clock_();
+  train_ = open("train", first_epoch_);
+  const auto is_there = [&](const char* run) {
+    std::error_code none;
+    return std::filesystem::exists(std::filesystem::path(options_.log_dir.value()) / run, none);
+  };
+  if (hide_later_ && is_there("validation")) validation_ = open("validation", first_epoch_);
+  if (validation_) validation_->flush();
+  if (hide_later_ && is_there("steps")) steps_ = open("steps", memory_.steps + 1);
+  if (steps_) steps_->flush();
   if (options_.graph && !hide_later_) {
     const Graph* graph = trainer.graph();
     train_->graph(graph != nullptr ? graph_of(*graph, trainer.model()) : graph_of(trainer.model()),
@@ -78,7 +82,7 @@ void TensorBoard::on_train_begin(Trainer& trainer) {
 void TensorBoard::write_numbers(const Logs& logs, double now) {
   for (const auto& [name, value] : logs.values) {
     const bool of_validation = name.starts_with(validation_prefix);
-    if (of_validation && !validation_) validation_ = open("validation", hide_later_);
+    if (of_validation && !validation_) validation_ = open("validation", first_epoch_);
     EventWriter& writer = of_validation ? *validation_ : *train_;
     const std::string bare = of_validation ? name.substr(validation_prefix.size()) : name;
     writer.scalar(bare.starts_with("epoch_") ? bare : "epoch_" + bare, logs.epoch, value, now);
@@ -94,6 +98,23 @@ void TensorBoard::write_parameters(const Trainer& trainer, int64_t epoch, double
       train_->image(event_path(path), epoch, picture_of_filters(value), now);
     }
   }
+}
+
+void TensorBoard::on_batch_end(Trainer& trainer, const Logs& logs) {
+  if (!train_ || options_.seconds == 0) return;
+  const double now = clock_();
+  if (now - last_steps_ < options_.seconds) return;
+  last_steps_ = now;
+  if (!write_or_warn([&] { write_steps(logs, now); })) on_train_end(trainer);
+}
+
+void TensorBoard::write_steps(const Logs& logs, double now) {
+  if (!steps_) steps_ = open("steps", memory_.steps + 1);
+  for (const auto& [name, value] : logs.values) {
+    steps_->scalar("batch_" + name, logs.total_step, value, now);
+  }
+  steps_->flush();
+  memory_.steps = logs.total_step;
 }
 
 void TensorBoard::on_epoch_end(Trainer& trainer, const Logs& logs) {
@@ -113,6 +134,7 @@ void TensorBoard::write_epoch(const Trainer& trainer, const Logs& logs) {
 void TensorBoard::on_train_end(Trainer&) {
   train_.reset();
   validation_.reset();
+  steps_.reset();
 }
 
 CallbackState TensorBoard::state() const { return {.values = to_fields(memory_), .tensors = {}}; }

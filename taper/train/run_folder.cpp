@@ -44,9 +44,10 @@ std::vector<std::string> files_of_a_run() {
   std::vector<std::string> files;
   for (const std::string_view name : run_files) files.emplace_back(name);
   for (const std::string_view name : report_files) files.emplace_back(name);
-  for (const char* name : {"checkpoints/checkpoint-*.json", "checkpoints/checkpoint-*.safetensors",
-                           "logs/train/events.out.tfevents.*.taper",
-                           "logs/validation/events.out.tfevents.*.taper", "logs/epochs.csv"}) {
+  for (const char* name :
+       {"checkpoints/checkpoint-*.json", "checkpoints/checkpoint-*.safetensors",
+        "logs/train/events.out.tfevents.*.taper", "logs/validation/events.out.tfevents.*.taper",
+        "logs/steps/events.out.tfevents.*.taper", "logs/epochs.csv"}) {
     files.emplace_back(name);
   }
   return files;

@@ -1,6 +1,7 @@
 #include <taper/data/source.h>
 
 #include <gtest/gtest.h>
+#include <zip.h>
 
 #include <cmath>
 
@@ -192,6 +193,69 @@ TEST(PictureSource, SaysWhatIsWrong) {
   put_pictures(folder / "set" / "b", 2, 12, 10, 1);
   put(folder / "set" / "b" / "bad.jpg", "no picture");
   EXPECT_TRUE(has(error_of(ErrorKind::io, [&] { load(folder / "set", {}); }), "b/bad.jpg"));
+}
+
+/// An array as NumPy stores it.
+template <class T>
+std::string npy(const std::string& type, const std::string& shape, const std::vector<T>& values) {
+  const std::string header =
+      "{'descr': '" + type + "', 'fortran_order': False, 'shape': (" + shape + "), }\n";
+  return std::string("\x93NUMPY\x01\0", 8) + static_cast<char>(header.size()) + '\0' + header +
+         std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
+}
+
+fs::path put_npz(const fs::path& path,
+                 const std::vector<std::pair<std::string, std::string>>& all) {
+  zip_t* archive = zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, nullptr);
+  for (const auto& [name, bytes] : all) {
+    zip_source_t* source = zip_source_buffer(archive, bytes.data(), bytes.size(), 0);
+    zip_file_add(archive, (name + ".npy").c_str(), source, 0);
+  }
+  EXPECT_EQ(zip_close(archive), 0);
+  return path;
+}
+
+TEST(ArraysSource, TakesXAndYApart) {
+  const TemporaryFolder folder;
+  std::vector<float> x;
+  std::vector<int64_t> y;
+  for (int i = 0; i < 10; ++i) {
+    x.insert(x.end(), {static_cast<float>(i), 7});
+    y.push_back(i % 3);
+  }
+  const fs::path path = put_npz(folder / "a.npz", {{"x", npy<float>("<f4", "10, 2", x)},
+                                                   {"y", npy<int64_t>("<i8", "10,", y)}});
+  const Examples examples = load(path, {.validation = 0.2});
+  EXPECT_EQ(examples.train->size(), 8);
+  EXPECT_EQ((*examples.validation)->size(), 2);
+  EXPECT_EQ(examples.form.class_names, (std::vector<std::string>{"0", "1", "2"}));
+  EXPECT_EQ(examples.form.deviation[1], 1);  // of a constant column
+  EXPECT_NEAR(mean(all_of(examples.train)[0]).item(), 0, 1e-6);
+  EXPECT_EQ(DataSource::get(examples.form.source).read(path, examples.form)->size(), 10);
+}
+
+TEST(ArraysSource, TakesPicturesAndPartsAsKerasStoresThem) {
+  const TemporaryFolder folder;
+  const std::vector<uint8_t> x(4 * 5 * 6 * 3, 51);
+  const std::vector<uint8_t> y{0, 1, 0, 1};
+  const std::string pictures = npy<uint8_t>("|u1", "4, 5, 6, 3", x);
+  const std::string labels = npy<uint8_t>("|u1", "4,", y);
+  const Examples examples = load(
+      put_npz(
+          folder / "a.npz",
+          {{"x_train", pictures}, {"y_train", labels}, {"x_test", pictures}, {"y_test", labels}}),
+      {});
+  EXPECT_EQ(examples.form.picture, (std::vector<int64_t>{3, 5, 6}));
+  ASSERT_TRUE(examples.test);
+  EXPECT_NEAR(all_of(*examples.test)[0].to_vector<double>()[0], 0.2, 1e-6);
+  const auto fault = [&](const std::vector<std::pair<std::string, std::string>>& arrays,
+                         ErrorKind kind) {
+    return error_of(kind, [&] { load(put_npz(folder / "b.npz", arrays), {}); });
+  };
+  EXPECT_TRUE(has(fault({{"a", labels}}, ErrorKind::value), "there is neither x and y nor"));
+  EXPECT_TRUE(has(fault({{"x", pictures}}, ErrorKind::value), "there is x without y"));
+  EXPECT_TRUE(has(fault({{"x", pictures}, {"y", pictures}}, ErrorKind::shape),
+                  "x must be [N,...] and y [N], got u8[4,5,6,3] and u8[4,5,6,3]"));
 }
 
 }  // namespace

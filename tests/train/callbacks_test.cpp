@@ -352,5 +352,34 @@ TEST(TensorBoard, WritesAFileForEachRunAndAnotherWhenResumed) {
   EXPECT_EQ(files("validation"), names);
 }
 
+TEST(TensorBoard, ShowsALongEpochBySteps) {
+  const TemporaryFolder folder;
+  double now = 1000;
+  Trainer trainer = trainer_of(small_model());
+  TensorBoard callback({.log_dir = folder.path().string()}, [&] { return now; });
+  callback.on_train_begin(trainer);
+  for (int64_t step = 1; step <= 12; ++step) {
+    now += 1;
+    Logs logs = epoch_of(0, {{"loss", 1.0 / static_cast<double>(step)}});
+    logs.total_step = step;
+    callback.on_batch_end(trainer, logs);
+  }
+  callback.on_train_end(trainer);
+  std::string events;
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "steps")) {
+    events += testing::content_of(entry.path());
+  }
+  size_t count = 0;
+  for (size_t at = events.find("batch_loss"); at != events.npos;
+       at = events.find("batch_loss", at + 1)) {
+    ++count;
+  }
+  EXPECT_EQ(count, 2u);  // at steps 5 and 10
+  TensorBoard never({.log_dir = (folder / "b").string(), .seconds = 0}, [&] { return now += 9; });
+  never.on_train_begin(trainer);
+  never.on_batch_end(trainer, epoch_of(0, {{"loss", 1}}));
+  EXPECT_FALSE(std::filesystem::exists(folder / "b" / "steps"));
+}
+
 }  // namespace
 }  // namespace taper
