@@ -164,9 +164,23 @@ TAPER_API Tensor call_hooks_after(const Module& module, const std::vector<Tensor
                                   Tensor output);
 [[noreturn]] TAPER_API void fail_hook_result(const Module& module);
 
+template <class Arg>
+concept TensorArg = std::same_as<std::remove_cvref_t<Arg>, Tensor> ||
+                    std::same_as<std::remove_cvref_t<Arg>, Selection>;  // `net(x[0])`
+
 /// A tensor operand is copied, so that a hook can replace it; any other is passed on.
 template <class Arg>
-using HookedArg = std::conditional_t<std::same_as<std::remove_cvref_t<Arg>, Tensor>, Tensor, Arg&&>;
+using HookedArg = std::conditional_t<TensorArg<Arg>, Tensor, Arg&&>;
+
+/// An operand that was held, as `forward` takes it.
+template <class Arg, class Held>
+decltype(auto) passed(Held& held) {
+  if constexpr (std::same_as<std::remove_cvref_t<Arg>, Selection>) {
+    return static_cast<Tensor&>(held);
+  } else {
+    return static_cast<Arg&&>(held);
+  }
+}
 
 template <class M, class... Args>
 auto call_with_hooks(M& module, Args&&... args) {
@@ -186,7 +200,7 @@ auto call_with_hooks(M& module, Args&&... args) {
     ++next;
   });
   const auto forward = [&](auto&... each) -> decltype(auto) {
-    return module.forward(static_cast<Args&&>(each)...);
+    return module.forward(passed<Args>(each)...);
   };
   using Result = decltype(module.forward(std::forward<Args>(args)...));
   if constexpr (std::is_void_v<Result>) {

@@ -63,5 +63,22 @@ TEST(ModuleHooks, NeedASingleTensorAsResult) {
   EXPECT_EQ(pair(tensor({1.f})).first.item(), 1);
 }
 
+TEST(Hooks, SeeAnOperandThatIsASelection) {
+  Linear layer(2, 2, false);
+  layer.weight.set(ones({2, 2}));
+  std::vector<Shape> seen;
+  layer.register_forward_pre_hook([](const Module&, std::vector<Tensor>& inputs) {
+    for (Tensor& input : inputs) input = input * 10;
+  });
+  layer.register_forward_hook([&](const Module&, const std::vector<Tensor>& inputs, const Tensor&) {
+    for (const Tensor& input : inputs) seen.push_back(input.shape());
+    return Tensor();
+  });
+  Tensor x = from_values<float>({2, 2}, std::vector<float>{1, 2, 3, 4});
+  EXPECT_EQ(layer(x[0]).to_vector<float>(), (std::vector<float>{30, 30}));
+  EXPECT_EQ(layer(x[{Slice(1, 2)}]).to_vector<float>(), (std::vector<float>{70, 70}));
+  EXPECT_EQ(seen, (std::vector<Shape>{{2}, {1, 2}}));
+}
+
 }  // namespace
 }  // namespace taper::nn
