@@ -221,7 +221,9 @@ void Plan::store_cells(const std::vector<Tensor>& values) const {
     fresh.push_back(detail::as_cell_value(cell->cell, value, value.pointer().sole_owner()));
   }
   for (size_t i = 0; i < fresh.size(); ++i) {
-    stored_last_[i]->cell.impl()->hold(std::move(fresh[i]));
+    const State& cell = stored_last_[i]->cell;
+    cell.impl()->hold(std::move(fresh[i]));
+    if (cell.impl()->leaf) detail::drop_misfit_gradient(cell, cell.impl()->value);
   }
 }
 

@@ -279,6 +279,7 @@ void State::set_requires_grad(bool needed) const {
     impl_->hold(shallow_copy(value));
     impl_->value.impl()->node = impl_->leaf;
   }
+  if (needed) detail::drop_misfit_gradient(*this, value);  // it may have changed while frozen
 }
 
 Tensor State::grad() const {

@@ -145,5 +145,33 @@ TEST(LeafUpdates, OneThatFailsForWantOfMemoryLeavesTheLeaf) {
   }
 }
 
+TEST(LeafUpdates, AFrozenCellKeepsNoGradientOfAnotherShape) {
+  for (const bool together : {false, true}) {
+    const State w("w", ones({2}), true);
+    sum(w.value() * 2).backward();
+    w.set_requires_grad(false);
+    if (together) {
+      set_together(std::vector<std::pair<State, Tensor>>{{w, ones({3})}});
+    } else {
+      w.set(ones({3}));
+    }
+    w.set_requires_grad(true);
+    EXPECT_FALSE(w.grad().defined());
+    sum(w.value() * 2).backward();
+    EXPECT_EQ(w.grad().shape(), Shape{3});
+  }
+}
+
+TEST(LeafUpdates, AReplayKeepsNoGradientOfAnotherShape) {
+  const State w("w", ones({2}), true);
+  auto assign = compile([&](const Tensor& x) { w.set(x * 1.0); });
+  assign(ones({2}));
+  assign(ones({3}));
+  sum(w.value() * 2).backward();
+  assign(ones({2}));
+  EXPECT_EQ(w.value().shape(), Shape{2});
+  EXPECT_FALSE(w.grad().defined());
+}
+
 }  // namespace
 }  // namespace taper
