@@ -324,13 +324,25 @@ void empty_memory_cache() {
   detail::shrink_locked(all, 0, nullptr);
 }
 
-void leave_room(size_t bytes) {
-  rlimit limit = {};
-  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+namespace {
+
+/// The address space that the process uses.
+size_t used_space() {
   size_t pages = 0;
   std::ifstream("/proc/self/statm") >> pages;
-  const size_t used = pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  if (used + bytes > limit.rlim_cur) empty_memory_cache();
+  return pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
+void leave_room(size_t bytes, size_t needed) {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+  if (used_space() + bytes <= limit.rlim_cur) return;
+  empty_memory_cache();
+  if (needed == 0 || used_space() + needed <= limit.rlim_cur) return;
+  fail(ErrorKind::value, "the limit of address space leaves less than the " +
+                             std::to_string(needed >> 20) + " MB that are needed here");
 }
 
 }  // namespace taper

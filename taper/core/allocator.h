@@ -27,8 +27,9 @@ TAPER_API void reset_peak_memory();
 TAPER_API void empty_memory_cache();
 
 /// Gives the cache back if a limit of the process leaves less address space than this: before what
-/// cannot ask again, such as another library's allocations or threads.
-TAPER_API void leave_room(size_t bytes);
+/// cannot ask again, such as another library's allocations or threads. Throws value if it then
+/// still leaves less than `needed`.
+TAPER_API void leave_room(size_t bytes, size_t needed = 0);
 
 /// Memory aligned to 64 bytes, kept and reused when given back; small blocks from a list of the
 /// calling thread. Where the system has no more, all that is kept goes back to it first; throws

@@ -81,6 +81,9 @@ using Returned = std::conditional_t<std::is_same_v<R, Selection>, Tensor, R>;
 /// in a variable outside, throws unsupported, and so does a change of a module's mode: replays
 /// would repeat neither.
 ///
+/// While it is captured its operands are row-major and need no gradient, whatever those of a call
+/// are: a branch on that is not seen.
+///
 /// What it holds by handle (a State, a module, an optimizer) or by value (a flag, a number) is what
 /// that was at the capture: to assign another one to the handle later on is not seen.
 ///

@@ -261,7 +261,8 @@ std::shared_ptr<const Plan> shared_plan(const Key& key, const std::string& name,
     const std::lock_guard lock(plans->mutex);
     if (const auto* found = plans->cache.find(key)) return *found;
   }
-  leave_room(size_t{256} << 20);  // where it once had no memory it makes nothing any more
+  // Where it once had no memory it makes nothing any more, or ends the process in another thread.
+  leave_room(size_t{256} << 20, size_t{64} << 20);
   auto made = std::make_shared<Plan>(name);
   try {
     make(*made);
