@@ -8,6 +8,7 @@
 #include <taper/core/parse_fields.h>
 
 #include "commands.h"
+#include "recipe.h"
 #include "tested_run.h"
 
 namespace taper::cli {
@@ -36,7 +37,8 @@ Value to_value(const Evaluation& found, const std::string& data) {
 }
 
 void evaluate(const EvaluateArguments& arguments) {
-  const TestedRun run = load_tested_run(arguments.folder, arguments.data, arguments.data_folder);
+  const TestedRun run =
+      load_tested_run(arguments.folder, arguments.data, {.folder = arguments.data_folder});
   if (!arguments.json) {
     std::cout << fmt::format("model  {}: {} parameters, from {}\n", printable(run.saved.info.name),
                              run.saved.model.num_parameters(), arguments.folder)
@@ -47,7 +49,8 @@ void evaluate(const EvaluateArguments& arguments) {
   if (arguments.json) {
     std::cout << to_json(to_value(found, run.data_name)) << std::endl;
   } else {
-    std::cout << found << std::endl;
+    std::cout << found << loss_in_own_scale(run.saved.info.loss, found.loss, run.saved.info.form)
+              << std::endl;
   }
 }
 
@@ -64,7 +67,9 @@ void add_evaluate(CLI::App& app) {
                    "New data of the kind that it was trained on; what the run was measured on if "
                    "not given")
       ->check(file_name());
-  command->add_option("--data-dir", arguments->data_folder, "Where the dataset's files are")
+  command
+      ->add_option("--data-dir", arguments->data_folder,
+                   "Where the files of a named dataset are now, if they were moved")
       ->check(some_text());
   command->add_flag("--json", arguments->json, "Print an object for programs");
   command->callback([arguments] { evaluate(*arguments); });

@@ -164,7 +164,8 @@ std::vector<std::string> paths_of_input() {
 /// A bad picture is named and the others are looked at; then the command has failed.
 void predict_pictures(const SavedModel& saved, const PredictArguments& arguments, Output& output) {
   check_pictures(saved.info, arguments.folder);
-  const auto files = arguments.files.empty() ? paths_of_input() : arguments.files;
+  const auto files =
+      data::picture_files(arguments.files.empty() ? paths_of_input() : arguments.files);
   size_t failures = 0;
   for (const std::string& file : files) {
     try {
@@ -223,10 +224,10 @@ void add_predict(CLI::App& app) {
                         ->required()
                         ->check(some_text()));
   command
-      ->add_option(
-          "FILE", arguments->files,
-          "PNG or JPEG files, of a table's model CSV files; if none is given, the standard "
-          "input holds one path a line, or the rows of a table below a line of names")
+      ->add_option("FILE", arguments->files,
+                   "PNG or JPEG files or folders of them, of a table's model CSV files; if none is "
+                   "given, the standard "
+                   "input holds one path a line, or the rows of a table below a line of names")
       ->check(file_name());
   command->add_flag("--invert", arguments->invert,
                     "Swap dark and light: for dark things on white where the model knows light "

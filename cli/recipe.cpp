@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <utility>
 
 #include <taper/core/parse_fields.h>
@@ -21,6 +22,9 @@ using optim::OptimizerFactory;
 using optim::Schedule;
 using SchedulePointer = std::shared_ptr<Schedule>;
 
+constexpr const char* csv_file = "logs/epochs.csv";
+constexpr const char* format_name = "recipe";  // of the entries that a manifest keeps
+constexpr int64_t format_version = 1;
 constexpr const char* optimizer_options_name = "optimizer_options";
 constexpr size_t largest_config = size_t{16} << 20;
 
@@ -88,8 +92,7 @@ constexpr NamedSchedule schedules[] = {
     {"linear", "falling in a line", [](int64_t epochs) { return linear(1, 0, epochs); }},
     {"step", "a tenth after each third",
      [](int64_t epochs) -> SchedulePointer {
-       return std::make_shared<optim::StepLR>(
-           optim::StepLROptions{.step_size = std::max<int64_t>(1, epochs / 3)});
+       return std::make_shared<optim::StepLR>(optim::StepLROptions{.step_size = (epochs + 2) / 3});
      }},
 };
 
@@ -130,8 +133,7 @@ std::vector<std::shared_ptr<Callback>> make_callbacks(const Course& course,
     all.push_back(std::make_shared<TimeLimit>(TimeLimitOptions{.seconds = course.time_limit}));
   }
   if (course.csv) {
-    all.push_back(
-        std::make_shared<CSVLogger>(CSVLoggerOptions{.path = folder + "/logs/epochs.csv"}));
+    all.push_back(std::make_shared<CSVLogger>(CSVLoggerOptions{.path = folder + "/" + csv_file}));
   }
   return all;
 }
@@ -237,6 +239,10 @@ void check_names(const Recipe& recipe) {
     find_named([&] { Metric::get(metric); });
   }
   find_named([&] { schedule_of(recipe); });
+  const std::string& task = recipe.subject.task;
+  if (!task.empty() && task != "classes" && task != "numbers") {
+    throw UsageError("--task: must be classes or numbers, got `" + task + "`");
+  }
   if (recipe.course.class_weights != "none" && recipe.course.class_weights != "balanced") {
     throw UsageError("--class-weights: must be none or balanced, got `" +
                      recipe.course.class_weights + "`");
@@ -248,13 +254,46 @@ void check_names(const Recipe& recipe) {
   }
 }
 
+/// What the command line checks of its options, for a file.
+void check_ranges(const Recipe& recipe) {
+  const Subject& subject = recipe.subject;
+  const Course& course = recipe.course;
+  const auto require = [](bool good, const char* rule) {
+    if (!good) fail(ErrorKind::value, rule);
+  };
+  require(subject.batch_size >= 1, "`batch_size` must be at least 1");
+  require(subject.lr > 0 && std::isfinite(subject.lr), "`lr` must be above 0");
+  require(subject.seed >= 0, "`seed` must be at least 0");
+  require(subject.validation >= 0 && subject.validation < 1, "`validation` must be in [0, 1)");
+  require(subject.picture_size >= 0, "`picture_size` must be at least 0");
+  require(course.warmup >= 0, "`warmup` must be at least 0");
+  require(course.accumulate >= 1, "`accumulate` must be at least 1");
+  require(course.clip >= 0 && std::isfinite(course.clip), "`clip` must be at least 0");
+  require(course.early_stop >= 0, "`early_stop` must be at least 0");
+  require(course.time_limit >= 0 && std::isfinite(course.time_limit),
+          "`time_limit` must be at least 0");
+}
+
+bool is_optimizer_option(const std::string& name) {
+  if (name == "lr") return false;
+  return std::ranges::any_of(OptimizerFactory::all(), [&](const OptimizerFactory* entry) {
+    const std::vector<FieldInfo> fields = entry->options();
+    return std::ranges::find(fields, name, &FieldInfo::name) != fields.end();
+  });
+}
+
 }  // namespace
 
 Fields to_fields(const Recipe& recipe) {
-  Fields fields = taper::to_fields(recipe.subject);
+  Fields fields{{format_name, Value(format_version)}};
+  for (auto& field : taper::to_fields(recipe.subject)) fields.push_back(std::move(field));
   for (auto& field : taper::to_fields(recipe.course)) fields.push_back(std::move(field));
   fields.emplace_back(optimizer_options_name, Value(recipe.optimizer_options));
   return fields;
+}
+
+bool is_recipe(const Fields& fields) {
+  return std::ranges::any_of(fields, [](const auto& field) { return field.first == format_name; });
 }
 
 Recipe recipe_from(const Fields& fields) {
@@ -265,18 +304,25 @@ Recipe recipe_from(const Fields& fields) {
     return std::ranges::find(known, name, &FieldInfo::name) != known.end();
   };
   for (const auto& field : fields) {
+    if (field.first == format_name) continue;
     if (field.first == optimizer_options_name) {
       const Fields* options = field.second.get_if<Fields>();
       if (options == nullptr) fail(ErrorKind::value, "`optimizer_options` must be an object");
-      recipe.optimizer_options = *options;
+      for (const auto& option : *options) recipe.optimizer_options.push_back(option);
     } else if (has(describe_fields<Course>(), field.first)) {
       course.push_back(field);
-    } else {
+    } else if (has(describe_fields<Subject>(), field.first)) {
       subject.push_back(field);
+    } else {
+      std::vector<std::string_view> names{"epochs"};
+      for (const FieldInfo& info : describe_fields<Subject>()) names.push_back(info.name);
+      for (const FieldInfo& info : describe_fields<Course>()) names.push_back(info.name);
+      detail::fail_unknown("option", field.first, names);
     }
   }
   recipe.subject = parse_fields<Subject>("options", subject);
   recipe.course = parse_fields<Course>("options", course);
+  check_ranges(recipe);
   return recipe;
 }
 
@@ -288,9 +334,21 @@ Config read_config(const std::string& path) {
     Config config;
     const Fields* entries = (options != nullptr ? *options : content).get_if<Fields>();
     if (entries == nullptr) fail(ErrorKind::value, "must hold an object");
+    Fields optimizer_options;
     for (const auto& entry : *entries) {
-      if (entry.first != "epochs") config.entries.push_back(entry);
+      const Fields* options = entry.second.get_if<Fields>();
+      if (is_optimizer_option(entry.first)) {
+        optimizer_options.push_back(entry);
+      } else if (entry.first == optimizer_options_name && options != nullptr) {
+        for (const auto& option : *options) optimizer_options.push_back(option);
+      } else if (entry.first != "epochs" && entry.first != format_name) {
+        config.entries.push_back(entry);
+      }
     }
+    if (!optimizer_options.empty()) {
+      config.entries.emplace_back(optimizer_options_name, Value(std::move(optimizer_options)));
+    }
+    if (const Value* layers = content.find("layers")) config.layers = *layers;
     if (const Value* epochs = content.find("epochs")) {
       const int64_t* count = epochs->get_if<int64_t>();
       if (count == nullptr || *count < 1) {
@@ -332,8 +390,16 @@ void add_recipe_options(CLI::App& command, Recipe& recipe) {
                   "of one's own data if not given")
       ->check(part_of_one())
       ->capture_default_str();
+  command.add_option("--data-dir", subject.data_dir, "Where the files of a named dataset are")
+      ->check(some_text());
   command.add_option("--target", subject.target, "The column of a table that is to be predicted")
       ->check(some_text());
+  offer(command
+            .add_option("--task", subject.task,
+                        "What a table's target holds: classes or numbers; by its values if not "
+                        "given")
+            ->check(some_text()),
+        {"classes", "numbers"});
   command.add_option("--drop", subject.drop, "Columns of a table to leave out")
       ->delimiter(',')
       ->check(some_text());
@@ -355,6 +421,18 @@ void normalise(Recipe& recipe) {
     const fs::path path = fs::absolute(subject.data).lexically_normal();
     subject.data = (path.has_filename() ? path : path.parent_path()).string();
   }
+  if (!subject.data_dir.empty()) {
+    subject.data_dir = fs::absolute(subject.data_dir).lexically_normal().string();
+  }
+}
+
+Fields whole_optimizer_options(const Recipe& recipe) {
+  Fields options = OptimizerFactory::get(recipe.subject.optimizer, "optimizer").defaults();
+  for (const auto& [name, value] : recipe.optimizer_options) {
+    std::erase_if(options, [&](const auto& option) { return option.first == name; });
+    options.emplace_back(name, value);
+  }
+  return options;
 }
 
 void check_recipe(const Recipe& recipe) {
@@ -368,12 +446,13 @@ void check_recipe(const Recipe& recipe) {
   }
 }
 
-data::Examples load_examples(const Recipe& recipe, const std::string& folder) {
+data::Examples load_examples(const Recipe& recipe) {
   const Subject& subject = recipe.subject;
   return data::DataSource::of(subject.data)
-      .load(subject.data, {.folder = folder,
+      .load(subject.data, {.folder = subject.data_dir,
                            .target = subject.target,
                            .drop = subject.drop,
+                           .task = subject.task,
                            .validation = subject.validation,
                            .picture_size = subject.picture_size});
 }
@@ -383,6 +462,7 @@ void complete_recipe(Recipe& recipe, const data::Examples& examples) {
   if (examples.form.columns.empty() && !(subject.target.empty() && subject.drop.empty())) {
     throw UsageError("--target and --drop are for tables, " + data_name(subject.data) + " is none");
   }
+  if (examples.validation && !examples.was_split) subject.validation = 0;
   if (subject.loss.empty()) subject.loss = examples.has_classes ? "CrossEntropyLoss" : "MSELoss";
   if (subject.metrics.empty() && examples.has_classes) subject.metrics = {"accuracy"};
 }
@@ -431,7 +511,16 @@ FitOptions fit_options(const Recipe& recipe, int64_t epochs, const data::Example
       .run_details = {.data = recipe.subject.data,
                       .test_data = examples.test,
                       .form = examples.form,
-                      .options = to_fields(recipe)}};
+                      .options = to_fields(recipe),
+                      .files = recipe.course.csv ? std::vector<std::string>{csv_file}
+                                                 : std::vector<std::string>()}};
+}
+
+std::string loss_in_own_scale(const std::string& loss, double value, const data::DataForm& form) {
+  if (form.target.empty() || !form.class_names.empty()) return {};
+  if (loss != "MSELoss") return " of the standardised target";
+  return fmt::format(" of the standardised target, root mean square error {:.4g} in its own scale",
+                     std::sqrt(value) * form.target_deviation);
 }
 
 std::string_view schedule_text(const Recipe& recipe) { return schedule_of(recipe).text; }

@@ -20,8 +20,10 @@ namespace taper::cli {
 
 /// What is trained, on what, by what.
 struct Subject {
+  std::string data_dir = {};           // where the files of a named dataset are
   std::string data = {};               // a name, or the absolute path of one's own
   std::string target = {};             // the column of a table
+  std::string task = {};               // "classes", "numbers"; empty: by the target
   std::vector<std::string> drop = {};  // columns of a table
   int64_t picture_size = 0;            // 0: by the pictures
   std::string model = {};              // empty, and so below: by the data
@@ -54,15 +56,18 @@ struct Recipe {
   Fields optimizer_options = {};  // besides the rate
 };
 
-/// As one list, and back. Throws value naming what is wrong.
+/// As one list, and back. Throws value naming what is wrong, also for numbers out of range.
 Fields to_fields(const Recipe& recipe);
+/// Whether these are the entries of a recipe: a run that a program made has others.
+bool is_recipe(const Fields& fields);
 Recipe recipe_from(const Fields& fields);
 
-/// The recipe of a JSON file with any of its entries, or of a run's `run.json`, and the epochs that
-/// it names. Throws io or value naming the file.
+/// The recipe of a JSON file with any of its entries (options of optimizers among them), or of a
+/// run's `run.json`, and the epochs that it names. Throws io or value naming the file.
 struct Config {
-  Fields entries;
+  Fields entries;  // of a recipe
   std::optional<int64_t> epochs;
+  Value layers = {};  // of a run's model
 };
 Config read_config(const std::string& path);
 
@@ -76,8 +81,8 @@ void normalise(Recipe& recipe);
 /// Throws UsageError for names that there are not and for options that do not go together.
 void check_recipe(const Recipe& recipe);
 
-/// The data of the recipe; `folder` is where the files of a named dataset are.
-data::Examples load_examples(const Recipe& recipe, const std::string& folder);
+/// The data of the recipe.
+data::Examples load_examples(const Recipe& recipe);
 /// Fills in what the data decide. Throws UsageError for options that are for other data.
 void complete_recipe(Recipe& recipe, const data::Examples& examples);
 /// What a run is measured on: the test part, else the validation part, else all.
@@ -86,6 +91,9 @@ data::AnyDataset measured_on(const Recipe& recipe, const data::Examples& example
 /// Short for people: "photos" of "/home/ann/photos".
 std::string data_name(const std::string& data);
 
+/// All options of the optimizer, those that were not given by their defaults.
+Fields whole_optimizer_options(const Recipe& recipe);
+
 std::shared_ptr<optim::Optimizer> make_optimizer(const Recipe& recipe);
 Trainer make_trainer(const Recipe& recipe, const nn::AnyModule& model,
                      std::shared_ptr<optim::Optimizer> optimizer);
@@ -93,6 +101,10 @@ Trainer make_trainer(const Recipe& recipe, const nn::AnyModule& model,
 /// The options of a fit into a folder, but for what only the command knows.
 FitOptions fit_options(const Recipe& recipe, int64_t epochs, const data::Examples& examples,
                        const std::string& folder);
+
+/// What a loss of standardised numbers is in those of the table, for people; empty if it is in
+/// them.
+std::string loss_in_own_scale(const std::string& loss, double value, const data::DataForm& form);
 
 /// "falling at the end"
 std::string_view schedule_text(const Recipe& recipe);

@@ -14,8 +14,8 @@
 namespace taper::cli {
 namespace {
 
-void report(const std::filesystem::path& path, const std::string& data_folder) {
-  const TestedRun run = load_tested_run(path, "", data_folder);  // before the folder is taken
+void report(const std::filesystem::path& path, const DataPlace& place) {
+  const TestedRun run = load_tested_run(path, "", place);  // before the folder is taken
   if (!read_run_manifest(path)) {
     fail(ErrorKind::not_found, path.string() + " has no run.json: an older Taper made it");
   }
@@ -36,16 +36,22 @@ void report(const std::filesystem::path& path, const std::string& data_folder) {
 void add_report(CLI::App& app) {
   struct Arguments {
     std::string folder;
-    std::string data_folder;
+    DataPlace place;
   };
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("report", "Write the report of a run folder again");
   offer_run_folders(command->add_option("DIR", arguments->folder, "The run folder")
                         ->required()
                         ->check(some_text()));
-  command->add_option("--data-dir", arguments->data_folder, "Where the dataset's files are")
+  command
+      ->add_option("DATA", arguments->place.data,
+                   "Where the data of the run are now, if they were moved")
+      ->check(file_name());
+  command
+      ->add_option("--data-dir", arguments->place.folder,
+                   "Where the files of a named dataset are now, if they were moved")
       ->check(some_text());
-  command->callback([arguments] { report(arguments->folder, arguments->data_folder); });
+  command->callback([arguments] { report(arguments->folder, arguments->place); });
 }
 
 }  // namespace taper::cli

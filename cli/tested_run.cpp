@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include <taper/train/run_folder.h>
+#include <taper/train/run_fit.h>
 
 #include "recipe.h"
 
@@ -11,27 +11,39 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What the run was measured on. A run of an older Taper has no recipe: its data is a named
-/// dataset.
-data::AnyDataset data_of_run(const fs::path& folder, const ModelInfo& info, const std::string& file,
-                             const std::string& data_folder) {
+/// The recipe of the run, with the data where they are now. A run of an older Taper has none: its
+/// data is a named dataset.
+Recipe recipe_of(const fs::path& folder, const ModelInfo& info, const std::string& file,
+                 const DataPlace& place) {
   const std::optional<RunManifest> run = read_run_manifest(folder);
   Recipe recipe;
-  if (run && !run->options.empty()) {
-    recipe = recipe_from(run->options);
-    if (recipe.subject.data != info.data) {
-      fail(ErrorKind::value, file + ": `data` is " + print_quoted(info.data) + ", run.json says " +
-                                 print_quoted(recipe.subject.data));
-    }
-  }
+  if (run && is_recipe(run->options)) recipe = recipe_from(run->options);
   if (recipe.subject.data.empty()) recipe.subject.data = info.data;
+  if (!place.data.empty()) recipe.subject.data = place.data;
+  if (!place.folder.empty()) recipe.subject.data_dir = place.folder;
   if (recipe.subject.data.empty()) fail(ErrorKind::value, file + ": `data` names no dataset");
   try {
     data::DataSource::of(recipe.subject.data);
   } catch (const Error& error) {
     throw Error(error.kind(), file + ": " + error.what());
   }
-  return measured_on(recipe, load_examples(recipe, data_folder));
+  return recipe;
+}
+
+/// What the run was measured on. Throws value for data that have changed since.
+data::AnyDataset data_of_run(const fs::path& folder, const ModelInfo& info, const std::string& file,
+                             const DataPlace& place) {
+  const Recipe recipe = recipe_of(folder, info, file, place);
+  const data::Examples examples = load_examples(recipe);
+  const std::optional<RunManifest> run = read_run_manifest(folder);
+  const std::string digest =
+      run_digest(*examples.train, examples.validation, examples.test, examples.form);
+  // A program may have trained on a part of it.
+  if (run && is_recipe(run->options) && run->data_digest != digest) {
+    fail(ErrorKind::value, recipe.subject.data + ": is not the data that " + folder.string() +
+                               " was trained on; `taper evaluate DIR DATA` tests on other data");
+  }
+  return measured_on(recipe, examples);
 }
 
 /// Throws unless the dataset is what the model was trained for.
@@ -76,23 +88,23 @@ std::vector<std::string> metrics_of(Task task) {
 
 }  // namespace
 
-TestedRun load_tested_run(const fs::path& folder, const std::string& data,
-                          const std::string& data_folder) {
+TestedRun load_tested_run(const fs::path& folder, const std::string& new_data,
+                          const DataPlace& place) {
   SavedModel saved = load_model(folder);
   const ModelInfo& info = saved.info;
   const std::string file = (folder / "model.json").string();
-  if (!data.empty() && info.form.source.empty()) {
+  if (!new_data.empty() && info.form.source.empty()) {
     fail(ErrorKind::unsupported, file + ": does not say how new data become inputs");
   }
   const data::AnyDataset examples =
-      data.empty() ? data_of_run(folder, info, file, data_folder)
-                   : data::DataSource::get(info.form.source).read(data, info.form);
+      new_data.empty() ? data_of_run(folder, info, file, place)
+                       : data::DataSource::get(info.form.source).read(new_data, info.form);
   check_input(info, file, *examples);
   Trainer trainer(saved.model, {.loss = loss_of(info, file),
                                 .optimizer = optim::SGD(),
                                 .metrics = metrics_of(info.outputs.task),
                                 .task = info.outputs.task});
-  std::string name = data_name(data.empty() ? info.data : data);
+  std::string name = data_name(new_data.empty() ? info.data : new_data);
   return {std::move(saved), examples, std::move(name), std::move(trainer)};
 }
 

@@ -17,10 +17,16 @@ struct TestedRun {
   Trainer trainer;
 };
 
-/// Rebuilds the model and loads `data`, new data of the kind that it was trained on, or without it
-/// what the run was measured on; `data_folder` is where the files of a named dataset are. Throws
-/// what is wrong with either, and value or shape if they do not fit together.
-TestedRun load_tested_run(const std::filesystem::path& folder, const std::string& data,
-                          const std::string& data_folder);
+/// Where the data of a run are now, if not where they were: empty for what has not moved.
+struct DataPlace {
+  std::string data = {};    // the path of one's own data
+  std::string folder = {};  // of a named dataset's files
+};
+
+/// Rebuilds the model and loads `new_data`, data of the kind that it was trained on, or without it
+/// what the run was measured on. Throws what is wrong with either, and value or shape if they do
+/// not fit together.
+TestedRun load_tested_run(const std::filesystem::path& folder, const std::string& new_data,
+                          const DataPlace& place);
 
 }  // namespace taper::cli

@@ -31,7 +31,6 @@ struct TrainArguments {
   Recipe recipe;
   int64_t epochs = 15;
   std::string config = {};
-  std::string data_folder = {};
   std::string out = {};
   bool resume = false;
   bool overwrite = false;
@@ -110,19 +109,20 @@ nn::AnyModule make_model(const Recipe& recipe, const data::Examples& examples) {
   return LibraryModel::get(recipe.subject.model)(examples.train->specs()[0].shape, outputs);
 }
 
-/// The steps of an epoch.
-int64_t steps_of(const Recipe& recipe, const data::Examples& examples) {
-  const int64_t all = examples.train->size();
-  const double part = examples.validation ? 0 : recipe.subject.validation;
-  const auto trained = static_cast<int64_t>(static_cast<double>(all) * (1 - part));
-  return (std::max<int64_t>(1, trained) - 1) / recipe.subject.batch_size + 1;
+/// Without those that are set aside for validation.
+int64_t trained_examples(const Recipe& recipe, const data::Examples& examples) {
+  if (examples.validation || recipe.subject.validation == 0) return examples.train->size();
+  return data::split(examples.train, recipe.subject.validation).train.size();
 }
 
 void describe(const Recipe& recipe, int64_t epochs, const data::Examples& examples,
               const nn::Module& model, const fs::path& out) {
   const Subject& run = recipe.subject;
-  std::string parts = fmt::format("{} training", examples.train->size());
-  if (examples.validation) parts += fmt::format(", {} validation", (*examples.validation)->size());
+  const int64_t trained = trained_examples(recipe, examples);
+  const int64_t validated =
+      examples.validation ? (*examples.validation)->size() : examples.train->size() - trained;
+  std::string parts = fmt::format("{} training", trained);
+  if (validated > 0) parts += fmt::format(", {} validation", validated);
   if (examples.test) parts += fmt::format(" and {} test", (*examples.test)->size());
   std::cout << fmt::format("data      {}: {} examples {}, {}\n", data_name(run.data), parts,
                            to_string(examples.train->specs()[0]),
@@ -131,8 +131,9 @@ void describe(const Recipe& recipe, int64_t epochs, const data::Examples& exampl
                                : "numbers to predict")
             << fmt::format("model     {}: {} parameters\n", run.model, model.num_parameters())
             << fmt::format("training  {} of {}, batch {}, {} lr {} {}, seed {}, {}\n",
-                           counted(epochs, "epoch"), counted(steps_of(recipe, examples), "step"),
-                           run.batch_size, run.optimizer, run.lr, schedule_text(recipe), run.seed,
+                           counted(epochs, "epoch"),
+                           counted((trained - 1) / run.batch_size + 1, "step"), run.batch_size,
+                           run.optimizer, run.lr, schedule_text(recipe), run.seed,
                            counted(threads(), "thread"))
             << fmt::format("out       {}\n", out.string()) << std::flush;
 }
@@ -149,13 +150,15 @@ FitOptions options_of_fit(const TrainArguments& arguments, const data::Examples&
   return options;
 }
 
-void tell(const RunResult& result, const fs::path& folder) {
+void tell(const RunResult& result, const Recipe& recipe, const data::DataForm& form,
+          const fs::path& folder) {
   const Evaluation& test = *result.evaluation;
+  const std::string scale = loss_in_own_scale(recipe.subject.loss, test.loss, form);
   std::cout << '\n' << result.part;
   for (const auto& [name, value] : test.metrics) {
     std::cout << fmt::format(" {} {:.4f} ", name, value);
   }
-  std::cout << fmt::format(" loss {:.4f}\n", test.loss) << class_table(test)
+  std::cout << fmt::format(" loss {:.4f}{}\n", test.loss, scale) << class_table(test)
             << fmt::format("\nwrote {}/{{model.safetensors,model.json,history.json,report.json}}\n",
                            folder.string());
   if (!result.remark.empty()) std::cerr << "taper: " << printable(result.remark) << std::endl;
@@ -186,19 +189,32 @@ using Given = std::function<bool(const std::string& name)>;
 
 /// What was asked for in so many words: the entries of --config, and over them those of the command
 /// line.
-Fields wanted_entries(TrainArguments& arguments, const Given& given) {
+Fields wanted_entries(const TrainArguments& arguments, const Given& given,
+                      std::optional<int64_t>& epochs, Value& layers) {
   Fields wanted;
   if (!arguments.config.empty()) {
     Config config = read_config(arguments.config);
     wanted = std::move(config.entries);
-    if (config.epochs && !given("epochs")) arguments.epochs = *config.epochs;
+    epochs = config.epochs;
+    if (!given("model")) layers = std::move(config.layers);
   }
   for (auto& [name, value] : to_fields(arguments.recipe)) {
-    const bool is_given = value.get_if<Fields>() != nullptr ? value.size() > 0 : given(name);
-    if (!is_given) continue;
+    if (name == "recipe") continue;
+    if (const Fields* here = value.get_if<Fields>()) {
+      if (here->empty()) continue;
+      Fields all = *here;
+      const Value* before = find_entry(wanted, name);
+      for (const auto& option : before != nullptr ? *before->get_if<Fields>() : Fields()) {
+        if (find_entry(all, option.first) == nullptr) all.push_back(option);
+      }
+      value = Value(std::move(all));
+    } else if (!given(name)) {
+      continue;
+    }
     std::erase_if(wanted, [&](const auto& entry) { return entry.first == name; });
     wanted.emplace_back(name, value);
   }
+  if (given("epochs")) epochs = arguments.epochs;
   return wanted;
 }
 
@@ -208,24 +224,27 @@ Fields wanted_entries(TrainArguments& arguments, const Given& given) {
                                      name, was.print(), is.print()));
 }
 
-/// Throws value for an entry that is not what the run has. The model is compared by its layers.
+/// Throws value for an entry that is not what the run has. The model is compared by its layers, and
+/// the data by their digest: they may have been moved.
 void check_same(const Fields& wanted, const Fields& then, const fs::path& folder) {
   for (const auto& [name, value] : wanted) {
+    if (name == "model" || name == "data" || name == "data_dir") continue;
     const Value* was = find_entry(then, name);
-    if (was == nullptr || name == "model" || *was == value) continue;
-    const Fields* parts = value.get_if<Fields>();
-    if (parts != nullptr && was->get_if<Fields>() != nullptr) {
-      check_same(*parts, *was->get_if<Fields>(), folder);
-      continue;
-    }
-    fail_differs(folder, name, *was, value);
+    const bool is_same = was != nullptr && was->print() == value.print();
+    if (!is_same) fail_differs(folder, name, was != nullptr ? *was : Value(), value);
   }
 }
 
 /// The recipe of the run that goes on. Throws value for what was asked for otherwise.
-Recipe recipe_of_run(const RunManifest& manifest, const Fields& wanted, const fs::path& folder) {
+Recipe recipe_of_run(const RunManifest& manifest, const Recipe& asked, const Fields& wanted,
+                     const fs::path& folder) {
   Recipe then = recipe_from(manifest.options);
-  check_same(wanted, to_fields(then), folder);
+  Fields others = wanted;
+  std::erase_if(others, [](const auto& entry) { return entry.second.template get_if<Fields>(); });
+  check_same(others, to_fields(then), folder);
+  check_same(asked.optimizer_options, whole_optimizer_options(then), folder);
+  if (!asked.subject.data.empty()) then.subject.data = asked.subject.data;
+  if (!asked.subject.data_dir.empty()) then.subject.data_dir = asked.subject.data_dir;
   return then;
 }
 
@@ -249,7 +268,7 @@ nn::AnyModule model_of_run(const Recipe& recipe, const RunManifest& manifest, co
 
 /// The names and paths of what is wanted in their full form; defaults that need no data. Throws
 /// UsageError.
-void check_usage(TrainArguments& arguments, Fields& wanted) {
+void check_usage(TrainArguments& arguments, Fields& wanted, const Value& layers) {
   Recipe& recipe = arguments.recipe;
   Subject& subject = recipe.subject;
   if (subject.data.empty() && !(arguments.resume && !arguments.out.empty())) {
@@ -258,7 +277,7 @@ void check_usage(TrainArguments& arguments, Fields& wanted) {
   normalise(recipe);
   const Fields normal = to_fields(recipe);
   for (auto& [name, value] : wanted) value = *find_entry(normal, name);
-  if (!subject.model.empty() && !is_model_file(subject.model)) {
+  if (layers.is_none() && !subject.model.empty() && !is_model_file(subject.model)) {
     find_named([&] { LibraryModel::get(subject.model); });
   }
   if (subject.data.empty()) return;
@@ -271,31 +290,39 @@ void check_usage(TrainArguments& arguments, Fields& wanted) {
 
 void train(TrainArguments arguments, const Given& given) {
   if (arguments.threads > 0) set_threads(arguments.threads);
-  Fields wanted = wanted_entries(arguments, given);
+  std::optional<int64_t> epochs;
+  RunManifest found;
+  Fields wanted = wanted_entries(arguments, given, epochs, found.layers);
+  if (epochs) arguments.epochs = *epochs;
   Recipe& recipe = arguments.recipe;
   recipe = recipe_from(wanted);
-  check_usage(arguments, wanted);
+  check_usage(arguments, wanted, found.layers);
   catch_signals();
   std::unique_ptr<RunFolder> out;
-  RunManifest found;
   if (arguments.resume) {
     out = take_folder(arguments);
     found = out->manifest();
     if (!found.options.empty()) {
-      recipe = recipe_of_run(found, wanted, out->path());
-      if (!given("epochs")) arguments.epochs = found.epochs;
+      if (!is_recipe(found.options)) {
+        fail(ErrorKind::unsupported, "cannot go on with " + out->path().string() +
+                                         ": a program made it, which can go on with it");
+      }
+      recipe = recipe_of_run(found, recipe, wanted, out->path());
+      if (!epochs) arguments.epochs = found.epochs;
     } else if (recipe.subject.data.empty()) {
       throw UsageError("DATA is required: the run has not begun");
     }
     check_recipe(recipe);
   }
-  const data::Examples examples = load_examples(recipe, arguments.data_folder);
+  const data::Examples examples = load_examples(recipe);
   complete_recipe(recipe, examples);
   const nn::AnyModule model =
       model_of_run(recipe, found, wanted, examples, out ? out->path() : fs::path());
   recipe.subject.model = name_of_model(recipe.subject.model);
   if (!out) out = take_folder(arguments);
-  if (is_complete(*out, arguments.epochs, examples.train->digest())) {
+  const std::string digest =
+      run_digest(*examples.train, examples.validation, examples.test, examples.form);
+  if (is_complete(*out, arguments.epochs, digest)) {
     std::cout << fmt::format("{} is finished: {}; more --epochs go on\n", out->path().string(),
                              counted(out->manifest().exported_epoch, "epoch"));
     return;
@@ -306,7 +333,7 @@ void train(TrainArguments arguments, const Given& given) {
   const RunResult result =
       fit_into(*out, trainer, examples.train, options_of_fit(arguments, examples, out->path()));
   if (!result.evaluation) report_interruption(out->path());
-  tell(result, out->path());
+  tell(result, recipe, examples.form, out->path());
 }
 
 std::vector<std::string> model_names() {
@@ -362,8 +389,6 @@ void add_train(CLI::App& app) {
   command
       ->add_option("--config", arguments->config,
                    "A JSON file with any of these options, such as the run.json of a run")
-      ->check(some_text());
-  command->add_option("--data-dir", arguments->data_folder, "Where the dataset's files are")
       ->check(some_text());
   command
       ->add_option("--out", arguments->out,

@@ -18,7 +18,7 @@ constexpr int64_t most_classes = 1 << 20;
 
 bool claims(const fs::path& path) {
   std::error_code ignored;
-  return path.extension() == ".npz" && fs::is_regular_file(path, ignored);
+  return has_ending(path, ".npz") && fs::is_regular_file(path, ignored);
 }
 
 const Tensor* find(const NamedTensors& arrays, std::string_view name) {
@@ -130,6 +130,7 @@ Examples load(const fs::path& path, const SourceOptions& options) {
                     .has_classes = !form.class_names.empty()};
   if (validation) examples.validation = dataset_of(*validation, form);
   if (!parts.others.empty()) examples.validation = Subset(dataset, parts.others);
+  examples.was_split = !parts.others.empty();
   if (test) examples.test = dataset_of(*test, form);
   return examples;
 }

@@ -2,7 +2,6 @@
 // `val`.
 
 #include <algorithm>
-#include <cctype>
 #include <string>
 #include <vector>
 
@@ -22,9 +21,7 @@ constexpr int64_t usual_side = 64;
 constexpr size_t most_looked_at = 100;
 
 bool is_picture(const fs::path& path) {
-  std::string end = path.extension().string();
-  std::ranges::transform(end, end.begin(), [](unsigned char c) { return std::tolower(c); });
-  return end == ".png" || end == ".jpg" || end == ".jpeg";
+  return has_ending(path, ".png") || has_ending(path, ".jpg") || has_ending(path, ".jpeg");
 }
 
 /// Sorted, without what is hidden.
@@ -45,17 +42,19 @@ bool holds_pictures(const fs::path& folder) {
   return std::ranges::any_of(entries_of(folder, false), is_picture);
 }
 
-/// The folder of a part, by any of its names; empty if there is none.
+bool has_classes(const fs::path& folder) {
+  return std::ranges::any_of(entries_of(folder, true), holds_pictures);
+}
+
+/// The folder of a part, by any of its names; empty if there is none. A class may have such a name.
 fs::path part_of(const fs::path& folder, std::initializer_list<const char*> names) {
   std::error_code ignored;
   for (const char* name : names) {
-    if (fs::is_directory(folder / name, ignored)) return folder / name;
+    if (fs::is_directory(folder / name, ignored) && has_classes(folder / name)) {
+      return folder / name;
+    }
   }
   return {};
-}
-
-bool has_classes(const fs::path& folder) {
-  return std::ranges::any_of(entries_of(folder, true), holds_pictures);
 }
 
 bool claims(const fs::path& path) {
@@ -162,8 +161,11 @@ Examples load(const fs::path& path, const SourceOptions& options) {
   return examples;
 }
 
+/// Of a folder with parts its test part, else its validation part.
 AnyDataset read(const fs::path& path, const DataForm& form) {
-  const Files files = files_of(path, form.class_names);
+  const fs::path test = part_of(path, {"test"});
+  const fs::path part = test.empty() ? part_of(path, {"val", "validation", "valid"}) : test;
+  const Files files = files_of(part.empty() ? path : part, form.class_names);
   if (files.paths.empty()) {
     fail(ErrorKind::value, path.string() + ": there are no pictures in folders of classes");
   }
@@ -176,6 +178,21 @@ const DataSource picture_entry{
     &load,      &read};
 
 }  // namespace
+
+std::vector<std::string> picture_files(const std::vector<std::string>& paths) {
+  std::vector<std::string> files;
+  for (const std::string& path : paths) {
+    std::error_code ignored;
+    if (!fs::is_directory(path, ignored)) {
+      files.push_back(path);
+      continue;
+    }
+    for (const fs::path& file : entries_of(path, false)) {
+      if (is_picture(file)) files.push_back(file.string());
+    }
+  }
+  return files;
+}
 
 Tensor fit_picture(const Tensor& picture, const std::vector<int64_t>& shape) {
   Tensor fitted = shape[0] == 1 ? to_grey(picture) : picture;

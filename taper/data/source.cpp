@@ -1,6 +1,7 @@
 #include <taper/data/source.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include <taper/core/error.h>
 #include <taper/data/vision.h>
@@ -55,11 +56,20 @@ const DataSource& DataSource::of(const std::string& data) {
   if (is_there) {
     fail(ErrorKind::unsupported, data + " is no data that can be read" + kinds);
   }
+  if (data.find_first_of("/.") != data.npos) {
+    fail(ErrorKind::not_found, "there is no " + data + kinds);
+  }
   detail::fail_unknown("dataset", data, names);
 }
 
 const DataSource& DataSource::get(std::string_view name) {
   return Registry<DataSource>::get(name, "data source");
+}
+
+bool has_ending(const fs::path& path, const std::string& ending) {
+  std::string found = path.extension().string();
+  std::ranges::transform(found, found.begin(), [](unsigned char c) { return std::tolower(c); });
+  return found == ending;
 }
 
 std::vector<const DataSource*> DataSource::all() { return Registry<DataSource>::all(); }

@@ -33,7 +33,8 @@ struct SourceOptions {
   std::filesystem::path folder = {};   ///< where the files of a named dataset are
   std::string target = {};             ///< the column of a table that is to be predicted
   std::vector<std::string> drop = {};  ///< columns of a table that are left out
-  double validation = 0;               ///< the part set aside, of a table before it is standardised
+  std::string task = {};     ///< of a table: "classes", "numbers"; empty: by the target's values
+  double validation = 0;     ///< the part set aside, of a table before it is standardised
   int64_t picture_size = 0;  ///< height and width of pictures; 0: theirs if they are small, else 64
 };
 
@@ -43,6 +44,7 @@ struct Examples {
   std::optional<AnyDataset> validation = {};  ///< if the source has one, or made one
   std::optional<AnyDataset> test = {};
   DataForm form = {};
+  bool was_split = false;   ///< `validation` is a part of what would be trained on
   bool has_classes = true;  ///< targets are i64[] class numbers; else f32[1]
 };
 
@@ -95,6 +97,12 @@ TAPER_API MixedParts mixed_parts(int64_t count, double validation);
 /// The rows of a table as inputs f32[columns], standardised: for predictions, the target may be
 /// missing. Throws io and not_found naming line and column.
 TAPER_API Tensor read_rows(const std::string& text, const std::string& name, const DataForm& form);
+
+/// Whether a file's name ends so, in capitals or not: ".csv".
+TAPER_API bool has_ending(const std::filesystem::path& path, const std::string& ending);
+
+/// The paths, and in the place of each folder the PNG and JPEG files in it, by name.
+TAPER_API std::vector<std::string> picture_files(const std::vector<std::string>& paths);
 
 /// A picture as the input of a model: its channels, its size. `picture` is u8[C,H,W].
 TAPER_API Tensor fit_picture(const Tensor& picture, const std::vector<int64_t>& shape);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <functional>
+#include <optional>
 #include <set>
 
 #include <taper/core/error.h>
@@ -20,7 +22,7 @@ constexpr size_t most_class_numbers = 20;  // whole numbers of more values are n
 
 bool claims(const fs::path& path) {
   std::error_code ignored;
-  return path.extension() == ".csv" && fs::is_regular_file(path, ignored);
+  return has_ending(path, ".csv") && fs::is_regular_file(path, ignored);
 }
 
 std::string list(const std::vector<std::string>& names) {
@@ -40,32 +42,38 @@ Tensor inputs_of(const TextTable& table, const std::vector<std::string>& columns
   return from_values<double>({table.rows(), std::ssize(columns)}, values);
 }
 
-/// Names of classes if the column holds text, or whole numbers of few values; else none.
-std::vector<std::string> classes_of(const TextTable& table, size_t column) {
-  std::set<std::string> words;
-  std::set<int64_t> numbers;
+/// The whole number that a text is; nothing for another text.
+std::optional<int64_t> whole_number(std::string_view text) {
+  int64_t number = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || stop != text.data() + text.size()) return {};
+  return number;
+}
+
+bool is_number(std::string_view text) {
+  double number = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && stop == text.data() + text.size();
+}
+
+/// Names of classes if the column holds text, or whole numbers of few values; else none. Whole
+/// numbers come in their order, as they are written.
+/// `task` may say what it is.
+std::vector<std::string> classes_of(const TextTable& table, size_t column,
+                                    const std::string& task) {
+  if (task == "numbers") return {};
+  std::set<std::string_view> words;
   for (int64_t row = 0; row < table.rows(); ++row) {
-    const std::string_view field = table.cell(row, column);
-    if (field.empty()) table.refuse(row, "the target is missing");
-    words.emplace(field);
-    int64_t whole = 0;
-    double real = 0;
-    const char* end = field.data() + field.size();
-    if (const auto [stop, error] = std::from_chars(field.data(), end, whole);
-        error == std::errc() && stop == end) {
-      numbers.insert(whole);
-      continue;
-    }
-    const auto [stop, error] = std::from_chars(field.data(), end, real);
-    if (error == std::errc() && stop == end) return {};
-    numbers.clear();
-    // A text: all are.
-    for (int64_t rest = row; rest < table.rows(); ++rest) words.emplace(table.cell(rest, column));
-    return {words.begin(), words.end()};
+    if (table.cell(row, column).empty()) table.refuse(row, "the target is missing");
+    words.insert(table.cell(row, column));
   }
-  if (numbers.size() > most_class_numbers) return {};
-  std::vector<std::string> names;
-  for (const int64_t number : numbers) names.push_back(std::to_string(number));
+  std::vector<std::string> names(words.begin(), words.end());
+  if (!std::ranges::all_of(words, is_number)) return names;
+  const bool whole = std::ranges::all_of(words, [](auto word) { return !!whole_number(word); });
+  const bool are_classes = whole && names.size() <= most_class_numbers;
+  if (!are_classes && task != "classes") return {};
+  if (!whole) return names;
+  std::ranges::stable_sort(names, std::less(), [](const auto& name) { return whole_number(name); });
   return names;
 }
 
@@ -109,6 +117,12 @@ TensorDataset dataset_of(const TextTable& table, const DataForm& form) {
       {.class_names = form.class_names});
 }
 
+void check_scale(const fs::path& path, const std::string& column, double mean, double deviation) {
+  if (std::isfinite(mean) && std::isfinite(deviation)) return;
+  fail(ErrorKind::value,
+       path.string() + ": the numbers of column `" + column + "` are too large to be standardised");
+}
+
 /// Names the columns, and measures their means and deviations on the rows of the training part.
 DataForm measure(const TextTable& table, const fs::path& path, const SourceOptions& options,
                  const std::vector<int64_t>& rows) {
@@ -124,16 +138,20 @@ DataForm measure(const TextTable& table, const fs::path& path, const SourceOptio
     if (name != options.target && !dropped) form.columns.push_back(name);
   }
   if (form.columns.empty()) fail(ErrorKind::value, path.string() + ": no column is left as input");
-  form.class_names = classes_of(table, target);
+  form.class_names = classes_of(table, target, options.task);
   const Tensor chosen = from_values<int64_t>({std::ssize(rows)}, rows);
   const Standardizer inputs(take(inputs_of(table, form.columns), chosen, 0));
   form.mean = inputs.mean().to_vector<double>();
   form.deviation = inputs.deviation().to_vector<double>();
+  for (size_t i = 0; i < form.columns.size(); ++i) {
+    check_scale(path, form.columns[i], form.mean[i], form.deviation[i]);
+  }
   if (!form.class_names.empty()) return form;
   const Standardizer numbers(
       take(inputs_of(table, std::vector<std::string>{options.target}), chosen, 0));
   form.target_mean = numbers.mean().item();
   form.target_deviation = numbers.deviation().item();
+  check_scale(path, form.target, form.target_mean, form.target_deviation);
   return form;
 }
 
@@ -147,6 +165,7 @@ Examples load(const fs::path& path, const SourceOptions& options) {
   Examples examples{
       .train = Subset(all, parts.train), .form = std::move(form), .has_classes = has_classes};
   if (!parts.others.empty()) examples.validation = Subset(all, parts.others);
+  examples.was_split = !parts.others.empty();
   return examples;
 }
 

@@ -309,15 +309,25 @@ FolderLock::~FolderLock() {
   if (descriptor_ >= 0) close(descriptor_);
 }
 
+namespace {
+
+/// `.taper-PID-NUMBER.tmp`, and nothing else that somebody may have named.
+bool is_temporary(std::string_view name) {
+  if (!name.starts_with(temporary_prefix) || !name.ends_with(temporary_suffix)) return false;
+  name.remove_prefix(std::string_view(temporary_prefix).size());
+  name.remove_suffix(std::string_view(temporary_suffix).size());
+  return !name.empty() && name.find_first_not_of("0123456789-") == name.npos;
+}
+
+}  // namespace
+
 void remove_cut_files(const std::filesystem::path& folder) {
   namespace fs = std::filesystem;
   std::vector<fs::path> cut;
   std::error_code error;
   for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
     const std::string name = at->path().filename().string();
-    if (name.starts_with(temporary_prefix) && name.ends_with(temporary_suffix)) {
-      cut.push_back(at->path());
-    }
+    if (is_temporary(name)) cut.push_back(at->path());
   }
   for (const fs::path& path : cut) fs::remove(path, error);
 }

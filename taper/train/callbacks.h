@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <fstream>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include <taper/core/factory.h>
@@ -48,6 +49,9 @@ class TAPER_API Callback {
   virtual CallbackState state() const { return {}; }
   /// What `state` gave, before `on_train_begin` of a training that is resumed.
   virtual void load_state(const CallbackState&) {}
+
+  /// Of a callback that put an earlier epoch's weights back at the end: that epoch, from 0.
+  virtual std::optional<int64_t> restored_epoch() const { return {}; }
 
   /// Set it to end the training after this batch; the epoch then ends as usual.
   bool stop_training = false;

@@ -57,6 +57,12 @@ const Fields& object(const Fields& fields, std::string_view name) {
   return *found;
 }
 
+Value names_of(const std::vector<const Metric*>& metrics) {
+  Value::List names;
+  for (const Metric* metric : metrics) names.push_back(Value(metric->name));
+  return Value(std::move(names));
+}
+
 /// One object, a list of them for several groups.
 Value options_of_groups(const optim::Optimizer& optimizer) {
   if (optimizer.groups() == 1) return Value(optimizer.options());
@@ -98,6 +104,7 @@ Fields FitRun::fixed_options() const {
           {"l2", Value(options_.l2)},
           {"class_weight", Value(options_.class_weight)},
           {"loss", Value(trainer_.loss_.type())},
+          {"metrics", names_of(trainer_.metrics_)},
           {"optimizer", Value(trainer_.optimizer_->type())},
           {"optimizer_options", options_of_groups(*trainer_.optimizer_)},
           {"callbacks", Value(options_.callbacks.size())}};

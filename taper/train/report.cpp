@@ -111,6 +111,12 @@ class Report {
       rows.push_back({run.part + " " + name, fmt::format("{:.4f}", value)});
     }
     rows.push_back({run.part + " examples", std::to_string(input_.test.examples)});
+    const data::DataForm& form = input_.info.form;
+    if (!form.target.empty() && form.class_names.empty()) {
+      rows.push_back({"the loss is", "of " + form.target + " standardised: less its mean " +
+                                         print_real(form.target_mean) + ", by its deviation " +
+                                         print_real(form.target_deviation)});
+    }
     section("Results", html_table({}, rows));
   }
 
@@ -128,7 +134,8 @@ class Report {
     rows.push_back({"time of the epochs", fmt::format("{:.1f} s", seconds)});
     rows.push_back({"peak memory", fmt::format("{:.0f} MB", run.peak_memory_mb)});
     rows.push_back({"date", origin_.date});
-    rows.push_back({"processor", fmt::format("{}, {} threads", origin_.machine, run.threads)});
+    rows.push_back({"processor", fmt::format("{}, {} thread{}", origin_.machine, run.threads,
+                                             run.threads == 1 ? "" : "s")});
     rows.push_back({"made by", origin_.made_by});
     section("How it was made", html_table({}, rows));
   }
@@ -196,7 +203,7 @@ class Report {
     for (const Mistake& mistake : facts_->mistakes) {
       const Tensor picture =
           to_picture(input_.data->get(mistake.example)[0], input_.data->input_scale());
-      tiles.push_back(mean(astype(picture, DType::f32), 0));
+      tiles.push_back(astype(picture, DType::f32));
       html +=
           fmt::format("<figure>{}<figcaption>{}<br>taken for {} ({:.0f} %)</figcaption></figure>\n",
                       html_image(encode_png(picture), "png", "picture"), named(mistake.truth),
@@ -244,7 +251,7 @@ class Report {
             fmt::format("<p class=\"note\">What the first convolution makes of the first {} "
                         "example.</p>\n",
                         input_.run.part) +
-                keep("example", mosaic(mean(example, 0, true), 1, 3)) + "<br>" +
+                keep("example", mosaic(expand_dims(example, 0), 1, 3)) + "<br>" +
                 keep("feature_maps", mosaic(maps, 8, zoom, grey, 4)));
   }
 

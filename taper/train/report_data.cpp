@@ -126,8 +126,13 @@ std::optional<RegressionFacts> regression_facts(const ReportInput& input, int64_
   for (const data::Batch& batch : loader) {
     const Tensor output = input.model(fit_input(batch[0], input.model));
     if (output.numel() != batch.size || batch[1].numel() != batch.size) return {};
-    const auto predicted = output.to_vector<double>();
-    const auto truth = batch[1].to_vector<double>();
+    const auto in_own_scale = [&](const Tensor& values) {
+      const data::DataForm& form = input.info.form;
+      return (astype(values, DType::f64) * form.target_deviation + form.target_mean)
+          .to_vector<double>();
+    };
+    const auto predicted = in_own_scale(output);
+    const auto truth = in_own_scale(batch[1]);
     facts.predicted.insert(facts.predicted.end(), predicted.begin(), predicted.end());
     facts.truth.insert(facts.truth.end(), truth.begin(), truth.end());
     if (std::ssize(facts.truth) >= most) break;

@@ -36,6 +36,7 @@ struct ClassifierFacts {
 std::optional<ClassifierFacts> classifier_facts(const ReportInput& input, size_t most_mistakes);
 
 /// The first examples of a regression with one output, at most `most`.
+/// Numbers are in the scale of the data, not standardised.
 struct RegressionFacts {
   std::vector<double> truth;
   std::vector<double> predicted;

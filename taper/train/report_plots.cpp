@@ -27,6 +27,13 @@ std::string data_block(const std::string& name, const std::vector<double>& x,
   return text + "EOD\n";
 }
 
+/// gnuplot takes a `%` in the words of an axis for a format.
+std::string without_formats(const std::string& text) {
+  std::string safe;
+  for (const char c : text) safe += c == '%' ? "%%" : std::string(1, c);
+  return safe;
+}
+
 std::string line(const std::string& block, const char* colour, const char* title) {
   return fmt::format("${} with linespoints lw 2 pt 7 ps 0.4 lc rgb '{}' title '{}'", block, colour,
                      title);
@@ -88,7 +95,7 @@ Plot plot_confusion(const Evaluation& evaluation) {
   for (int64_t i = 0; i < matrix.classes(); ++i) {
     const std::string name =
         shortened(class_name(evaluation, static_cast<size_t>(i)), most_letters);
-    tics += (i > 0 ? ", " : "") + gnuplot_string(name) + fmt::format(" {}", i);
+    tics += (i > 0 ? ", " : "") + gnuplot_string(without_formats(name)) + fmt::format(" {}", i);
     for (int64_t j = 0; j < matrix.classes(); ++j) {
       largest = std::max(largest, matrix(i, j));
       cells += fmt::format("{} {} {}\n", j, i, matrix(i, j));

@@ -13,7 +13,6 @@
 #include <taper/core/parse_fields.h>
 #include <taper/io/files.h>
 #include <taper/io/safetensors.h>
-#include <taper/io/sha256.h>
 #include <taper/train/run_folder.h>
 
 namespace taper {
@@ -254,11 +253,13 @@ void check_exported(const fs::path& folder) {
                                    " holds no model yet: its training is not finished; "
                                    "--resume goes on with it");
   }
-  const fs::path path = folder / "model.safetensors";
-  if (sha256_file(path) != run->model_sha256) {
-    fail(ErrorKind::io, path.string() +
-                            ": is not the file that the run saved; --resume writes it again from "
-                            "the last checkpoint");
+  try {
+    for (const std::string_view name : run_files) check_digest(folder, *run, name);
+  } catch (const Error&) {
+    const FolderLock lock(folder);
+    if (lock) throw;
+    throw FolderTaken(ErrorKind::io, "another process trains in " + folder.string() +
+                                         " and is about to save; try again");
   }
 }
 

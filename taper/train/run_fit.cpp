@@ -11,6 +11,7 @@
 #include <taper/core/parse_fields.h>
 #include <taper/core/threads.h>
 #include <taper/io/files.h>
+#include <taper/io/sha256.h>
 #include <taper/train/board.h>
 #include <taper/train/checkpoint.h>
 #include <taper/train/report.h>
@@ -65,8 +66,14 @@ std::string now() {
 
 fs::path checkpoints_of(const RunFolder& folder) { return folder.path() / "checkpoints"; }
 
-/// The options of a fit in the folder: `options` with what the folder adds.
-FitOptions with_folder(FitOptions options, RunFolder& folder, std::shared_ptr<Callback> keeper) {
+/// Stands for TensorBoard where a complete run is only looked at, so that the callbacks are as
+/// many.
+class NoBoard final : public Callback {};
+
+/// The options of a fit in the folder: `options` with what the folder adds. Of a complete run
+/// nothing is written.
+FitOptions with_folder(FitOptions options, RunFolder& folder, std::shared_ptr<Callback> keeper,
+                       bool complete) {
   options.run.clear();
   CheckpointOptions checkpoint = options.checkpoint.value_or(CheckpointOptions{});
   checkpoint.folder = checkpoints_of(folder);
@@ -77,11 +84,12 @@ FitOptions with_folder(FitOptions options, RunFolder& folder, std::shared_ptr<Ca
   };
   options.checkpoint = std::move(checkpoint);
   // In front, so that a run goes on with more callbacks of its owner behind.
-  options.callbacks.insert(
-      options.callbacks.begin(),
-      {std::move(keeper),
-       std::make_shared<TensorBoard>(TensorBoardOptions{
-           .log_dir = (folder.path() / "logs").string(), .histograms = 1, .images = 1})});
+  std::shared_ptr<Callback> board = std::make_shared<NoBoard>();
+  if (!complete) {
+    board = std::make_shared<TensorBoard>(TensorBoardOptions{
+        .log_dir = (folder.path() / "logs").string(), .histograms = 1, .images = 1});
+  }
+  options.callbacks.insert(options.callbacks.begin(), {std::move(keeper), std::move(board)});
   return options;
 }
 
@@ -144,13 +152,23 @@ std::string write_report_of(RunFolder& folder, const ReportInput& input) {
 
 }  // namespace
 
+std::string run_digest(const data::Dataset& train,
+                       const std::optional<data::AnyDataset>& validation,
+                       const std::optional<data::AnyDataset>& test, const data::DataForm& form) {
+  if (!validation && !test && form.source.empty()) return train.digest();
+  std::string all = train.digest();
+  for (const auto& part : {validation, test}) all += "\n" + (part ? (*part)->digest() : "none");
+  if (!form.source.empty()) all += "\n" + to_json(Value(to_fields(form)));
+  return sha256(all);
+}
+
 bool is_complete(const RunFolder& folder, int64_t epochs, const std::string& data_digest) {
   const RunManifest& run = folder.manifest();
   const std::string name = folder.path().string();
   if (!folder.goes_on()) return false;
   if (!run.data_digest.empty() && run.data_digest != data_digest) {
     fail(ErrorKind::value,
-         "cannot go on with " + name + ": the training data are not those that it began with");
+         "cannot go on with " + name + ": the data are not those that it began with");
   }
   if (epochs < run.exported_epoch) {
     fail(ErrorKind::value, "cannot go on with " + name + ": `epochs` is " + std::to_string(epochs) +
@@ -165,10 +183,41 @@ bool is_complete(const RunFolder& folder, int64_t epochs, const std::string& dat
                              " and has no checkpoint to go on from; --overwrite trains anew");
 }
 
+namespace {
+
+/// The trainer as it was at the end of a run that is complete.
+History bring_back(RunFolder& folder, Trainer& trainer, const data::AnyDataset& dataset,
+                   const FitOptions& options) {
+  if (!CheckpointFolder(checkpoints_of(folder)).empty()) {
+    const auto keeper = std::make_shared<RunKeeper>([] {});
+    return trainer.fit(dataset, with_folder(options, folder, keeper, true));
+  }
+  const nn::AnyModule& model = trainer.model();
+  if (model.is_described() && model.config() != folder.manifest().layers) {
+    fail(ErrorKind::value, "cannot go on with " + folder.path().string() +
+                               ": the model's layers are not those of the run");
+  }
+  load(model, folder.path() / "model.safetensors");
+  return read_history(folder.path());
+}
+
+/// The epoch whose weights the model has.
+int64_t weights_epoch(const FitOptions& options, int64_t epochs) {
+  for (auto callback = options.callbacks.rbegin(); callback != options.callbacks.rend();
+       ++callback) {
+    if (const auto epoch = (*callback)->restored_epoch()) return *epoch + 1;
+  }
+  return epochs;
+}
+
+}  // namespace
+
 RunResult fit_into(RunFolder& folder, Trainer& trainer, const data::AnyDataset& dataset,
                    FitOptions options) {
-  const std::string digest = dataset->digest();
-  if (is_complete(folder, options.epochs, digest)) return {read_history(folder.path())};
+  const std::string digest = run_digest(*dataset, options.validation_data,
+                                        options.run_details.test_data, options.run_details.form);
+  const bool complete = is_complete(folder, options.epochs, digest);
+  if (complete) return {bring_back(folder, trainer, dataset, options)};
   if (options.run_details.options.empty()) {
     options.run_details.options = options_of(trainer, options);
   }
@@ -177,12 +226,13 @@ RunResult fit_into(RunFolder& folder, Trainer& trainer, const data::AnyDataset& 
     if (!asked && ask) asked = ask();
     return asked;
   };
+  for (const std::string& file : options.run_details.files) folder.owns(file);
   const auto keeper = std::make_shared<RunKeeper>([&] {
     const nn::AnyModule& model = trainer.model();
     folder.begin(options.epochs, options.run_details.options,
                  model.is_described() ? model.config() : Value(), digest);
   });
-  RunResult result{.history = trainer.fit(dataset, with_folder(options, folder, keeper))};
+  RunResult result{.history = trainer.fit(dataset, with_folder(options, folder, keeper, false))};
   if (options.interrupted()) {
     folder.stopped();
     return result;
@@ -211,7 +261,7 @@ RunResult fit_into(RunFolder& folder, Trainer& trainer, const data::AnyDataset& 
                                     .first_epoch_at = keeper->first_epoch_at(),
                                     .first_epoch_loss = keeper->first_epoch_loss()});
   save_run(folder.path(), trainer.model(), info, result.history, report, found);
-  folder.exported(report.epochs, keeper->step());
+  folder.exported(report.epochs, keeper->step(), weights_epoch(options, report.epochs));
   result.remark = write_report_of(folder, {.model = trainer.model(),
                                            .info = info,
                                            .history = result.history,

@@ -20,9 +20,16 @@ struct RunResult {
   std::string remark = {};  ///< what is missing of the report; empty if nothing is
 };
 
-/// True if the run of the folder has had these epochs and all its files are there. Throws value if
-/// it cannot have them: the training data are other ones (`data_digest`, see `Dataset::digest`),
-/// it has had more epochs, or there is no checkpoint to go on from.
+/// Tells the data of a run from other: the digest of the training data, or of all its parts and of
+/// how they became inputs (names of columns, say), as far as there are such.
+TAPER_API std::string run_digest(const data::Dataset& train,
+                                 const std::optional<data::AnyDataset>& validation,
+                                 const std::optional<data::AnyDataset>& test,
+                                 const data::DataForm& form = {});
+
+/// True if the run of the folder has had these epochs and all its files are whole. Throws value if
+/// it cannot have them: the data are other ones (`data_digest`, see `run_digest`), it has had more
+/// epochs, or there is no checkpoint to go on from.
 TAPER_API bool is_complete(const RunFolder& folder, int64_t epochs, const std::string& data_digest);
 
 /// Trains as `Trainer::fit` does with `options`, whose `run` names the folder no more, saves
@@ -30,7 +37,9 @@ TAPER_API bool is_complete(const RunFolder& folder, int64_t epochs, const std::s
 /// report. Goes on where the run of the folder stands, if it was taken to go on with. Of
 /// `options.checkpoint` all but the folder counts.
 ///
-/// A report that cannot be written does not make the training fail. Throws what `fit` throws.
+/// Of a run that is complete the trainer gets the model (and from its last checkpoint the
+/// optimizer) back, and nothing is written. A report that cannot be written does not make the
+/// training fail. Throws what `fit` throws.
 TAPER_API RunResult fit_into(RunFolder& folder, Trainer& trainer, const data::AnyDataset& dataset,
                              FitOptions options);
 

@@ -34,7 +34,9 @@ struct ManifestFile {
   std::string data_digest = {};
   int64_t exported_epoch = 0;
   int64_t exported_step = 0;
+  int64_t weights_epoch = 0;
   std::string model_sha256 = {};
+  Fields digests = {};
   std::vector<std::string> report = {};
   bool replaces = false;
   std::vector<std::string> files = {};
@@ -46,17 +48,18 @@ std::vector<std::string> files_of_a_run() {
   for (const std::string_view name : report_files) files.emplace_back(name);
   for (const char* name :
        {"checkpoints/checkpoint-*.json", "checkpoints/checkpoint-*.safetensors",
-        "logs/train/events.out.tfevents.*.taper", "logs/validation/events.out.tfevents.*.taper",
-        "logs/steps/events.out.tfevents.*.taper", "logs/epochs.csv"}) {
+        "logs/train/events.out.tfevents.*.*.taper", "logs/validation/events.out.tfevents.*.*.taper",
+        "logs/steps/events.out.tfevents.*.*.taper"}) {
     files.emplace_back(name);
   }
   return files;
 }
 
 std::string to_text(const RunManifest& run) {
-  Fields content = to_fields(ManifestFile{format_name, format_version, run.state, run.epochs,
-                                          run.data_digest, run.exported_epoch, run.exported_step,
-                                          run.model_sha256, run.report, run.replaces, run.files});
+  Fields content =
+      to_fields(ManifestFile{format_name, format_version, run.state, run.epochs, run.data_digest,
+                             run.exported_epoch, run.exported_step, run.weights_epoch,
+                             run.model_sha256, run.digests, run.report, run.replaces, run.files});
   content.emplace_back("options", Value(run.options));
   content.emplace_back("layers", run.layers);
   return seal(Value(std::move(content)));
@@ -93,12 +96,15 @@ RunManifest from_text(const std::string& text) {
   }
   check_names(file.files);
   check_names(file.report);
+  for (const auto& [name, digest] : file.digests) check_names({name});
   run.state = file.state;
   run.epochs = file.epochs;
   run.data_digest = file.data_digest;
   run.exported_epoch = file.exported_epoch;
   run.exported_step = file.exported_step;
+  run.weights_epoch = file.weights_epoch;
   run.model_sha256 = file.model_sha256;
+  run.digests = file.digests;
   run.report = file.report;
   run.replaces = file.replaces;
   run.files = file.files;
@@ -136,12 +142,20 @@ void in_folder(const fs::path& folder, Action action) {
 
 // ---------------------------------------------------------------------------------- files by name
 
-bool matches(const std::string& name, const std::string& pattern) {
-  const size_t star = pattern.find('*');
-  if (star == pattern.npos) return name == pattern;
-  const std::string end = pattern.substr(star + 1);
-  return name.size() >= star + end.size() && name.starts_with(pattern.substr(0, star)) &&
-         name.ends_with(end);
+/// Whether a name is that of the pattern, in which each `*` stands for digits.
+bool matches(std::string_view name, std::string_view pattern) {
+  while (!pattern.empty()) {
+    if (pattern[0] == '*') {
+      const size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
+      if (digits == 0) return false;
+      name.remove_prefix(digits);
+    } else {
+      if (name.empty() || name[0] != pattern[0]) return false;
+      name.remove_prefix(1);
+    }
+    pattern.remove_prefix(1);
+  }
+  return name.empty();
 }
 
 /// The files of these names that are there, as paths from `folder`. What has such a name and is a
@@ -232,6 +246,15 @@ void settle(const fs::path& folder) {
 }
 
 }  // namespace
+
+void check_digest(const fs::path& folder, const RunManifest& run, std::string_view file) {
+  for (const auto& [name, digest] : run.digests) {
+    if (name != file || Value(sha256_file(folder / name)) == digest) continue;
+    fail(ErrorKind::io, (folder / name).string() +
+                            ": is not the file that the run saved; --resume writes it again from "
+                            "the last checkpoint");
+  }
+}
 
 std::optional<RunManifest> read_run_manifest(const fs::path& folder) {
   if (is_there(folder / aside_name)) {
@@ -367,6 +390,12 @@ void RunFolder::begin(int64_t epochs, Fields options, Value layers, std::string 
   write();
 }
 
+void RunFolder::owns(const std::string& file) {
+  if (std::ranges::find(manifest_.files, file) == manifest_.files.end()) {
+    manifest_.files.push_back(file);
+  }
+}
+
 void RunFolder::saved() {
   if (manifest_.replaces) {
     RunManifest next = manifest_;
@@ -383,30 +412,44 @@ void RunFolder::stopped() {
   write();
 }
 
-void RunFolder::exported(int64_t epoch, int64_t step) {
+void RunFolder::exported(int64_t epoch, int64_t step, int64_t weights_epoch) {
   manifest_.state = RunState::finished;
   manifest_.exported_epoch = epoch;
   manifest_.exported_step = step;
-  manifest_.model_sha256 = sha256_file(path_ / "model.safetensors");
+  manifest_.weights_epoch = weights_epoch;
+  manifest_.digests.clear();
+  for (const std::string_view name : run_files) {
+    manifest_.digests.emplace_back(name, Value(sha256_file(path_ / name)));
+  }
+  manifest_.model_sha256 = *manifest_.digests[0].second.get_if<std::string>();
   manifest_.report.clear();
   write();
   saved();
 }
 
 void RunFolder::reported(std::vector<std::string> files) {
+  for (const std::string& name : files) {
+    std::erase_if(manifest_.digests, [&](const auto& entry) { return entry.first == name; });
+    std::error_code ignored;
+    if (!fs::is_regular_file(path_ / name, ignored)) continue;
+    manifest_.digests.emplace_back(name, Value(sha256_file(path_ / name)));
+  }
   manifest_.report = std::move(files);
   write();
 }
 
 bool RunFolder::is_whole() const {
   if (manifest_.state != RunState::finished || manifest_.report.empty()) return false;
-  const auto is_file = [&](std::string_view name) {
-    std::error_code ignored;
-    return fs::is_regular_file(path_ / name, ignored);
+  const auto is_known = [&](const std::string& name) {
+    return std::ranges::any_of(manifest_.digests,
+                               [&](const auto& entry) { return entry.first == name; });
   };
-  return std::ranges::all_of(run_files, is_file) &&
-         std::ranges::all_of(manifest_.report, is_file) &&
-         sha256_file(path_ / "model.safetensors") == manifest_.model_sha256;
+  if (!std::ranges::all_of(manifest_.report, is_known)) return false;
+  return std::ranges::all_of(manifest_.digests, [&](const auto& entry) {
+    std::error_code ignored;
+    const fs::path file = path_ / entry.first;
+    return fs::is_regular_file(file, ignored) && Value(sha256_file(file)) == entry.second;
+  });
 }
 
 }  // namespace taper

@@ -36,16 +36,18 @@ struct EnumNames<RunState> {
 
 struct RunManifest {
   RunState state = RunState::fresh;
-  Fields options = {};                   ///< how the run is made, for who made it
-  Value layers = {};                     ///< the model's description; none for one of one's own
-  int64_t epochs = 0;                    ///< that were asked for
-  std::string data_digest = {};          ///< of the training data, see `Dataset::digest`
-  int64_t exported_epoch = 0;            ///< after which model.safetensors was written
-  int64_t exported_step = 0;             ///< in all epochs
-  std::string model_sha256 = {};         ///< of model.safetensors; empty if no model is exported
+  Fields options = {};            ///< how the run is made, for who made it
+  Value layers = {};              ///< the model's description; none for one of one's own
+  int64_t epochs = 0;             ///< that were asked for
+  std::string data_digest = {};   ///< of all its data, see `run_digest`
+  int64_t exported_epoch = 0;     ///< after which model.safetensors was written
+  int64_t exported_step = 0;      ///< in all epochs
+  int64_t weights_epoch = 0;      ///< whose weights it holds: an earlier one's if it was best
+  std::string model_sha256 = {};  ///< of model.safetensors; empty if no model is exported
+  Fields digests = {};            ///< the SHA-256 of each file of model and report
   std::vector<std::string> report = {};  ///< the files of this model's report; none if not drawn
   bool replaces = false;                 ///< the run that it replaces lies aside until it has saved
-  std::vector<std::string> files = {};   ///< of the run; a `*` stands for any part of a name
+  std::vector<std::string> files = {};   ///< of the run; a `*` stands for digits
 };
 
 /// What a run folder may be taken for.
@@ -81,14 +83,17 @@ class TAPER_API RunFolder {
   /// Whether it was taken to go on with a run that is there and had begun.
   bool goes_on() const { return goes_on_; }
 
+  /// One more file of the run, by its path from the folder: said before `begin`.
+  void owns(const std::string& file);
   /// The training begins: everything that could refuse it was asked.
   void begin(int64_t epochs, Fields options, Value layers, std::string data_digest);
   /// The training can go on from what it saved.
   void saved();
   /// The training was asked to stop, and has saved.
   void stopped();
-  /// model.safetensors and the three files beside it are in their places.
-  void exported(int64_t epoch, int64_t step);
+  /// model.safetensors and the three files beside it are in their places; the weights are those of
+  /// `weights_epoch`.
+  void exported(int64_t epoch, int64_t step, int64_t weights_epoch);
   /// The report of that model was written as these files.
   void reported(std::vector<std::string> files);
   /// Whether model and report are what the manifest says and all files are there.
@@ -109,6 +114,11 @@ class TAPER_API RunFolder {
   bool goes_on_ = false;
   bool is_safe_ = false;  // what is there may stay
 };
+
+/// Throws io unless a file of the run is the one that its manifest tells of; a file that it does
+/// not tell of is not looked at.
+TAPER_API void check_digest(const std::filesystem::path& folder, const RunManifest& run,
+                            std::string_view file);
 
 /// What the manifest of a run says; nothing if the folder has none. A run that was being replaced
 /// when the process died is put back before. Throws io for a manifest that is damaged.

@@ -40,6 +40,7 @@ EarlyStopping::EarlyStopping(EarlyStoppingOptions options)
 
 void EarlyStopping::on_train_begin(Trainer& trainer) {
   monitor_.check(trainer);
+  restored_.reset();
   if (!std::exchange(resumed_, false)) {
     memory_ = {};
     best_weights_.clear();
@@ -68,7 +69,9 @@ void EarlyStopping::on_epoch_end(Trainer& trainer, const Logs& logs) {
 }
 
 void EarlyStopping::on_train_end(Trainer& trainer) {
-  if (!best_weights_.empty()) restore(trainer, best_weights_);
+  if (best_weights_.empty()) return;
+  restore(trainer, best_weights_);
+  restored_ = memory_.best_epoch;
 }
 
 CallbackState EarlyStopping::state() const {
@@ -92,6 +95,7 @@ BestWeights::BestWeights(BestWeightsOptions options)
 
 void BestWeights::on_train_begin(Trainer& trainer) {
   monitor_.check(trainer);
+  restored_.reset();
   if (std::exchange(resumed_, false)) return;
   memory_ = {};
   weights_.clear();
@@ -106,7 +110,9 @@ void BestWeights::on_epoch_end(Trainer& trainer, const Logs& logs) {
 }
 
 void BestWeights::on_train_end(Trainer& trainer) {
-  if (options_.restore && !weights_.empty()) restore(trainer, weights_);
+  if (!options_.restore || weights_.empty()) return;
+  restore(trainer, weights_);
+  restored_ = memory_.best_epoch;
 }
 
 CallbackState BestWeights::state() const {

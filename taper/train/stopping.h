@@ -34,6 +34,8 @@ class TAPER_API EarlyStopping final : public Callback {
   CallbackState state() const override;
   void load_state(const CallbackState& state) override;
 
+  std::optional<int64_t> restored_epoch() const override { return restored_; }
+
   /// The best number so far and its epoch; nothing before the first.
   std::optional<double> best() const { return memory_.best; }
   int64_t best_epoch() const { return memory_.best_epoch; }
@@ -51,6 +53,7 @@ class TAPER_API EarlyStopping final : public Callback {
   Memory memory_;
   NamedTensors best_weights_;
   bool resumed_ = false;
+  std::optional<int64_t> restored_;
 };
 
 struct BestWeightsOptions {
@@ -72,6 +75,8 @@ class TAPER_API BestWeights final : public Callback {
   CallbackState state() const override;
   void load_state(const CallbackState& state) override;
 
+  std::optional<int64_t> restored_epoch() const override { return restored_; }
+
   std::optional<double> best() const { return memory_.best; }
   int64_t best_epoch() const { return memory_.best_epoch; }
 
@@ -86,6 +91,7 @@ class TAPER_API BestWeights final : public Callback {
   Memory memory_;
   NamedTensors weights_;
   bool resumed_ = false;
+  std::optional<int64_t> restored_;
 };
 
 struct TimeLimitOptions {

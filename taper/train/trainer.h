@@ -66,6 +66,8 @@ struct RunDetails {
   std::optional<data::AnyDataset> test_data = {};
   data::DataForm form = {};  ///< how new data become inputs, see taper/data/source.h
   Fields options = {};       ///< how the run is made, for the manifest and the report
+  std::vector<std::string> files =
+      {};  ///< that callbacks write in its folder, by their paths there
 };
 
 struct FitOptions {

@@ -1,3 +1,8 @@
+#include <taper/data/vision.h>
+#include <taper/nn/layers.h>
+#include <taper/nn/sequential.h>
+#include <taper/train/trainer.h>
+
 #include "command_testing.h"
 
 namespace taper {
@@ -58,6 +63,116 @@ TEST_F(Command, TrainsOnPicturesOfOnesOwn) {
   const std::string one = "runs/pictures-convnet-1";
   EXPECT_TRUE(has(run("predict " + one + " pictures/light/0.png --top 1").out, "light 0."));
   EXPECT_TRUE(has(run("evaluate " + one + " pictures").out, "(24 examples)"));
+}
+
+/// A table of which the right half is of another class.
+std::string things(int rows) {
+  std::string text = "width,kind,height\n";
+  for (int i = 0; i < rows; ++i) {
+    text +=
+        std::to_string(i) + (2 * i < rows ? ",small," : ",large,") + std::to_string(i % 3) + "\n";
+  }
+  return text;
+}
+
+TEST_F(Command, KnowsItsDataWhereverTheyAre) {
+  put(folder_ / "things.csv", things(40));
+  ASSERT_EQ(run("train things.csv --target kind --epochs 2 --out run").code, 0);
+  ASSERT_EQ(train("--out pixels").code, 0);
+  // The folder of a named dataset is remembered.
+  EXPECT_EQ(run("evaluate pixels").code, 0);
+  EXPECT_EQ(run("train --resume --out pixels --epochs 3").code, 0);
+  // Moved.
+  fs::rename(folder_ / "things.csv", folder_ / "moved.csv");
+  expect_failure("evaluate run", 1, "there is no /");
+  EXPECT_EQ(run("report run moved.csv").code, 0);
+  EXPECT_TRUE(has(run("train moved.csv --resume --out run --epochs 3").out, "epoch 3/3"));
+  EXPECT_EQ(run("evaluate run").code, 0);
+  // Changed.
+  put(folder_ / "moved.csv", things(44));
+  expect_failure("evaluate run", 1, "moved.csv: is not the data that run was trained on");
+  expect_failure("report run", 1, "is not the data that run was trained on");
+  expect_failure("train --resume --out run --epochs 4", 1, "the data are not those that it began");
+  EXPECT_TRUE(has(run("evaluate run moved.csv").out, "(44 examples)"));
+  std::string renamed = things(40);
+  put(folder_ / "moved.csv", renamed.replace(0, 5, "depth"));
+  expect_failure("train --resume --out run --epochs 4", 1, "the data are not those that it began");
+}
+
+TEST_F(Command, TellsTheScaleOfNumbersToPredict) {
+  std::string rows = "a,price\n";
+  for (int i = 0; i < 40; ++i) rows += std::to_string(i) + "," + std::to_string(1000 + i) + ".5\n";
+  put(folder_ / "p.csv", rows);
+  const Outcome trained = run("train p.csv --target price --model linear --epochs 3 --out run");
+  EXPECT_TRUE(has(trained.out, " of the standardised target, root mean square error "))
+      << trained.out;
+  EXPECT_TRUE(has(run("evaluate run").out, "root mean square error"));
+  EXPECT_TRUE(has(testing::content_of(folder_ / "run" / "report.html"), "price standardised"));
+}
+
+TEST_F(Command, ChecksWhatAConfigurationHolds) {
+  const auto refused = [&](const char* text, const char* why) {
+    put(folder_ / "c.json", text);
+    expect_failure("train mnist --data-dir mnist --model linear --config c.json --out bad", 1, why);
+  };
+  refused(R"({"batch_size": 0})", "`batch_size` must be at least 1");
+  refused(R"({"validation": 5})", "`validation` must be in [0, 1)");
+  refused(R"({"seed": -1})", "`seed` must be at least 0");
+  refused(R"({"lr": 0})", "`lr` must be above 0");
+  refused(R"({"warmup": -3})", "`warmup` must be at least 0");
+  refused(R"({"epochs": 0})", "`epochs` must be at least 1");
+  refused(R"({"learning": 1})", "unknown option `learning`; there are: ");
+  put(folder_ / "c.json",
+      R"({"optimizer": "sgd", "momentum": 0.9, "epochs": 1, "model": "linear"})");
+  EXPECT_EQ(run("train mnist --data-dir mnist --config c.json --out run").code, 0);
+  put(folder_ / "c.json", R"({"epochs": 2})");
+  EXPECT_TRUE(has(run("train --resume --out run --config c.json").out, "epoch 2/2"));
+  expect_failure("train --resume --out run --weight-decay 0.1", 1,
+                 "cannot go on with run: `weight_decay` was 0.0, is 0.1");
+  EXPECT_EQ(run("train --resume --out run --momentum 0.9").code, 0);
+}
+
+TEST_F(Command, RefusesATestPartThatChanged) {
+  for (const char* part : {"train", "val"}) {
+    for (const char* kind : {"dark", "light"}) {
+      const fs::path folder = folder_ / "set" / part / kind;
+      fs::create_directories(folder);
+      for (int i = 0; i < 6; ++i) {
+        const int64_t grey = (kind[0] == 'd' ? 20 : 220) + i;
+        put(folder / (std::to_string(i) + ".png"), encode_png(full({1, 12, 12}, grey, DType::u8)));
+      }
+    }
+  }
+  ASSERT_EQ(run("train set --model linear --epochs 1 --out run").code, 0);
+  put(folder_ / "set" / "val" / "dark" / "0.png", encode_png(full({1, 12, 12}, 99, DType::u8)));
+  expect_failure("train --resume --out run --epochs 2", 1, "the data are not those that it began");
+}
+
+TEST_F(Command, EvaluatesARunThatAProgramMade) {
+  const data::TrainTest data = data::mnist(folder_ / "mnist");
+  Trainer trainer(nn::Sequential{nn::Flatten(), nn::Linear(784, 10)},
+                  {.loss = nn::CrossEntropyLoss(), .optimizer = optim::Adam()});
+  trainer.fit(data.train,
+              {.verbose = false,
+               .run = folder_ / "run",
+               .run_details = {.model = "mine", .data = "mnist", .test_data = data.test}});
+  EXPECT_TRUE(has(run("evaluate run --data-dir mnist").out, "(20 examples)"));
+  EXPECT_EQ(run("report run --data-dir mnist").code, 0);
+  expect_failure("train --resume --out run --data-dir mnist", 1, "a program made it");
+}
+
+TEST_F(Command, TakesNoOtherFileForItsOwn) {
+  ASSERT_EQ(train("--out run").code, 0);
+  const std::string right = testing::content_of(folder_ / "run" / "model.json");
+  for (const char* name : {"model.json", "history.json", "report.json", "report.html"}) {
+    const std::string text = testing::content_of(folder_ / "run" / name);
+    put(folder_ / "run" / name, text.substr(0, 100));
+    const Outcome mended = run("train --resume --out run");
+    EXPECT_TRUE(has(mended.out, "test accuracy")) << name << mended.out << mended.error;
+    EXPECT_GT(testing::content_of(folder_ / "run" / name).size(), 100u) << name;
+  }
+  put(folder_ / "run" / "model.json", std::string(right).replace(right.find("\"9\""), 3, "\"8\""));
+  expect_failure("evaluate run", 1, "run/model.json: is not the file that the run saved");
 }
 
 }  // namespace

@@ -50,7 +50,7 @@ TEST(DataSource, IsFoundByNameOrByWhatIsThere) {
       has(error_of(ErrorKind::not_found, [] { DataSource::of("minst"); }),
           "unknown dataset `minst`; there are: fashion-mnist, mnist; did you mean `mnist`?"));
   EXPECT_TRUE(has(error_of(ErrorKind::unsupported, [&] { DataSource::of(folder.path().string()); }),
-                  "is no data that can be read; pictures: a folder with"));
+                  "is no data that can be read; arrays: an .npz file"));
 }
 
 TEST(TableSource, StandardisesByItsTrainingPart) {
@@ -102,6 +102,26 @@ TEST(TableSource, PredictsNumbersInTheirOwnScale) {
   std::string many = "a,y\n";
   for (int i = 0; i < 30; ++i) many += "1," + std::to_string(i) + "\n";
   EXPECT_FALSE(load(put(folder / "m.csv", many), {.target = "y"}).has_classes);
+}
+
+TEST(TableSource, NamesClassesAsTheyAreWritten) {
+  const TemporaryFolder folder;
+  const auto names = [&](const char* text) {
+    return load(put(folder / "t.csv", text), {.target = "y"}).form.class_names;
+  };
+  EXPECT_EQ(names("a,y\n1,10\n2,02\n3,2\n4,-1\n"),
+            (std::vector<std::string>{"-1", "02", "2", "10"}));
+  EXPECT_EQ(names("a,y\n1,b\n2,10\n3,9\n"), (std::vector<std::string>{"10", "9", "b"}));
+  EXPECT_TRUE(names("a,y\n1,0.5\n2,1\n").empty());
+  EXPECT_TRUE(load(folder / "t.csv", {.target = "y", .task = "classes"}).has_classes);
+  EXPECT_FALSE(load(put(folder / "u.csv", "a,y\n1,0\n2,1\n"), {.target = "y", .task = "numbers"})
+                   .has_classes);
+  for (const char* text : {"a,y\n1,b\n2,\n", "a,y\n1,\n2,b\n", "a,y\n1,1\n2,\n"}) {
+    EXPECT_TRUE(has(error_of(ErrorKind::io, [&] { names(text); }), "the target is missing"))
+        << text;
+  }
+  EXPECT_TRUE(has(error_of(ErrorKind::value, [&] { names("big,y\n1e300,0\n-1e300,1\n"); }),
+                  "the numbers of column `big` are too large to be standardised"));
 }
 
 TEST(TableSource, ReadsNewRowsInTheFormOfTheOldOnes) {
@@ -183,6 +203,13 @@ TEST(PictureSource, TakesPartsAsTheyAreAndResizes) {
   put_pictures(folder / "set" / "test" / "c", 1, 12, 9, 1);
   EXPECT_TRUE(has(error_of(ErrorKind::value, [&] { load(folder / "set", {}); }),
                   "test/c: there is no such class in the training data"));
+}
+
+TEST(PictureSource, AClassMayHaveTheNameOfAPart) {
+  const TemporaryFolder folder;
+  put_pictures(folder / "set" / "car", 2, 12, 10, 1);
+  put_pictures(folder / "set" / "train", 2, 12, 200, 1);
+  EXPECT_EQ(load(folder / "set", {}).form.class_names, (std::vector<std::string>{"car", "train"}));
 }
 
 TEST(PictureSource, SaysWhatIsWrong) {

@@ -31,7 +31,7 @@ data::TensorDataset images() {
   std::vector<int64_t> labels;
   for (int64_t i = 0; i < 12; ++i) labels.push_back(i % 3);
   return data::TensorDataset({{pixels, {.scale = 1 / 255.f}}, from_values<int64_t>({12}, labels)},
-                             {.class_names = {"<b>cat", "dog & co", "it's"}});
+                             {.class_names = {"<b>cat", "dog & co", "100% it's"}});
 }
 
 /// A short training and what a report tells of it.
@@ -83,6 +83,7 @@ TEST(Report, TellsOfAnImageClassifier) {
     EXPECT_GT(fs::file_size(folder / "figures" / name), 50u) << name;
   }
   EXPECT_TRUE(has(content_of(folder / "figures" / "confusion.svg"), "&lt;b"));
+  EXPECT_TRUE(has(content_of(folder / "figures" / "confusion.svg"), "100% it"));
   EXPECT_FALSE(has(content_of(folder / "figures" / "confusion.svg"), "<b>cat"));
 }
 

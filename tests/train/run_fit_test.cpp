@@ -10,6 +10,7 @@
 #include <taper/ops/random/generator.h>
 #include <taper/train/checkpoint.h>
 #include <taper/train/run.h>
+#include <taper/train/stopping.h>
 
 #include "../io/file_testing.h"
 
@@ -129,6 +130,47 @@ TEST(RunFit, GoesOnAsIfItHadNotBeenCut) {
   EXPECT_TRUE(
       has(error_of(ErrorKind::value, [&] { fit(folder / "cut", 2, RunFolderUse::resume, 0); }),
           "`epochs` is 2, but it has had 3"));
+}
+
+TEST(RunFit, BringsACompleteRunBack) {
+  const TemporaryFolder folder;
+  const auto fit = [&](Trainer& trainer, int64_t batch_size, RunFolderUse use) {
+    return trainer.fit(pictures(40, 1), {.epochs = 3,
+                                         .batch_size = batch_size,
+                                         .verbose = false,
+                                         .run = folder / "mine",
+                                         .run_details = {.use = use}});
+  };
+  Trainer first = new_trainer();
+  const History history = fit(first, 8, RunFolderUse::fresh);
+  const double loss = first.evaluate(pictures(40, 1)).loss;
+  const std::string before = content_of(folder / "mine" / "run.json");
+  for (const bool has_checkpoints : {true, false}) {
+    if (!has_checkpoints) fs::remove_all(folder / "mine" / "checkpoints");
+    Trainer again = new_trainer();
+    EXPECT_EQ(fit(again, 8, RunFolderUse::resume)["loss"], history["loss"]);
+    EXPECT_EQ(again.evaluate(pictures(40, 1)).loss, loss);
+    EXPECT_EQ(content_of(folder / "mine" / "run.json"), before);
+    Trainer other(nn::Sequential{nn::Flatten(), nn::Linear(36, 3)},
+                  {.loss = nn::CrossEntropyLoss(), .optimizer = optim::Adam()});
+    EXPECT_TRUE(has(error_of(ErrorKind::value, [&] { fit(other, 8, RunFolderUse::resume); }),
+                    "cannot go on"));
+  }
+}
+
+TEST(RunFit, KnowsWhoseWeightsItHolds) {
+  const TemporaryFolder folder;
+  Trainer trainer = new_trainer();
+  const auto best = std::make_shared<BestWeights>(
+      BestWeightsOptions{.monitor = "epoch_seconds", .mode = MonitorMode::max});
+  trainer.fit(pictures(40, 1), {.epochs = 3,
+                                .batch_size = 8,
+                                .verbose = false,
+                                .callbacks = {best},
+                                .run = folder / "mine"});
+  const auto manifest = read_run_manifest(folder / "mine");
+  EXPECT_EQ(manifest->exported_epoch, 3);
+  EXPECT_EQ(manifest->weights_epoch, best->best_epoch() + 1);
 }
 
 TEST(RunFit, RefusesTwoPlacesForCheckpoints) {

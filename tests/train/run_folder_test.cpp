@@ -44,7 +44,46 @@ void make_run(const fs::path& folder, const std::string& text) {
   run.begin(2, {{"lr", Value(0.5)}}, {}, "digest");
   put_files(folder, text);
   run.saved();
-  run.exported(2, 20);
+  run.exported(2, 20, 2);
+}
+
+TEST(RunFolder, KnowsItsFilesByTheirContent) {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "run";
+  make_run(path, "right");
+  {
+    RunFolder run(path, RunFolderUse::resume);
+    run.reported({"figures/curves.svg"});
+  }
+  for (const char* name : {"model.json", "history.json", "report.json", "figures/curves.svg"}) {
+    EXPECT_TRUE(RunFolder(path, RunFolderUse::resume).is_whole());
+    put(path / name, "wrong");
+    EXPECT_FALSE(RunFolder(path, RunFolderUse::resume).is_whole()) << name;
+    EXPECT_EQ(error_of(ErrorKind::io, [&] { check_digest(path, *read_run_manifest(path), name); }),
+              (path / name).string() +
+                  ": is not the file that the run saved; --resume writes it "
+                  "again from the last checkpoint");
+    put(path / name, "right");
+  }
+}
+
+TEST(RunFolder, RemovesNoFileOfAnAlikeName) {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "run";
+  make_run(path, "old");
+  fs::create_directories(path / "logs" / "train");
+  const std::vector<const char*> mine{"checkpoints/checkpoint-best.safetensors", "logs/epochs.csv",
+                                      "logs/train/events.out.tfevents.mine.taper",
+                                      ".taper-my-notes.tmp"};
+  for (const char* name : mine) put(path / name, "mine");
+  {
+    RunFolder run(path, RunFolderUse::replace);
+    run.begin(1, {}, {}, "");
+    put_files(path, "new");
+    run.saved();
+    run.exported(1, 1, 1);
+  }
+  for (const char* name : mine) EXPECT_EQ(content_of(path / name), "mine") << name;
 }
 
 TEST(RunFolder, SaysWhatItHolds) {
@@ -60,7 +99,7 @@ TEST(RunFolder, SaysWhatItHolds) {
     EXPECT_EQ(read_run_manifest(run.path())->state, RunState::stopped);
     EXPECT_FALSE(run.is_whole());
     for (const std::string_view name : run_files) put(run.path() / name, "x");
-    run.exported(3, 30);
+    run.exported(3, 30, 3);
     EXPECT_FALSE(run.is_whole());  // there is no report
     put(run.path() / "report.html", "x");
     run.reported({"report.html"});
