@@ -33,7 +33,20 @@ Shape parse_shape(const std::string& text) {
   return shape;
 }
 
-void summary(const std::string& path, const std::string& input) {
+Value to_value(const ModelSummary& summary) {
+  Value::List layers;
+  for (const LayerSummary& layer : summary.layers) {
+    const Value output = layer.ran() ? Value(layer.output.shape.to_vector()) : Value();
+    layers.push_back(Value(Fields{{"path", Value(layer.path)},
+                                  {"type", Value(layer.type)},
+                                  {"output", output},
+                                  {"parameters", Value(layer.parameters)}}));
+  }
+  return Value(
+      Fields{{"parameters", Value(summary.parameters)}, {"layers", Value(std::move(layers))}});
+}
+
+void summary(const std::string& path, const std::string& input, bool json) {
   Shape shape;
   if (!input.empty()) shape = parse_shape(input);
   nn::AnyModule model = [&] {
@@ -50,7 +63,8 @@ void summary(const std::string& path, const std::string& input) {
   }();
   Shape batch{1};
   for (int axis = 0; axis < shape.rank(); ++axis) batch.push_back(shape[axis]);
-  std::cout << to_string(summarize(model, zeros(batch))) << std::flush;
+  const ModelSummary found = summarize(model, zeros(batch));
+  std::cout << (json ? to_json(to_value(found)) + "\n" : to_string(found)) << std::flush;
 }
 
 }  // namespace
@@ -59,6 +73,7 @@ void add_summary(CLI::App& app) {
   struct Arguments {
     std::string path;
     std::string input;
+    bool json = false;
   };
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("summary", "Show the layers of a model");
@@ -70,7 +85,8 @@ void add_summary(CLI::App& app) {
       ->add_option("--input", arguments->input,
                    "The sizes of one example, such as 1,28,28; a run knows them")
       ->check(some_text());
-  command->callback([arguments] { summary(arguments->path, arguments->input); });
+  command->add_flag("--json", arguments->json, "Print an object for programs");
+  command->callback([arguments] { summary(arguments->path, arguments->input, arguments->json); });
 }
 
 }  // namespace taper::cli

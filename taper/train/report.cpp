@@ -30,7 +30,7 @@ constexpr size_t most_epochs = 20;   // in a table that is not folded
 constexpr size_t most_letters = 28;  // of a class's name
 constexpr int64_t most_points = 2000;
 constexpr int64_t tile_side = 56;  // of a filter or map, in pixels
-constexpr uint8_t grey = 128;
+constexpr uint8_t grey = 208;      // between tiles
 constexpr size_t largest_figure = size_t{8} << 20;
 
 constexpr const char* no_gnuplot = "gnuplot is missing or failed: the report has no curves";
@@ -127,6 +127,9 @@ class Report {
     std::vector<HtmlRow> rows;
     for (const auto& [name, value] : origin_.options) {
       const std::string* text = value.get_if<std::string>();
+      const bool is_empty = text != nullptr ? text->empty() : value.size() == 0;
+      const bool holds = value.is_list() || value.get_if<Fields>() != nullptr || text != nullptr;
+      if (name == "recipe" || value.is_none() || (holds && is_empty)) continue;
       rows.push_back({name, text != nullptr ? *text : value.print()});
     }
     rows.push_back({"epochs", std::to_string(run.epochs)});
@@ -239,7 +242,7 @@ class Report {
       section("First layer",
               "<p class=\"note\">Its filters, each from its least weight (black) to "
               "its greatest (white).</p>\n" +
-                  keep("filters", mosaic(first.tiles, 12, zoom, grey, 6)));
+                  keep("filters", mosaic(first.tiles, 12, zoom, grey, 8)));
     } else if (!first.note.empty()) {
       section("First layer", "<p class=\"note\">" + escape_html(first.note) + "</p>\n");
     }
@@ -252,7 +255,7 @@ class Report {
                         "example.</p>\n",
                         input_.run.part) +
                 keep("example", mosaic(expand_dims(example, 0), 1, 3)) + "<br>" +
-                keep("feature_maps", mosaic(maps, 8, zoom, grey, 4)));
+                keep("feature_maps", mosaic(maps, 8, zoom, grey, 6)));
   }
 
   void add_layers() {

@@ -16,6 +16,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .15rem .8rem; text-align: right; border-bottom: 1px solid #eee; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 table.facts td { text-align: left; overflow-wrap: anywhere; }
+table.facts td:first-child { white-space: nowrap; }
 tr.marked { font-weight: bold; }
 img { max-width: 100%; }
 img.pixels { image-rendering: pixelated; }

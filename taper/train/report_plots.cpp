@@ -78,13 +78,15 @@ Plot plot_curves(const History& history, const RunOrigin& run) {
   const std::string best = fmt::format(
       "set arrow from first {0}, graph 0 to first {0}, graph 1 nohead dt 3 lc rgb '#666666'\n",
       best_epoch(history) + 1);
+  const int columns = std::min(2, panels);
+  const int rows = (panels + columns - 1) / columns;
   return {blocks +
-              fmt::format("set multiplot layout 1,{}\nset grid lc '#dddddd'\nset xlabel 'epoch'\n"
+              fmt::format("set multiplot layout {},{}\nset grid lc '#dddddd'\nset xlabel 'epoch'\n"
                           "set key below\nset xrange [{}:{}]\n",
-                          panels, run.first_epoch_at.empty() ? 0.5 : 0,
+                          rows, columns, run.first_epoch_at.empty() ? 0.5 : 0,
                           static_cast<double>(history.epochs()) + 0.5) +
               whole_tics(history.epochs()) + best + plots + "unset multiplot",
-          440 * panels, 330};
+          440 * columns, 330 * rows};
 }
 
 Plot plot_confusion(const Evaluation& evaluation) {

@@ -301,6 +301,9 @@ TEST_F(Command, PredictsPicturesAndShowsLayers) {
   EXPECT_EQ(layers.code, 0) << layers.error;
   EXPECT_TRUE(has(layers.out, "7850 parameters")) << layers.out;
   EXPECT_EQ(run("summary run/model.json --input 1,28,28").out, layers.out);
+  const Value described = parse_json(run("summary run --json").out);
+  EXPECT_EQ(*described.find("parameters"), Value(7850));
+  EXPECT_EQ(*(*described.find("layers")->get_if<Value::List>())[1].find("type"), Value("Linear"));
   expect_failure("summary run/model.json", 2, "--input: a file does not say");
   expect_failure("summary nowhere", 1, "there is no run folder or file nowhere");
   expect_failure("summary run --input 1,x", 2, "must be sizes such as 1,28,28");
