@@ -38,6 +38,7 @@ void catch_signals() {
     if (std::signal(signal, &ask_to_stop) == SIG_IGN) std::signal(signal, SIG_IGN);
   }
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe ends the report, not the training
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit of the size of files is an error like a full disk
 }
 
 int stop_signal() { return asked.load(); }
