@@ -163,7 +163,7 @@ Tensor values_of(std::string_view bytes, const StoredType& type, const Shape& sh
     for (size_t i = 0; i < count; ++i) to[i] = bytes[i] != 0;
   } else {
     visit_dtype(type.dtype, [&]<class T>() {
-      std::memcpy(tensor.mutable_data<T>(), bytes.data(), count * sizeof(T));
+      bytes.copy(reinterpret_cast<char*>(tensor.mutable_data<T>()), count * sizeof(T));
     });
   }
   return tensor;
