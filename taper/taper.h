@@ -22,6 +22,7 @@
 #include <taper/graph/compile.h>
 #include <taper/io/csv.h>
 #include <taper/io/images.h>
+#include <taper/io/npz.h>
 #include <taper/io/safetensors.h>
 #include <taper/io/tensorboard.h>
 #include <taper/nn/any_module.h>
@@ -38,10 +39,12 @@
 #include <taper/optim/schedule.h>
 #include <taper/train/board.h>
 #include <taper/train/checkpoint.h>
+#include <taper/train/class_weights.h>
 #include <taper/train/models.h>
 #include <taper/train/rates.h>
 #include <taper/train/report.h>
 #include <taper/train/run.h>
+#include <taper/train/run_fit.h>
 #include <taper/train/run_folder.h>
 #include <taper/train/signals.h>
 #include <taper/train/stopping.h>

@@ -58,14 +58,14 @@ class TAPER_API DataSource : public Registered<DataSource> {
   /// Examples of a given form, for a test. Null for a named dataset: its test part is one.
   using Read = AnyDataset (*)(const std::filesystem::path& path, const DataForm& form);
 
-  /// `usual_model` is what the data are trained with if nothing else is said.
-  DataSource(std::string_view entry, std::string_view about, std::string_view usual_model,
-             Claims claims, Load load, Read read)
+  /// `model` is what the data are usually trained with.
+  DataSource(std::string_view entry, std::string_view about, std::string_view model, Claims claimer,
+             Load loader, Read reader)
       : Registered<DataSource>(entry, about),
-        usual_model(usual_model),
-        claims_(claims),
-        load_(load),
-        read_(read) {}
+        usual_model(model),
+        claims_(claimer),
+        load_(loader),
+        read_(reader) {}
 
   const std::string_view usual_model;
 
