@@ -254,7 +254,7 @@ nn::AnyModule model_of_run(const Recipe& recipe, const RunManifest& manifest, co
                            const data::Examples& examples, const fs::path& folder) {
   if (manifest.layers.is_none()) return make_model(recipe, examples);
   const Value* model = find_entry(wanted, "model");
-  if (model != nullptr) {
+  if (model != nullptr && *model != Value(recipe.subject.model)) {
     Recipe now = recipe;
     now.subject.model = *model->get_if<std::string>();
     if (make_model(now, examples).config() != manifest.layers) {
@@ -311,8 +311,9 @@ void train(TrainArguments arguments, const Given& given) {
       if (!epochs) arguments.epochs = found.epochs;
     } else if (recipe.subject.data.empty()) {
       throw UsageError("DATA is required: the run has not begun");
+    } else {
+      check_recipe(recipe);  // that of a run was checked when it began
     }
-    check_recipe(recipe);
   }
   const data::Examples examples = load_examples(recipe);
   complete_recipe(recipe, examples);

@@ -132,6 +132,18 @@ TEST_F(Command, ChecksWhatAConfigurationHolds) {
   EXPECT_EQ(run("train --resume --out run --momentum 0.9").code, 0);
 }
 
+TEST_F(Command, RepeatsARunWhoseModelWasAFile) {
+  put(folder_ / "mine.json", R"({"type": "Sequential", "layers": [{"type": "Flatten"},
+      {"type": "Linear", "options": {"in_features": 784, "out_features": 10}}]})");
+  const std::string data = "--data-dir mnist --epochs 1 ";
+  ASSERT_EQ(run("train mnist --model mine.json --out run " + data).code, 0);
+  fs::remove(folder_ / "mine.json");
+  const Outcome again = run("train --config run/run.json --out again " + data);
+  EXPECT_EQ(again.code, 0) << again.error;
+  EXPECT_TRUE(testing::content_of(folder_ / "again" / "model.safetensors") ==
+              testing::content_of(folder_ / "run" / "model.safetensors"));
+}
+
 TEST_F(Command, RefusesATestPartThatChanged) {
   for (const char* part : {"train", "val"}) {
     for (const char* kind : {"dark", "light"}) {
@@ -143,7 +155,9 @@ TEST_F(Command, RefusesATestPartThatChanged) {
       }
     }
   }
-  ASSERT_EQ(run("train set --model linear --epochs 1 --out run").code, 0);
+  ASSERT_EQ(run("train set --model linear --epochs 1 --early-stop 3 --out run").code, 0);
+  // The recipe of a run with validation data of its own splits nothing, and goes on all the same.
+  EXPECT_EQ(run("train --resume --out run --epochs 1").code, 0);
   put(folder_ / "set" / "val" / "dark" / "0.png", encode_png(full({1, 12, 12}, 99, DType::u8)));
   expect_failure("train --resume --out run --epochs 2", 1, "the data are not those that it began");
 }
