@@ -71,7 +71,9 @@ SchedulePointer in_turn(SchedulePointer first, SchedulePointer second, int64_t e
 /// The full rate finds a good region, and the falling one settles in it: by measurement better
 /// than half a cosine over the same epochs.
 SchedulePointer hold_then_fall(int64_t epochs) {
-  const int64_t falling = std::max<int64_t>(1, epochs / 5 * 2 + epochs % 5 * 2 / 5);
+  // A fall over one epoch ends behind the last one.
+  const int64_t falling =
+      std::min(epochs, std::max<int64_t>(2, epochs / 5 * 2 + epochs % 5 * 2 / 5));
   return in_turn(linear(1, 1, 1), linear(1, 0, falling), epochs - falling);
 }
 
@@ -467,22 +469,22 @@ void complete_recipe(Recipe& recipe, const data::Examples& examples) {
   if (subject.metrics.empty() && examples.has_classes) subject.metrics = {"accuracy"};
 }
 
-data::AnyDataset measured_on(const Recipe& recipe, const data::Examples& examples) {
-  if (examples.test) return *examples.test;
-  if (examples.validation) return *examples.validation;
-  if (recipe.subject.validation == 0) return examples.train;
-  return data::split(examples.train, recipe.subject.validation).validation;
-}
-
 std::string data_name(const std::string& data) {
   const fs::path path = data;
-  return path.extension() == ".csv" ? path.stem().string() : path.filename().string();
+  const bool is_file = data::has_ending(path, ".csv") || data::has_ending(path, ".tsv") ||
+                       data::has_ending(path, ".npz");
+  return is_file ? path.stem().string() : path.filename().string();
 }
 
 std::shared_ptr<optim::Optimizer> make_optimizer(const Recipe& recipe) {
   Fields options{{"lr", Value(recipe.subject.lr)}};
   for (const auto& field : recipe.optimizer_options) options.push_back(field);
   return OptimizerFactory::get(recipe.subject.optimizer, "optimizer").make(options);
+}
+
+bool takes_class_numbers(const Recipe& recipe) {
+  const nn::AnyLoss loss = nn::LossFactory::get(recipe.subject.loss, "loss").make({});
+  return loss.meaning() && loss.meaning()->class_numbers;
 }
 
 Trainer make_trainer(const Recipe& recipe, const nn::AnyModule& model,
@@ -523,6 +525,8 @@ std::string loss_in_own_scale(const std::string& loss, double value, const data:
                      std::sqrt(value) * form.target_deviation);
 }
 
-std::string_view schedule_text(const Recipe& recipe) { return schedule_of(recipe).text; }
+std::string_view schedule_text(const Recipe& recipe, int64_t epochs) {
+  return epochs == 1 ? "constant" : schedule_of(recipe).text;
+}
 
 }  // namespace taper::cli

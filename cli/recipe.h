@@ -85,14 +85,15 @@ void check_recipe(const Recipe& recipe);
 data::Examples load_examples(const Recipe& recipe);
 /// Fills in what the data decide. Throws UsageError for options that are for other data.
 void complete_recipe(Recipe& recipe, const data::Examples& examples);
-/// What a run is measured on: the test part, else the validation part, else all.
-data::AnyDataset measured_on(const Recipe& recipe, const data::Examples& examples);
 
 /// Short for people: "photos" of "/home/ann/photos".
 std::string data_name(const std::string& data);
 
 /// All options of the optimizer, those that were not given by their defaults.
 Fields whole_optimizer_options(const Recipe& recipe);
+
+/// Whether the loss compares scores of the classes with the number of one.
+bool takes_class_numbers(const Recipe& recipe);
 
 std::shared_ptr<optim::Optimizer> make_optimizer(const Recipe& recipe);
 Trainer make_trainer(const Recipe& recipe, const nn::AnyModule& model,
@@ -107,6 +108,6 @@ FitOptions fit_options(const Recipe& recipe, int64_t epochs, const data::Example
 std::string loss_in_own_scale(const std::string& loss, double value, const data::DataForm& form);
 
 /// "falling at the end"
-std::string_view schedule_text(const Recipe& recipe);
+std::string_view schedule_text(const Recipe& recipe, int64_t epochs);
 
 }  // namespace taper::cli

@@ -24,6 +24,12 @@ bool is_picture(const fs::path& path) {
   return has_ending(path, ".png") || has_ending(path, ".jpg") || has_ending(path, ".jpeg");
 }
 
+/// A picture that cannot be read: left out without a word it would be missed.
+bool is_other_picture(const fs::path& path) {
+  constexpr const char* endings[] = {".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic"};
+  return std::ranges::any_of(endings, [&](const char* each) { return has_ending(path, each); });
+}
+
 /// Sorted, without what is hidden.
 std::vector<fs::path> entries_of(const fs::path& folder, bool folders) {
   std::vector<fs::path> found;
@@ -81,12 +87,18 @@ std::vector<std::string> class_names_in(const fs::path& folder) {
   return names;
 }
 
-/// The pictures of the classes in a mixed order. Throws value for a folder of another class.
+/// The pictures of the classes in a mixed order. Throws value for a folder of another class, and
+/// unsupported for pictures of another kind.
 Files files_of(const fs::path& folder, const std::vector<std::string>& class_names) {
   Files sorted;
   for (const fs::path& each : entries_of(folder, true)) {
     const auto known = std::ranges::find(class_names, each.filename().string());
     for (const fs::path& file : entries_of(each, false)) {
+      if (is_other_picture(file)) {
+        fail(ErrorKind::unsupported, file.string() +
+                                         ": pictures are read from PNG and JPEG files; " +
+                                         "convert it and its like, or take them out");
+      }
       if (!is_picture(file)) continue;
       if (known == class_names.end()) {
         fail(ErrorKind::value, each.string() + ": there is no such class in the training data");
@@ -188,7 +200,7 @@ std::vector<std::string> picture_files(const std::vector<std::string>& paths) {
       continue;
     }
     for (const fs::path& file : entries_of(path, false)) {
-      if (is_picture(file)) files.push_back(file.string());
+      if (is_picture(file) || is_other_picture(file)) files.push_back(file.string());
     }
   }
   return files;

@@ -101,7 +101,8 @@ TAPER_API Tensor read_rows(const std::string& text, const std::string& name, con
 /// Whether a file's name ends so, in capitals or not: ".csv".
 TAPER_API bool has_ending(const std::filesystem::path& path, const std::string& ending);
 
-/// The paths, and in the place of each folder the PNG and JPEG files in it, by name.
+/// The paths, and in the place of each folder the pictures in it, by name: PNG and JPEG files, and
+/// those of other kinds, which cannot be read.
 TAPER_API std::vector<std::string> picture_files(const std::vector<std::string>& paths);
 
 /// A picture as the input of a model: its channels, its size. `picture` is u8[C,H,W].

@@ -22,7 +22,8 @@ constexpr size_t most_class_numbers = 20;  // whole numbers of more values are n
 
 bool claims(const fs::path& path) {
   std::error_code ignored;
-  return has_ending(path, ".csv") && fs::is_regular_file(path, ignored);
+  return (has_ending(path, ".csv") || has_ending(path, ".tsv")) &&
+         fs::is_regular_file(path, ignored);
 }
 
 std::string list(const std::vector<std::string>& names) {
@@ -174,7 +175,7 @@ AnyDataset read(const fs::path& path, const DataForm& form) {
 }
 
 const DataSource table_entry{
-    "table", "a CSV file whose first line names the columns", "mlp", &claims, &load, &read};
+    "table", "a CSV or TSV file whose first line names the columns", "mlp", &claims, &load, &read};
 
 }  // namespace
 

@@ -21,10 +21,25 @@ constexpr size_t most_columns = size_t{1} << 16;
   fail(ErrorKind::io, name + ": line " + std::to_string(line) + ": " + what);
 }
 
-[[noreturn]] void fail_column(std::string_view name, const std::vector<std::string>& names) {
-  std::string text = "there is no column `" + std::string(name) + "`; there are:";
+[[noreturn]] void fail_column(const std::string& table, std::string_view name,
+                              const std::vector<std::string>& names) {
+  std::string text = table + "there is no column `" + std::string(name) + "`; there are:";
   for (const std::string& known : names) text += " " + known;
   fail(ErrorKind::not_found, text);
+}
+
+/// What separates the names in the first line: a comma if there is one outside of quotes, else a
+/// semicolon or a tab if there is one.
+char separator_of(std::string_view text) {
+  bool quoted = false;
+  char found = ',';
+  for (const char c : text.substr(0, text.find('\n'))) {
+    if (c == '"') quoted = !quoted;
+    if (quoted) continue;
+    if (c == ',') return c;
+    if (found == ',' && (c == ';' || c == '\t')) found = c;
+  }
+  return found;
 }
 
 }  // namespace
@@ -34,6 +49,7 @@ class TextTable::Reader {
  public:
   explicit Reader(TextTable& table) : table_(table), rest_(table.storage_->text) {
     if (rest_.starts_with("\xef\xbb\xbf")) rest_.remove_prefix(3);  // a byte order mark
+    separator_ = separator_of(rest_);
   }
 
   void read() {
@@ -61,21 +77,22 @@ class TextTable::Reader {
         refuse_line(table_.name_, first_line_, "there are more than 65536 columns");
       }
       fields.push_back(rest_.starts_with('"') ? quoted_field() : plain_field());
-      const bool more = rest_.starts_with(',');
+      const bool more = rest_.starts_with(separator_);
       if (!rest_.empty()) rest_.remove_prefix(1);
       if (!more) return true;
     }
   }
 
   std::string_view plain_field() {
-    const size_t end = std::min(rest_.find_first_of(",\n"), rest_.size());
+    const char ends[] = {separator_, '\n'};
+    const size_t end = std::min(rest_.find_first_of({ends, 2}), rest_.size());
     std::string_view field = rest_.substr(0, end);
     rest_.remove_prefix(end);
-    if (!rest_.starts_with(',') && field.ends_with('\r')) field.remove_suffix(1);
+    if (!rest_.starts_with(separator_) && field.ends_with('\r')) field.remove_suffix(1);
     return field;
   }
 
-  /// What stands between quotes; behind them a comma or the line's end must follow.
+  /// What stands between quotes; behind them the separator or the line's end must follow.
   std::string_view quoted_field() {
     rest_.remove_prefix(1);
     std::string* together = nullptr;  // once a quote stood twice
@@ -92,7 +109,7 @@ class TextTable::Reader {
       rest_.remove_prefix(1);
     }
     if (rest_.starts_with("\r\n") || rest_ == "\r") rest_.remove_prefix(1);
-    if (!rest_.empty() && rest_[0] != ',' && rest_[0] != '\n') {
+    if (!rest_.empty() && rest_[0] != separator_ && rest_[0] != '\n') {
       refuse_line(table_.name_, line_, "there is text behind a quoted field");
     }
     if (together == nullptr) return part;
@@ -121,6 +138,7 @@ class TextTable::Reader {
 
   TextTable& table_;
   std::string_view rest_;
+  char separator_ = ',';
   int64_t line_ = 0;
   int64_t first_line_ = 0;  // of the row: a quoted field may go on over lines
 };
@@ -132,7 +150,7 @@ TextTable::TextTable(std::string text, std::string name) : name_(std::move(name)
 
 size_t TextTable::find(std::string_view name) const {
   const auto found = std::ranges::find(names_, name);
-  if (found == names_.end()) fail_column(name, names_);
+  if (found == names_.end()) fail_column(name_ + ": ", name, names_);
   return static_cast<size_t>(found - names_.begin());
 }
 
@@ -157,7 +175,7 @@ TextTable read_text_table(const std::filesystem::path& path) {
 
 Tensor Table::column(std::string_view name) const {
   const auto found = std::ranges::find(names, name);
-  if (found == names.end()) fail_column(name, names);
+  if (found == names.end()) fail_column("", name, names);
   const auto place = found - names.begin();
   return squeeze(slice(values, 1, place, place + 1), 1);
 }

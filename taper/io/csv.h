@@ -25,7 +25,8 @@ struct TAPER_API Table {
 class TAPER_API TextTable {
  public:
   /// RFC 4180: fields separated by commas, in double quotes if they hold a comma, a quote (twice)
-  /// or the end of a line; the first line names the columns. Lines may end in CR LF, the last one
+  /// or the end of a line; the first line names the columns. If it holds no comma, semicolons or
+  /// tabs separate instead. Lines may end in CR LF, the last one
   /// without either; empty lines are skipped. At most 2^16 columns. `name` stands for the path in
   /// errors. Throws io naming path and line for a line with another number of fields, for a quote
   /// that does not end, and for two columns of one name.
@@ -36,7 +37,7 @@ class TAPER_API TextTable {
   std::string_view cell(int64_t row, size_t column) const {
     return cells_[static_cast<size_t>(row) * names_.size() + column];
   }
-  /// The place of a column. Throws not_found naming the columns that there are.
+  /// The place of a column. Throws not_found naming the table and the columns that there are.
   size_t find(std::string_view name) const;
   /// Throws io: "data.csv: line 3: what".
   [[noreturn]] void refuse(int64_t row, const std::string& what) const;

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <taper/core/factory.h>
+#include <taper/core/parse_fields.h>
 #include <taper/nn/module.h>
 #include <taper/ops/ops.h>
 
@@ -85,6 +86,8 @@ class TAPER_API AnyLoss {
   /// The same loss for each element, not yet averaged; nothing for a loss of your own, whose
   /// reduction is not known.
   std::optional<AnyLoss> unreduced() const { return inner_->unreduced(); }
+  /// The options that it was made with; none for a loss of your own.
+  Fields options() const { return inner_->options(); }
 
  private:
   struct Concept {
@@ -93,6 +96,7 @@ class TAPER_API AnyLoss {
     virtual std::string_view type() const = 0;
     virtual std::optional<LossMeaning> meaning() const = 0;
     virtual std::optional<AnyLoss> unreduced() const = 0;
+    virtual Fields options() const = 0;
   };
   template <class L>
   struct Model final : Concept {
@@ -113,6 +117,16 @@ class TAPER_API AnyLoss {
       }
     }
     std::optional<AnyLoss> unreduced() const override;
+    Fields options() const override {
+      if constexpr (requires {
+                      L::type_name;
+                      to_fields(loss.options());
+                    }) {
+        return to_fields(loss.options());
+      } else {
+        return {};
+      }
+    }
     L loss;
   };
 

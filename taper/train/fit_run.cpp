@@ -53,7 +53,7 @@ FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
                                std::to_string(options.batch_size) + " from " +
                                std::to_string(loader_.examples()) + " examples");
   }
-  if (options.checkpoint) data_digest_ = train->digest();
+  if (options.checkpoint) make_digests(*train, validation ? &**validation : nullptr);
   trainer.graph_ = check_before_training(trainer.model_, trainer.loss_, *trainer.optimizer_, *train,
                                          validation ? &**validation : nullptr,
                                          {.task = trainer.task_,

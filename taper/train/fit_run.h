@@ -41,6 +41,7 @@ class FitRun {
   double epoch_seconds() const;
 
   // Checkpoints, in fit_state.cpp.
+  void make_digests(const data::Dataset& train, const data::Dataset* validation);
   Fields fixed_options() const;
   Checkpoint snapshot() const;
   /// False if the checkpoint is of a training that is complete.
@@ -63,7 +64,9 @@ class FitRun {
   History history_;
   std::optional<Meter> meter_;  // of the epoch that runs
   Logs logs_;
-  std::string data_digest_;  // if checkpoints are saved
+  std::string data_digest_;  // these if checkpoints are saved
+  std::string validation_digest_;
+  std::string schedule_digest_;
   int64_t epoch_ = 0;
   int64_t first_loader_epoch_;  // the orders go on where an earlier fit ended
   int64_t total_step_ = 0;

@@ -1,9 +1,11 @@
 // What a fit saves, and how it goes on from there.
 
+#include <algorithm>
 #include <iostream>
 
 #include <taper/core/error.h>
 #include <taper/core/parse_fields.h>
+#include <taper/io/sha256.h>
 #include <taper/ops/random/generator.h>
 #include <taper/train/fit_run.h>
 
@@ -21,7 +23,8 @@ struct Position {
   int64_t step = 0;  // of the epoch, in batches
   int64_t total_step = 0;
   int64_t first_loader_epoch = 0;
-  int64_t epochs = 0;  // that were asked for
+  int64_t epochs = 0;         // that were asked for
+  std::string schedule = {};  // tells its factors for these from others
   bool finished = false;
   double seconds = 0;                 // spent on the epoch
   std::vector<double> first_lr = {};  // of each group, before the schedule's factor
@@ -57,6 +60,16 @@ const Fields& object(const Fields& fields, std::string_view name) {
   return *found;
 }
 
+/// Tells the factors of a schedule from those of another; without a schedule they are 1.
+std::string schedule_digest(const optim::Schedule* schedule, int64_t epochs) {
+  constexpr int64_t most_compared = 10000;
+  std::string factors;
+  for (int64_t epoch = 0; epoch < std::min(epochs, most_compared); ++epoch) {
+    factors += print_real(schedule != nullptr ? schedule->factor(epoch) : 1) + "\n";
+  }
+  return sha256(factors);
+}
+
 Value names_of(const std::vector<const Metric*>& metrics) {
   Value::List names;
   for (const Metric* metric : metrics) names.push_back(Value(metric->name));
@@ -87,12 +100,20 @@ void restore_first_rates(optim::Optimizer& optimizer, const std::vector<double>&
 
 }  // namespace
 
+/// What a resumed fit is compared by and that takes time to make.
+void FitRun::make_digests(const data::Dataset& train, const data::Dataset* validation) {
+  data_digest_ = train.digest();
+  if (validation != nullptr) validation_digest_ = validation->digest();
+  schedule_digest_ = schedule_digest(options_.schedule.get(), options_.epochs);
+}
+
 /// What must be the same when a fit goes on.
 Fields FitRun::fixed_options() const {
   const nn::AnyModule& model = trainer_.model_;
   return {{"model", model.is_described() ? model.config() : Value()},
           {"examples", Value(loader_.examples())},
           {"data", Value(data_digest_)},
+          {"validation", Value(validation_digest_)},
           {"batch_size", Value(options_.batch_size)},
           {"shuffle", Value(options_.shuffle)},
           {"seed", Value(std::to_string(options_.seed))},
@@ -104,6 +125,7 @@ Fields FitRun::fixed_options() const {
           {"l2", Value(options_.l2)},
           {"class_weight", Value(options_.class_weight)},
           {"loss", Value(trainer_.loss_.type())},
+          {"loss_options", Value(trainer_.loss_.options())},
           {"metrics", names_of(trainer_.metrics_)},
           {"optimizer", Value(trainer_.optimizer_->type())},
           {"optimizer_options", options_of_groups(*trainer_.optimizer_)},
@@ -133,6 +155,7 @@ Checkpoint FitRun::snapshot() const {
                                      .total_step = total_step_,
                                      .first_loader_epoch = first_loader_epoch_,
                                      .epochs = options_.epochs,
+                                     .schedule = schedule_digest_,
                                      .finished = finished_,
                                      .seconds = in_epoch_ ? epoch_seconds() : 0,
                                      .first_lr = first_rates(*trainer_.optimizer_)});
@@ -148,8 +171,9 @@ void FitRun::check_fixed(const Value* then) const {
   for (const auto& [name, value] : now) {
     const Value* was = then != nullptr ? then->find(name) : nullptr;
     if (was != nullptr && (*was == value || was->print() == value.print())) continue;
-    if (name == "data" && was != nullptr) {
-      fail(ErrorKind::value, "the training data are not those that it began with");
+    if ((name == "data" || name == "validation") && was != nullptr) {
+      fail(ErrorKind::value, std::string("the ") + (name == "data" ? "training" : "validation") +
+                                 " data are not those that it began with");
     }
     fail(ErrorKind::value, "`" + name + "` was " + (was != nullptr ? was->print() : "not known") +
                                ", is " + value.print());
@@ -205,6 +229,10 @@ void FitRun::restore(const Checkpoint& checkpoint) {
   if (options_.epochs < begun) {
     fail(ErrorKind::value, "`epochs` is " + std::to_string(options_.epochs) +
                                ", but the training is in epoch " + std::to_string(begun));
+  }
+  // More epochs may have a schedule of their own.
+  if (options_.epochs == position.epochs && position.schedule != schedule_digest_) {
+    fail(ErrorKind::value, "`schedule` gives other learning rates than it did");
   }
   restore_training(checkpoint, position.first_lr);
   if (const Value* history = find(checkpoint.progress, "history")) {

@@ -65,7 +65,7 @@ TEST_F(Command, TrainsOnPicturesOfOnesOwn) {
   EXPECT_TRUE(has(run("evaluate " + one + " pictures").out, "(24 examples)"));
 }
 
-/// A table of which the right half is of another class.
+/// A table of which the second half is of another class.
 std::string things(int rows) {
   std::string text = "width,kind,height\n";
   for (int i = 0; i < rows; ++i) {
@@ -73,6 +73,45 @@ std::string things(int rows) {
         std::to_string(i) + (2 * i < rows ? ",small," : ",large,") + std::to_string(i % 3) + "\n";
   }
   return text;
+}
+
+TEST_F(Command, TakesATableOfTabsAndNamesItInErrors) {
+  std::string text = things(40);
+  std::ranges::replace(text, ',', '\t');
+  put(folder_ / "things.tsv", text);
+  const Outcome trained = run("train things.tsv --target kind --epochs 2");
+  EXPECT_TRUE(has(trained.out, "data      things: 32 training")) << trained.out << trained.error;
+  expect_failure("train things.tsv --target kinds", 1,
+                 "things.tsv: there is no column `kinds`; there are: width kind height");
+}
+
+TEST_F(Command, TrainsOneOutputForTwoClassesByALossOfTargets) {
+  put(folder_ / "things.csv", things(40));
+  const Outcome trained =
+      run("train things.csv --target kind --loss bcewithlogitsloss --lr 0.05 --epochs 30 "
+          "--batch-size 8 --out run");
+  EXPECT_TRUE(has(trained.out, "validation accuracy 1.0000")) << trained.out << trained.error;
+  put(folder_ / "new.csv", "height,width\n1,2\n0,39\n");
+  EXPECT_TRUE(run("predict run new.csv --top 1").out.starts_with("1  small "))
+      << run("predict run new.csv").out;
+}
+
+TEST_F(Command, LeavesNoPictureOutWithoutAWord) {
+  for (const char* kind : {"dark", "light"}) {
+    fs::create_directories(folder_ / "set" / kind);
+    for (const char* name : {"a.png", "b.png"}) {
+      put(folder_ / "set" / kind / name, encode_png(full({1, 12, 12}, 9, DType::u8)));
+    }
+    put(folder_ / "set" / kind / "notes.txt", "of no class");
+  }
+  EXPECT_EQ(run("train set --model linear --epochs 1 --out run").code, 0);
+  put(folder_ / "set" / "dark" / "c.WebP", "RIFF");
+  expect_failure("train set --model linear --epochs 1", 1,
+                 "set/dark/c.WebP: pictures are read from PNG and JPEG files");
+  expect_failure("evaluate run set", 1, "set/dark/c.WebP: pictures are read from");
+  const Outcome guessed = run("predict run set/dark");
+  EXPECT_EQ(guessed.code, 1);
+  EXPECT_TRUE(has(guessed.error, "c.WebP")) << guessed.error;
 }
 
 TEST_F(Command, KnowsItsDataWhereverTheyAre) {

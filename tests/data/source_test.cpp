@@ -133,7 +133,7 @@ TEST(TableSource, ReadsNewRowsInTheFormOfTheOldOnes) {
   EXPECT_EQ(rows.shape(), (Shape{1, 2}));
   EXPECT_NEAR(rows.to_vector<double>()[0], 0, 1e-6);
   EXPECT_EQ(error_of(ErrorKind::not_found, [&] { read_rows("x\n1\n", "new", examples.form); }),
-            "there is no column `noise`; there are: x");
+            "new: there is no column `noise`; there are: x");
   const DataSource& source = DataSource::get(examples.form.source);
   const AnyDataset again = source.read(folder / "t.csv", examples.form);
   EXPECT_EQ(again->size(), 10);

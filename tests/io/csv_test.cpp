@@ -60,6 +60,18 @@ TEST(Csv, ReadsTextWithQuotes) {
   EXPECT_EQ(fault("a,b\n\"1\n\",2\n3\n"), "t.csv: line 4: there are 1 fields for 2 columns");
 }
 
+TEST(Csv, TakesSemicolonsAndTabsWhereTheNamesHoldNoComma) {
+  const TextTable tabs("a\tb\n1\t2,5\n", "t.tsv");
+  EXPECT_EQ(tabs.names(), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(tabs.cell(0, 1), "2,5");
+  const TextTable semicolons("\"a, b\";c\r\n1;\"x;y\"\r\n", "t.csv");
+  EXPECT_EQ(semicolons.names(), (std::vector<std::string>{"a, b", "c"}));
+  EXPECT_EQ(semicolons.cell(0, 1), "x;y");
+  EXPECT_EQ(TextTable("a;b,c\n1,2\n", "t.csv").names(), (std::vector<std::string>{"a;b", "c"}));
+  EXPECT_EQ(error_of(ErrorKind::not_found, [&] { semicolons.find("d"); }),
+            "t.csv: there is no column `d`; there are: a, b c");
+}
+
 TEST(Csv, SurvivesMutations) {
   const TemporaryFolder folder;
   testing::read_mutations("x,y\n1,2\n3.5,-4e2\n", folder / "a.csv",

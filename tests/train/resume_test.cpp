@@ -205,6 +205,46 @@ TEST(Resume, RefusesOtherDataOfTheSameSize) {
   EXPECT_NE(text.find("the training data are not those that it began with"), text.npos) << text;
 }
 
+TEST(Resume, RefusesAnotherScheduleForTheSameEpochs) {
+  const TemporaryFolder folder;
+  Training training;
+  training.options.checkpoint = in(folder);
+  training.options.interrupted = after(2);  // in the first epoch, whose rates are the same
+  training.run(folder);
+  training.options.interrupted = {};
+  const auto first = training.options.schedule;
+  training.options.schedule = std::make_shared<optim::StepLR>(optim::StepLROptions{2, 0.5});
+  std::string text = error_of(ErrorKind::value, [&] { training.run(folder); });
+  EXPECT_NE(text.find("`schedule` gives other learning rates than it did"), text.npos) << text;
+  training.options.schedule = nullptr;
+  text = error_of(ErrorKind::value, [&] { training.run(folder); });
+  EXPECT_NE(text.find("`schedule` gives other"), text.npos) << text;
+  training.options.schedule = std::make_shared<optim::StepLR>(optim::StepLROptions{1, 0.5});
+  training.run(folder);  // an equal one
+}
+
+TEST(Resume, RefusesOtherValidationDataAndLossOptions) {
+  const TemporaryFolder folder;
+  const auto fit = [&](const std::optional<data::AnyDataset>& validation, Reduction reduction) {
+    manual_seed(1);
+    nn::Sequential net{nn::Flatten(), nn::Linear(64, 3)};
+    Trainer trainer(
+        net, {.loss = nn::CrossEntropyLoss({.reduction = reduction}), .optimizer = optim::SGD()});
+    trainer.fit(images(), {.epochs = 2,
+                           .validation_data = validation,
+                           .verbose = false,
+                           .checkpoint = in(folder, 1e9),
+                           .interrupted = after(1)});
+  };
+  fit({}, Reduction::mean);
+  std::string text =
+      error_of(ErrorKind::value, [&] { fit(data::AnyDataset(images()), Reduction::mean); });
+  EXPECT_NE(text.find("the validation data are not those that it began with"), text.npos) << text;
+  text = error_of(ErrorKind::value, [&] { fit({}, Reduction::sum); });
+  EXPECT_NE(text.find("`loss_options` was {\"reduction\": \"mean\"}, is "), text.npos) << text;
+  fit({}, Reduction::mean);
+}
+
 TEST(Resume, RefusesFewerEpochsThanItHasHad) {
   const TemporaryFolder folder;
   Training training;
