@@ -5,6 +5,7 @@
 #include <iostream>
 #include <memory>
 
+#include <taper/core/value.h>
 #include <taper/ops/op.h>
 
 #include "commands.h"
@@ -50,23 +51,64 @@ void print_one(const OpBase& op) {
   }
 }
 
-void ops(const std::string& name) {
-  if (!name.empty()) {
-    print_one(find_named([&]() -> auto& { return Registry<OpBase>::get(name, "op"); }));
-    return;
+Value list(const std::vector<std::string_view>& names) {
+  return Value(Value::List(names.begin(), names.end()));
+}
+
+Value to_value(const OpBase& op) {
+  Value::List attributes;
+  for (const FieldInfo& attribute : op.describe_attrs()) {
+    attributes.push_back(
+        Value(Fields{{"name", Value(attribute.name)},
+                     {"kind", Value(attribute.kind)},
+                     {"required", Value(attribute.is_required)},
+                     {"default", attribute.is_required ? Value() : attribute.default_value}}));
   }
-  for (const OpBase* op : all_ops()) std::cout << signature(*op) << "\n    " << op->doc << '\n';
+  const Value onnx =
+      op.onnx.name.empty()
+          ? Value()
+          : Value(Fields{{"name", Value(op.onnx.name)}, {"since", Value(op.onnx.first)}});
+  return Value(Fields{{"name", Value(op.name)},
+                      {"signature", Value(signature(op))},
+                      {"doc", Value(op.doc)},
+                      {"operands", list(op.inputs)},
+                      {"outputs", list(op.outputs)},
+                      {"attributes", Value(std::move(attributes))},
+                      {"gradient", Value(gradient(op))},
+                      {"onnx", onnx}});
+}
+
+void ops(const std::string& name, bool json) {
+  std::vector<const OpBase*> shown = all_ops();
+  if (!name.empty()) {
+    shown = {&find_named([&]() -> auto& { return Registry<OpBase>::get(name, "op"); })};
+  }
+  if (json) {
+    Value::List all;
+    for (const OpBase* op : shown) all.push_back(to_value(*op));
+    std::cout << to_json(name.empty() ? Value(std::move(all)) : all[0]) << '\n';
+  } else if (!name.empty()) {
+    print_one(*shown[0]);
+  } else {
+    for (const OpBase* op : shown) std::cout << signature(*op) << "\n    " << op->doc << '\n';
+  }
 }
 
 }  // namespace
 
 void add_ops(CLI::App& app) {
-  auto name = std::make_shared<std::string>();
+  struct Arguments {
+    std::string name;
+    bool json = false;
+  };
+  auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("ops", "List the ops with operands and attributes");
   std::vector<std::string> names;
   for (const OpBase* op : all_ops()) names.emplace_back(op->name);
-  offer(command->add_option("NAME", *name, "Show this op only"), std::move(names));
-  command->callback([name] { ops(*name); });
+  offer(command->add_option("NAME", arguments->name, "Show this op only"), std::move(names));
+  command->add_flag("--json", arguments->json,
+                    "Print a list, or with NAME an object, for programs");
+  command->callback([arguments] { ops(arguments->name, arguments->json); });
 }
 
 }  // namespace taper::cli

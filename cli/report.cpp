@@ -5,6 +5,7 @@
 #include <iostream>
 #include <memory>
 
+#include <taper/core/value.h>
 #include <taper/train/report.h>
 #include <taper/train/run_folder.h>
 
@@ -14,7 +15,7 @@
 namespace taper::cli {
 namespace {
 
-void report(const std::filesystem::path& path, const DataPlace& place) {
+void report(const std::filesystem::path& path, const DataPlace& place, bool json) {
   const TestedRun run = load_tested_run(path, "", place);  // before the folder is taken
   if (!read_run_manifest(path)) {
     fail(ErrorKind::not_found, path.string() + " has no run.json: an older Taper made it");
@@ -27,8 +28,15 @@ void report(const std::filesystem::path& path, const DataPlace& place) {
                                               .test = run.trainer.evaluate(run.data),
                                               .data = run.data});
   if (!written.remark.empty()) fail(ErrorKind::io, written.remark);
-  folder.reported(std::move(written.files));
-  std::cout << "report " << (path / "report.html").string() << std::endl;
+  folder.reported(written.files);
+  const std::string page = (path / "report.html").string();
+  if (!json) {
+    std::cout << "report " << page << std::endl;
+    return;
+  }
+  const Value::List files(written.files.begin(), written.files.end());
+  std::cout << to_json(Value(Fields{{"report", Value(page)}, {"files", Value(files)}}))
+            << std::endl;
 }
 
 }  // namespace
@@ -37,6 +45,7 @@ void add_report(CLI::App& app) {
   struct Arguments {
     std::string folder;
     DataPlace place;
+    bool json = false;
   };
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("report", "Write the report of a run folder again");
@@ -51,7 +60,8 @@ void add_report(CLI::App& app) {
       ->add_option("--data-dir", arguments->place.folder,
                    "Where the files of a named dataset are now, if they were moved")
       ->check(some_text());
-  command->callback([arguments] { report(arguments->folder, arguments->place); });
+  command->add_flag("--json", arguments->json, "Print an object for programs");
+  command->callback([arguments] { report(arguments->folder, arguments->place, arguments->json); });
 }
 
 }  // namespace taper::cli

@@ -13,9 +13,8 @@ namespace fs = std::filesystem;
 
 /// The recipe of the run, with the data where they are now. A run of an older Taper has none: its
 /// data is a named dataset.
-Recipe recipe_of(const fs::path& folder, const ModelInfo& info, const std::string& file,
-                 const DataPlace& place) {
-  const std::optional<RunManifest> run = read_run_manifest(folder);
+Recipe recipe_of(const std::optional<RunManifest>& run, const ModelInfo& info,
+                 const std::string& file, const DataPlace& place) {
   Recipe recipe;
   if (run && is_recipe(run->options)) recipe = recipe_from(run->options);
   if (recipe.subject.data.empty()) recipe.subject.data = info.data;
@@ -33,9 +32,9 @@ Recipe recipe_of(const fs::path& folder, const ModelInfo& info, const std::strin
 /// What the run was measured on. Throws value for data that have changed since.
 data::AnyDataset data_of_run(const fs::path& folder, const ModelInfo& info, const std::string& file,
                              const DataPlace& place) {
-  const Recipe recipe = recipe_of(folder, info, file, place);
-  const data::Examples examples = load_examples(recipe);
   const std::optional<RunManifest> run = read_run_manifest(folder);
+  const Recipe recipe = recipe_of(run, info, file, place);
+  const data::Examples examples = load_examples(recipe);
   const std::string digest =
       run_digest(*examples.train, examples.validation, examples.test, examples.form);
   // A program may have trained on a part of it.
@@ -43,7 +42,9 @@ data::AnyDataset data_of_run(const fs::path& folder, const ModelInfo& info, cons
     fail(ErrorKind::value, recipe.subject.data + ": is not the data that " + folder.string() +
                                " was trained on; `taper evaluate DIR DATA` tests on other data");
   }
-  return measured_on(recipe, examples);
+  return measured_part(examples.train, examples.validation, examples.test,
+                       recipe.subject.validation)
+      .data;
 }
 
 /// Throws unless the dataset is what the model was trained for.

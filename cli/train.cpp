@@ -27,6 +27,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr size_t largest_report = size_t{16} << 20;
+
 struct TrainArguments {
   Recipe recipe;
   int64_t epochs = 15;
@@ -36,6 +38,7 @@ struct TrainArguments {
   bool overwrite = false;
   double checkpoint_seconds = 10;
   int threads = 0;  // 0: as many as there are
+  bool json = false;
 };
 
 /// "1 epoch", "2 epochs"
@@ -73,6 +76,23 @@ int64_t last_number(const std::string& prefix) {
   return last;
 }
 
+/// The run in `runs` whose manifest was written last: what its user was last at. Throws UsageError
+/// if there is none.
+fs::path last_run() {
+  fs::path last;
+  fs::file_time_type written;
+  std::error_code none;  // no folder `runs`
+  for (fs::directory_iterator at("runs", none), end; !none && at != end; at.increment(none)) {
+    std::error_code no_run;
+    const auto time = fs::last_write_time(at->path() / "run.json", no_run);
+    if (no_run || (!last.empty() && time <= written)) continue;
+    last = at->path();
+    written = time;
+  }
+  if (last.empty()) throw UsageError("DATA is required: there is no run in `runs` to go on with");
+  return last;
+}
+
 /// `a/../b/` is `b`: then nothing is made on the way.
 fs::path plain(const fs::path& path) {
   const fs::path normal = path.lexically_normal();
@@ -80,13 +100,14 @@ fs::path plain(const fs::path& path) {
 }
 
 /// The folder that was asked for, else one behind the last number (another process may take one,
-/// too), or the last to go on with.
+/// too), or the last to go on with: of these data and this model, without data of all.
 std::unique_ptr<RunFolder> take_folder(const TrainArguments& arguments) {
   const RunFolderUse use = arguments.resume      ? RunFolderUse::resume
                            : arguments.overwrite ? RunFolderUse::replace
                                                  : RunFolderUse::fresh;
   if (!arguments.out.empty()) return std::make_unique<RunFolder>(plain(arguments.out), use);
   const Subject& subject = arguments.recipe.subject;
+  if (subject.data.empty()) return std::make_unique<RunFolder>(last_run(), use);
   const std::string prefix =
       fmt::format("{}-{}-", data_name(subject.data), name_of_model(subject.model));
   int64_t number = last_number(prefix);
@@ -105,7 +126,9 @@ std::unique_ptr<RunFolder> take_folder(const TrainArguments& arguments) {
 nn::AnyModule make_model(const Recipe& recipe, const data::Examples& examples) {
   manual_seed(static_cast<uint64_t>(recipe.subject.seed));
   if (is_model_file(recipe.subject.model)) return load_architecture(recipe.subject.model);
-  const int64_t outputs = examples.has_classes ? std::ssize(examples.form.class_names) : int64_t{1};
+  int64_t outputs = examples.has_classes ? std::ssize(examples.form.class_names) : int64_t{1};
+  // A loss of targets 0 and 1 takes one output for two classes.
+  if (outputs == 2 && !takes_class_numbers(recipe)) outputs = 1;
   return LibraryModel::get(recipe.subject.model)(examples.train->specs()[0].shape, outputs);
 }
 
@@ -133,7 +156,7 @@ void describe(const Recipe& recipe, int64_t epochs, const data::Examples& exampl
             << fmt::format("training  {} of {}, batch {}, {} lr {} {}, seed {}, {}\n",
                            counted(epochs, "epoch"),
                            counted((trained - 1) / run.batch_size + 1, "step"), run.batch_size,
-                           run.optimizer, run.lr, schedule_text(recipe), run.seed,
+                           run.optimizer, run.lr, schedule_text(recipe, epochs), run.seed,
                            counted(threads(), "thread"))
             << fmt::format("out       {}\n", out.string()) << std::flush;
 }
@@ -147,6 +170,7 @@ FitOptions options_of_fit(const TrainArguments& arguments, const data::Examples&
                                          }};
   options.run_details.model = name_of_model(arguments.recipe.subject.model);
   options.interrupted = [] { return stop_signal() != 0; };
+  options.verbose = !arguments.json;
   return options;
 }
 
@@ -161,18 +185,29 @@ void tell(const RunResult& result, const Recipe& recipe, const data::DataForm& f
   std::cout << fmt::format(" loss {:.4f}{}\n", test.loss, scale) << class_table(test)
             << fmt::format("\nwrote {}/{{model.safetensors,model.json,history.json,report.json}}\n",
                            folder.string());
-  if (!result.remark.empty()) std::cerr << "taper: " << printable(result.remark) << std::endl;
   if (is_there(folder / "report.html")) {
     std::cout << "report " << (folder / "report.html").string() << std::endl;
   }
 }
 
-/// Says where the run stands and ends the command.
-[[noreturn]] void report_interruption(const fs::path& folder) {
+/// For programs: where the run is and how far, and what its report.json says once it is finished.
+void tell_json(const RunFolder& folder, int64_t epochs) {
+  const bool finished = folder.manifest().state == RunState::finished;
+  Fields all{{"out", Value(folder.path().string())},
+             {"state", Value(finished ? "finished" : "stopped")}};
+  if (finished) {
+    const Value report = parse_json(read_file(folder.path() / "report.json", largest_report));
+    for (const auto& field : *report.get_if<Fields>()) all.push_back(field);
+  } else {
+    all.emplace_back("epochs", Value(epochs));
+  }
+  std::cout << to_json(Value(std::move(all))) << std::endl;
+}
+
+void tell_interruption(const fs::path& folder) {
   std::cout << fmt::format("\nsaved {}; --resume --out {} goes on from there\n",
                            (folder / "checkpoints").string(), folder.string())
             << std::flush;
-  throw Interrupted{stop_signal()};
 }
 
 // ---------------------------------------------------------------------------------- going on
@@ -250,20 +285,20 @@ Recipe recipe_of_run(const RunManifest& manifest, const Recipe& asked, const Fie
 
 /// The model of the run that goes on, else a new one. Throws value for a model that was asked for
 /// and has other layers.
-nn::AnyModule model_of_run(const Recipe& recipe, const RunManifest& manifest, const Fields& wanted,
+nn::AnyModule model_of_run(const Recipe& recipe, const Value& layers, const Fields& wanted,
                            const data::Examples& examples, const fs::path& folder) {
-  if (manifest.layers.is_none()) return make_model(recipe, examples);
+  if (layers.is_none()) return make_model(recipe, examples);
   const Value* model = find_entry(wanted, "model");
   if (model != nullptr && *model != Value(recipe.subject.model)) {
     Recipe now = recipe;
     now.subject.model = *model->get_if<std::string>();
-    if (make_model(now, examples).config() != manifest.layers) {
+    if (make_model(now, examples).config() != layers) {
       fail_differs(folder, "model", Value(recipe.subject.model),
                    Value(name_of_model(now.subject.model)));
     }
   }
   manual_seed(static_cast<uint64_t>(recipe.subject.seed));
-  return nn::module_from_config(manifest.layers);
+  return nn::module_from_config(layers);
 }
 
 /// The names and paths of what is wanted in their full form; defaults that need no data. Throws
@@ -271,8 +306,8 @@ nn::AnyModule model_of_run(const Recipe& recipe, const RunManifest& manifest, co
 void check_usage(TrainArguments& arguments, Fields& wanted, const Value& layers) {
   Recipe& recipe = arguments.recipe;
   Subject& subject = recipe.subject;
-  if (subject.data.empty() && !(arguments.resume && !arguments.out.empty())) {
-    throw UsageError("DATA is required, unless --resume --out names a run");
+  if (subject.data.empty() && !arguments.resume) {
+    throw UsageError("DATA is required, unless --resume goes on with a run");
   }
   normalise(recipe);
   const Fields normal = to_fields(recipe);
@@ -288,53 +323,78 @@ void check_usage(TrainArguments& arguments, Fields& wanted, const Value& layers)
   if (!arguments.resume) check_recipe(recipe);
 }
 
+/// The recipe and the epochs of the run in the folder, if it has begun; those that were asked for
+/// else. Throws UsageError and value for what was asked for otherwise.
+void take_over(TrainArguments& arguments, const RunFolder& folder, const Fields& wanted,
+               bool epochs_wanted) {
+  Recipe& recipe = arguments.recipe;
+  const RunManifest& run = folder.manifest();
+  if (run.options.empty()) {
+    if (recipe.subject.data.empty()) throw UsageError("DATA is required: the run has not begun");
+    check_recipe(recipe);
+    return;
+  }
+  if (!is_recipe(run.options)) {
+    fail(ErrorKind::unsupported, "cannot go on with " + folder.path().string() +
+                                     ": a program made it, which can go on with it");
+  }
+  recipe = recipe_of_run(run, recipe, wanted, folder.path());
+  if (!epochs_wanted) arguments.epochs = run.epochs;
+}
+
+void tell_finished(const RunFolder& folder, bool json) {
+  const int64_t epochs = folder.manifest().exported_epoch;
+  if (json) return tell_json(folder, epochs);
+  std::cout << fmt::format("{} is finished: {}; more --epochs go on\n", folder.path().string(),
+                           counted(epochs, "epoch"));
+}
+
+void train_into(RunFolder& folder, const TrainArguments& arguments, const data::Examples& examples,
+                const nn::AnyModule& model) {
+  const Recipe& recipe = arguments.recipe;
+  const fs::path& path = folder.path();
+  if (!arguments.json) describe(recipe, arguments.epochs, examples, model, path);
+  Trainer trainer = make_trainer(recipe, model, make_optimizer(recipe));
+  const RunResult result =
+      fit_into(folder, trainer, examples.train, options_of_fit(arguments, examples, path));
+  if (!result.remark.empty()) std::cerr << "taper: " << printable(result.remark) << std::endl;
+  if (arguments.json) {
+    tell_json(folder, static_cast<int64_t>(result.history.epochs()));
+  } else if (result.evaluation) {
+    tell(result, recipe, examples.form, path);
+  } else {
+    tell_interruption(path);
+  }
+  if (!result.evaluation) throw Interrupted{stop_signal()};
+}
+
 void train(TrainArguments arguments, const Given& given) {
   if (arguments.threads > 0) set_threads(arguments.threads);
   std::optional<int64_t> epochs;
-  RunManifest found;
-  Fields wanted = wanted_entries(arguments, given, epochs, found.layers);
+  Value layers;  // of a --config that is a run's
+  Fields wanted = wanted_entries(arguments, given, epochs, layers);
   if (epochs) arguments.epochs = *epochs;
   Recipe& recipe = arguments.recipe;
   recipe = recipe_from(wanted);
-  check_usage(arguments, wanted, found.layers);
+  check_usage(arguments, wanted, layers);
   catch_signals();
   std::unique_ptr<RunFolder> out;
   if (arguments.resume) {
     out = take_folder(arguments);
-    found = out->manifest();
-    if (!found.options.empty()) {
-      if (!is_recipe(found.options)) {
-        fail(ErrorKind::unsupported, "cannot go on with " + out->path().string() +
-                                         ": a program made it, which can go on with it");
-      }
-      recipe = recipe_of_run(found, recipe, wanted, out->path());
-      if (!epochs) arguments.epochs = found.epochs;
-    } else if (recipe.subject.data.empty()) {
-      throw UsageError("DATA is required: the run has not begun");
-    } else {
-      check_recipe(recipe);  // that of a run was checked when it began
-    }
+    take_over(arguments, *out, wanted, epochs.has_value());
+    if (!out->manifest().layers.is_none()) layers = out->manifest().layers;
   }
   const data::Examples examples = load_examples(recipe);
   complete_recipe(recipe, examples);
   const nn::AnyModule model =
-      model_of_run(recipe, found, wanted, examples, out ? out->path() : fs::path());
+      model_of_run(recipe, layers, wanted, examples, out ? out->path() : fs::path());
   recipe.subject.model = name_of_model(recipe.subject.model);
   if (!out) out = take_folder(arguments);
   const std::string digest =
       run_digest(*examples.train, examples.validation, examples.test, examples.form);
-  if (is_complete(*out, arguments.epochs, digest)) {
-    std::cout << fmt::format("{} is finished: {}; more --epochs go on\n", out->path().string(),
-                             counted(out->manifest().exported_epoch, "epoch"));
-    return;
-  }
+  if (is_complete(*out, arguments.epochs, digest)) return tell_finished(*out, arguments.json);
   stop_if_asked();
-  describe(recipe, arguments.epochs, examples, model, out->path());
-  Trainer trainer = make_trainer(recipe, model, make_optimizer(recipe));
-  const RunResult result =
-      fit_into(*out, trainer, examples.train, options_of_fit(arguments, examples, out->path()));
-  if (!result.evaluation) report_interruption(out->path());
-  tell(result, recipe, examples.form, out->path());
+  train_into(*out, arguments, examples, model);
 }
 
 std::vector<std::string> model_names() {
@@ -373,7 +433,7 @@ void add_train(CLI::App& app) {
   const std::vector<std::string> datasets = dataset_names();
   offer(command->add_option("DATA", subject.data,
                             fmt::format("{}; a folder with one folder of pictures for each class; "
-                                        "a CSV file (with --target)",
+                                        "a CSV file (with --target); an .npz file with x and y",
                                         fmt::join(datasets, ", "))),
         datasets);
   offer(command
@@ -398,6 +458,8 @@ void add_train(CLI::App& app) {
   command->add_option("--threads", arguments->threads, "Threads; as many as there are if not given")
       ->check(whole_number(1));
   add_checkpoint_options(*command, *arguments);
+  command->add_flag("--json", arguments->json,
+                    "Print nothing but an object for programs, at the end");
   command->callback([arguments, command] {
     train(*arguments, [&](const std::string& name) {
       std::string option = name == "data" ? "DATA" : "--" + name;

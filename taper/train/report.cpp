@@ -47,6 +47,7 @@ class Report {
   WrittenReport write() {
     std::error_code error;
     for (const std::string_view name : report_files) fs::remove(folder_ / name, error);
+    for (const auto& name : input_.history.names()) fs::remove(folder_ / curve_file(name), error);
     make_folder(figures_, error);
     remove_cut_files(figures_);
     if (error) fail(ErrorKind::io, figures_.string() + ": " + error.message());
@@ -79,15 +80,21 @@ class Report {
   }
 
   /// The drawing as HTML; empty if gnuplot does not draw.
-  std::string draw(const char* name, const Plot& plot) {
-    const fs::path file = figures_ / (std::string(name) + ".svg");
+  std::string draw(const Plot& plot) {
+    const fs::path file = folder_ / plot.file;
     if (without_gnuplot_ || !draw_with_gnuplot(plot.script, plot.width, plot.height, file)) {
       without_gnuplot_ = true;
       return {};
     }
-    written_.files.push_back("figures/" + file.filename().string());
-    return "<div class=\"wide plots\">" +
-           html_image(read_file(file, largest_figure), "svg+xml", name) + "</div>\n";
+    written_.files.push_back(plot.file);
+    return html_image(read_file(file, largest_figure), "svg+xml", file.stem().string());
+  }
+
+  /// Beside each other where there is room.
+  std::string draw(const std::vector<Plot>& plots) {
+    std::string html;
+    for (const Plot& plot : plots) html += draw(plot) + "\n";
+    return without_gnuplot_ ? "" : "<div class=\"plots\">" + html + "</div>\n";
   }
 
   std::string keep(const char* name, const Tensor& picture) {
@@ -168,7 +175,7 @@ class Report {
     section("Learning",
             fmt::format("<p class=\"note\">The best epoch is {}, by its {}.</p>\n", best + 1,
                         history.has("val_loss") ? "validation loss" : "loss") +
-                draw("curves", plot_curves(history, origin_)) + table);
+                draw(plot_curves(history, origin_)) + table);
   }
 
   void add_classes() {
@@ -182,13 +189,14 @@ class Report {
     }
     section("Classes", html_table({"class", "precision", "recall", "F1", "examples"}, rows));
     if (scores.size() > most_classes_drawn) return;
-    section("Confusion matrix", draw("confusion", plot_confusion(input_.test)));
+    const std::string matrix = draw(plot_confusion(input_.test));
+    if (!matrix.empty()) section("Confusion matrix", "<div class=\"wide\">" + matrix + "</div>\n");
   }
 
   void add_regression() {
     const auto facts = regression_facts(input_, most_points);
     if (!facts) return;
-    section("Predictions", draw("regression", plot_regression(*facts)));
+    section("Predictions", draw(plot_regression(*facts)));
   }
 
   void add_mistakes() {
@@ -230,7 +238,7 @@ class Report {
                     "the model is and how often it is right, over ten bins (Guo and others, "
                     "2017).</p>\n",
                     facts_->expected_calibration_error) +
-            draw("calibration", plot_calibration(facts_->bins)) +
+            draw(std::vector{plot_calibration(facts_->bins)}) +
             html_table({"confidence", "accuracy", "examples"}, rows));
   }
 

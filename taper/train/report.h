@@ -22,20 +22,23 @@ struct ReportInput {
   data::AnyDataset data;  ///< {input, target}: the test part
 };
 
-/// The files that `write_report` may write.
+/// The files that `write_report` may write besides curves.
 inline constexpr std::array<std::string_view, 9> report_files{"report.html",
-                                                              "figures/curves.svg",
                                                               "figures/confusion.svg",
                                                               "figures/calibration.svg",
-                                                              "figures/regression.svg",
+                                                              "figures/predictions.svg",
+                                                              "figures/residuals.svg",
                                                               "figures/mistakes.png",
                                                               "figures/filters.png",
                                                               "figures/example.png",
                                                               "figures/feature_maps.png"};
 
+/// The file of the curve of a number that the history records: "figures/curve-val_loss.svg".
+TAPER_API std::string curve_file(std::string_view recorded);
+
 /// What became of a report.
 struct WrittenReport {
-  std::vector<std::string> files;  ///< of `report_files`, those that were written
+  std::vector<std::string> files;  ///< of `report_files` and curves, those that were written
   std::string remark = {};         ///< what is missing for want of gnuplot; empty if nothing is
 };
 
@@ -46,7 +49,7 @@ struct WrittenReport {
 /// What the model or the data do not have is left out.
 ///
 /// gnuplot draws the curves, the matrix and the calibration. Without it the report keeps its
-/// tables. Files of an earlier report are removed. Throws io.
+/// tables. Files of an earlier report of the same numbers are removed. Throws io.
 TAPER_API WrittenReport write_report(const std::filesystem::path& folder, const ReportInput& input);
 
 }  // namespace taper

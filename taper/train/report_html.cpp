@@ -21,7 +21,8 @@ tr.marked { font-weight: bold; }
 img { max-width: 100%; }
 img.pixels { image-rendering: pixelated; }
 div.wide { overflow-x: auto; }
-div.plots img { max-width: none; }
+div.wide img { max-width: none; }
+div.plots { display: flex; flex-wrap: wrap; }
 div.grid { display: flex; flex-wrap: wrap; gap: .8rem; }
 figure { margin: 0; width: 6.6rem; font-size: .78rem; line-height: 1.3; overflow-wrap: anywhere; }
 figure img { width: 100%; }

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include <taper/train/gnuplot.h>
+#include <taper/train/report.h>
 #include <taper/train/report_html.h>
 
 namespace taper {
@@ -41,83 +43,96 @@ std::string line(const std::string& block, const char* colour, const char* title
 
 }  // namespace
 
+std::string curve_file(std::string_view recorded) {
+  std::string name(recorded);  // a metric's may hold what one of a file may not
+  std::ranges::replace_if(
+      name, [](unsigned char c) { return std::isalnum(c) == 0 && c != '-'; }, '_');
+  return "figures/curve-" + name + ".svg";
+}
+
 size_t best_epoch(const History& history) {
   const std::string validated = std::string(validation_prefix) + "loss";
   const auto& losses = history[history.has(validated) ? validated : "loss"];
   return static_cast<size_t>(std::ranges::min_element(losses) - losses.begin());
 }
 
-Plot plot_curves(const History& history, const RunOrigin& run) {
+std::vector<Plot> plot_curves(const History& history, const RunOrigin& run) {
   std::vector<double> epochs;
   for (size_t epoch = 0; epoch < history.epochs(); ++epoch) {
     epochs.push_back(static_cast<double>(epoch + 1));
   }
-  const auto names = history.names();
-  std::string blocks;
-  std::string plots;
-  int panels = 0;
-  for (size_t i = 0; i < names.size(); ++i) {
-    blocks += data_block("history" + std::to_string(i), epochs, history[names[i]]);
-  }
-  blocks += data_block("first", run.first_epoch_at, run.first_epoch_loss);
-  for (size_t i = 0; i < names.size(); ++i) {
-    const std::string& name = names[i];
+  const std::string head =
+      fmt::format(
+          "set grid lc '#dddddd'\nset xlabel 'epoch'\nset key below\n"
+          "set xrange [{}:{}]\nset arrow from first {}, graph 0 to first {}, graph 1 nohead "
+          "dt 3 lc rgb '#666666'\n",
+          run.first_epoch_at.empty() ? 0.5 : 0, static_cast<double>(history.epochs()) + 0.5,
+          best_epoch(history) + 1, best_epoch(history) + 1) +
+      whole_tics(history.epochs());
+  std::vector<Plot> plots;
+  for (const std::string& name : history.names()) {
     if (name == "epoch_seconds" || name.starts_with(validation_prefix)) continue;
-    const auto validated = std::ranges::find(names, std::string(validation_prefix) + name);
-    const size_t other = static_cast<size_t>(validated - names.begin());
-    std::string curves = line("history" + std::to_string(i), blue, "training");
-    if (validated != names.end()) {
-      curves += ", " + line("history" + std::to_string(other), orange, "validation");
+    std::string blocks = data_block("trained", epochs, history[name]);
+    std::string curves = line("trained", blue, "training");
+    const std::string validated = std::string(validation_prefix) + name;
+    if (history.has(validated)) {
+      blocks += data_block("validated", epochs, history[validated]);
+      curves += ", " + line("validated", orange, "validation");
     }
     if (name == "loss" && !run.first_epoch_at.empty()) {
+      blocks += data_block("first", run.first_epoch_at, run.first_epoch_loss);
       curves += ", $first with lines lc rgb '#8fb8d8' title 'within the first epoch'";
     }
-    plots += fmt::format("set title {}\nplot {}\n", gnuplot_string(name), curves);
-    ++panels;
+    plots.push_back(
+        {curve_file(name),
+         blocks + head + fmt::format("set title {}\nplot {}", gnuplot_string(name), curves), 440,
+         330});
   }
-  const std::string best = fmt::format(
-      "set arrow from first {0}, graph 0 to first {0}, graph 1 nohead dt 3 lc rgb '#666666'\n",
-      best_epoch(history) + 1);
-  const int columns = std::min(2, panels);
-  const int rows = (panels + columns - 1) / columns;
-  return {blocks +
-              fmt::format("set multiplot layout {},{}\nset grid lc '#dddddd'\nset xlabel 'epoch'\n"
-                          "set key below\nset xrange [{}:{}]\n",
-                          rows, columns, run.first_epoch_at.empty() ? 0.5 : 0,
-                          static_cast<double>(history.epochs()) + 0.5) +
-              whole_tics(history.epochs()) + best + plots + "unset multiplot",
-          440 * columns, 330 * rows};
+  return plots;
 }
 
 Plot plot_confusion(const Evaluation& evaluation) {
   const ConfusionMatrix& matrix = *evaluation.confusion;
+  constexpr int cell = 52;        // in pixels
+  constexpr double letter = 7.5;  // of the names
+  size_t letters = 1;
   std::string tics;
   std::string cells = "$matrix << EOD\n";
   int64_t largest = 1;
   for (int64_t i = 0; i < matrix.classes(); ++i) {
     const std::string name =
         shortened(class_name(evaluation, static_cast<size_t>(i)), most_letters);
+    letters = std::max(letters, name.size());
     tics += (i > 0 ? ", " : "") + gnuplot_string(without_formats(name)) + fmt::format(" {}", i);
     for (int64_t j = 0; j < matrix.classes(); ++j) {
       largest = std::max(largest, matrix(i, j));
       cells += fmt::format("{} {} {}\n", j, i, matrix(i, j));
     }
   }
-  const int side = 220 + 52 * static_cast<int>(matrix.classes());
+  const double side = cell * static_cast<double>(matrix.classes());
+  const double left = 45 + letter * static_cast<double>(letters);
+  const double bottom = 50 + 0.7 * letter * static_cast<double>(letters);
+  const double width = left + side + 15;
+  const double height = 10 + side + bottom;
   // Figures are white where the cell is dark.
   const auto labels = [&](const char* rule, const char* colour) {
     return fmt::format(
         "$matrix using 1:2:($3 {} {} ? sprintf('%d', $3) : '') with labels font ',10' tc rgb '{}'",
         rule, static_cast<double>(largest) / 2, colour);
   };
-  return {cells + "EOD\nset xtics (" + tics + ") rotate by 40 right\nset ytics (" + tics +
-              ")\nset yrange [] reverse\nset xlabel 'predicted'\nset ylabel 'true'\n"
-              "set palette defined (0 'white', 1 '" +
-              blue +
-              "')\nunset colorbox\nset size square\nset tics scale 0\nunset key\n"
-              "plot $matrix with image pixels, " +
-              labels("<=", "black") + ", " + labels(">", "white"),
-          side, side};
+  return {
+      "figures/confusion.svg",
+      fmt::format("set lmargin at screen {}\nset rmargin at screen {}\n"
+                  "set bmargin at screen {}\nset tmargin at screen {}\n",
+                  left / width, (left + side) / width, bottom / height, (bottom + side) / height) +
+          cells + "EOD\nset xtics (" + tics + ") rotate by 40 right\nset ytics (" + tics +
+          ")\nset yrange [] reverse\nset xlabel 'predicted'\nset ylabel 'true'\n"
+          "set palette defined (0 'white', 1 '" +
+          blue +
+          "')\nunset colorbox\nset tics scale 0\nunset key\n"
+          "plot $matrix with image pixels, " +
+          labels("<=", "black") + ", " + labels(">", "white"),
+      static_cast<int>(width), static_cast<int>(height)};
 }
 
 Plot plot_calibration(const std::vector<CalibrationBin>& bins) {
@@ -128,7 +143,8 @@ Plot plot_calibration(const std::vector<CalibrationBin>& bins) {
     confidence.push_back(bin.confidence);
     accuracy.push_back(bin.accuracy);
   }
-  return {data_block("bins", confidence, accuracy) +
+  return {"figures/calibration.svg",
+          data_block("bins", confidence, accuracy) +
               "set xrange [0:1]\nset yrange [0:1]\nset size square\nset grid lc '#dddddd'\n"
               "set xlabel 'confidence'\nset ylabel 'accuracy'\nunset key\n"
               "plot x lc rgb '#999999' dt 2, $bins with linespoints lw 2 pt 7 lc rgb '" +
@@ -136,21 +152,24 @@ Plot plot_calibration(const std::vector<CalibrationBin>& bins) {
           380, 360};
 }
 
-Plot plot_regression(const RegressionFacts& facts) {
+std::vector<Plot> plot_regression(const RegressionFacts& facts) {
   std::vector<double> residuals;
   for (size_t i = 0; i < facts.truth.size(); ++i) {
     residuals.push_back(facts.predicted[i] - facts.truth[i]);
   }
-  const std::string points = fmt::format("with points pt 7 ps 0.3 lc rgb '{}'", blue);
-  return {data_block("found", facts.truth, facts.predicted) +
-              data_block("left", facts.predicted, residuals) +
-              "set multiplot layout 1,2\nset grid lc '#dddddd'\nunset key\n"
-              "set xlabel 'true'\nset ylabel 'predicted'\nplot x lc rgb '#999999' dt 2, $found " +
-              points +
-              "\nset xlabel 'predicted'\nset ylabel 'predicted less true'\n"
-              "plot 0 lc rgb '#999999' dt 2, $left " +
-              points + "\nunset multiplot",
-          880, 360};
+  const auto cloud = [](const char* file, const std::vector<double>& x,
+                        const std::vector<double>& y, const char* words) {
+    return Plot{file,
+                data_block("points", x, y) + "set grid lc '#dddddd'\nunset key\n" + words +
+                    fmt::format(" lc rgb '#999999' dt 2, $points with points pt 7 ps 0.3 lc rgb "
+                                "'{}'",
+                                blue),
+                440, 360};
+  };
+  return {cloud("figures/predictions.svg", facts.truth, facts.predicted,
+                "set xlabel 'true'\nset ylabel 'predicted'\nplot x"),
+          cloud("figures/residuals.svg", facts.predicted, residuals,
+                "set xlabel 'predicted'\nset ylabel 'predicted less true'\nplot 0")};
 }
 
 }  // namespace taper

@@ -9,6 +9,7 @@
 namespace taper {
 
 struct Plot {
+  std::string file;
   std::string script;
   int width = 0;  // in pixels
   int height = 0;
@@ -18,11 +19,11 @@ struct Plot {
 /// loss.
 size_t best_epoch(const History& history);
 
-/// A panel for each number of the history, its validation beside it, and the best epoch.
-Plot plot_curves(const History& history, const RunOrigin& run);
+/// One for each number of the history, its validation beside it, and the best epoch.
+std::vector<Plot> plot_curves(const History& history, const RunOrigin& run);
 Plot plot_confusion(const Evaluation& evaluation);
 Plot plot_calibration(const std::vector<CalibrationBin>& bins);
 /// Predicted against true values, and what is left between them.
-Plot plot_regression(const RegressionFacts& facts);
+std::vector<Plot> plot_regression(const RegressionFacts& facts);
 
 }  // namespace taper

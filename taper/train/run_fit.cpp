@@ -103,19 +103,6 @@ Fields options_of(const Trainer& trainer, const FitOptions& options) {
           {"validation_split", Value(options.validation_split)}};
 }
 
-struct Part {
-  std::string name;
-  data::AnyDataset data;
-};
-
-/// What the run is measured on at its end.
-Part measured_part(const data::AnyDataset& dataset, const FitOptions& options) {
-  if (options.run_details.test_data) return {"test", *options.run_details.test_data};
-  if (options.validation_data) return {"validation", *options.validation_data};
-  if (options.validation_split == 0) return {"training", dataset};
-  return {"validation", data::split(dataset, options.validation_split).validation};
-}
-
 RunReport make_report(const Trainer& trainer, const FitOptions& options, const History& history,
                       const Evaluation& found, const std::string& part) {
   const optim::Optimizer& optimizer = *trainer.optimizer();
@@ -160,6 +147,15 @@ std::string run_digest(const data::Dataset& train,
   for (const auto& part : {validation, test}) all += "\n" + (part ? (*part)->digest() : "none");
   if (!form.source.empty()) all += "\n" + to_json(Value(to_fields(form)));
   return sha256(all);
+}
+
+MeasuredPart measured_part(const data::AnyDataset& train,
+                           const std::optional<data::AnyDataset>& validation,
+                           const std::optional<data::AnyDataset>& test, double validation_split) {
+  if (test) return {"test", *test};
+  if (validation) return {"validation", *validation};
+  if (validation_split == 0) return {"training", train};
+  return {"validation", data::split(train, validation_split).validation};
 }
 
 bool is_complete(const RunFolder& folder, int64_t epochs, const std::string& data_digest) {
@@ -229,6 +225,7 @@ RunResult fit_into(RunFolder& folder, Trainer& trainer, const data::AnyDataset& 
   for (const std::string& file : options.run_details.files) folder.owns(file);
   const auto keeper = std::make_shared<RunKeeper>([&] {
     const nn::AnyModule& model = trainer.model();
+    for (const auto& name : trainer.recorded_names()) folder.owns(curve_file(name));
     folder.begin(options.epochs, options.run_details.options,
                  model.is_described() ? model.config() : Value(), digest);
   });
@@ -238,7 +235,8 @@ RunResult fit_into(RunFolder& folder, Trainer& trainer, const data::AnyDataset& 
     return result;
   }
 
-  const Part part = measured_part(dataset, options);
+  const MeasuredPart part = measured_part(dataset, options.validation_data,
+                                          options.run_details.test_data, options.validation_split);
   Evaluation found = trainer.evaluate(part.data);
   if (options.interrupted()) {
     folder.stopped();

@@ -27,6 +27,19 @@ TAPER_API std::string run_digest(const data::Dataset& train,
                                  const std::optional<data::AnyDataset>& test,
                                  const data::DataForm& form = {});
 
+/// What a run is measured on at its end.
+struct MeasuredPart {
+  std::string name;  ///< "test", "validation" or "training"
+  data::AnyDataset data;
+};
+
+/// The test data, else the validation data, else the part that `validation_split` sets aside of
+/// the training data, else these.
+TAPER_API MeasuredPart measured_part(const data::AnyDataset& train,
+                                     const std::optional<data::AnyDataset>& validation,
+                                     const std::optional<data::AnyDataset>& test,
+                                     double validation_split);
+
 /// True if the run of the folder has had these epochs and all its files are whole. Throws value if
 /// it cannot have them: the data are other ones (`data_digest`, see `run_digest`), it has had more
 /// epochs, or there is no checkpoint to go on from.

@@ -428,8 +428,11 @@ void RunFolder::exported(int64_t epoch, int64_t step, int64_t weights_epoch) {
 }
 
 void RunFolder::reported(std::vector<std::string> files) {
+  std::erase_if(manifest_.digests, [](const auto& entry) {  // an earlier report may have had more
+    return std::ranges::find(run_files, entry.first) == run_files.end();
+  });
   for (const std::string& name : files) {
-    std::erase_if(manifest_.digests, [&](const auto& entry) { return entry.first == name; });
+    owns(name);
     std::error_code ignored;
     if (!fs::is_regular_file(path_ / name, ignored)) continue;
     manifest_.digests.emplace_back(name, Value(sha256_file(path_ / name)));

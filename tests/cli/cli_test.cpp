@@ -210,7 +210,7 @@ TEST_F(Command, WritesAgainWhatARunHasLost) {
   mended();
   fs::remove_all(folder_ / "run" / "figures");
   mended();
-  EXPECT_TRUE(fs::exists(folder_ / "run" / "figures" / "curves.svg"));
+  EXPECT_TRUE(fs::exists(folder_ / "run" / "figures" / "curve-loss.svg"));
   EXPECT_TRUE(has(train(options + "--resume").out, "run is finished: 2 epochs"));
 }
 
@@ -438,6 +438,25 @@ TEST_F(Command, SavesAndStopsWhenAskedTo) {
   }
 }
 
+/// Stands for gnuplot: sends Ctrl-C to the whole group of the training first, as a terminal does.
+constexpr const char* gnuplot_with_a_signal = R"(#!/bin/sh
+kill -INT -$PPID && echo sent >> signals
+PATH=${PATH#*:} exec gnuplot "$@"
+)";
+
+TEST_F(Command, DrawsItsReportToTheEndAfterASignalToTheGroup) {
+  fs::create_directory(folder_ / "bin");
+  put(folder_ / "bin" / "gnuplot", gnuplot_with_a_signal);
+  fs::permissions(folder_ / "bin" / "gnuplot", fs::perms::owner_all);
+  run("devices > /dev/null; PATH=\"$PWD/bin:$PATH\" setsid -w '" TAPER_COMMAND
+      "' train mnist --model logistic --epochs 1 --data-dir mnist --out run");
+  EXPECT_TRUE(content_of(folder_ / "signals").starts_with("sent\nsent\n"));
+  for (const char* name : {"curve-loss.svg", "confusion.svg", "calibration.svg"}) {
+    EXPECT_TRUE(fs::exists(folder_ / "run" / "figures" / name)) << name;
+  }
+  EXPECT_TRUE(has(run("train --resume --out run").out, "run is finished: 1 epoch;"));
+}
+
 TEST_F(Command, TrainsOnWithoutAReaderAndSaysWhenOutputIsLost) {
   EXPECT_EQ(
       run("train mnist --model logistic --epochs 1 --data-dir mnist --out closed | true").code, 0);
@@ -468,6 +487,12 @@ TEST_F(Command, NumbersRunsBehindTheLastOne) {
   EXPECT_TRUE(has(fresh.out, "out       runs/mnist-logistic-5\n")) << fresh.out;
   const Outcome last = train("--resume");
   EXPECT_TRUE(has(last.out, "runs/mnist-logistic-5 is finished")) << last.out << last.error;
+  // Without a word of the data: the one that was last written.
+  const Outcome bare = run("train --resume");
+  EXPECT_TRUE(has(bare.out, "runs/mnist-logistic-5 is finished")) << bare.out << bare.error;
+  const Outcome more = run("train --resume --epochs 3");
+  EXPECT_TRUE(has(more.out, "out       runs/mnist-logistic-5\n")) << more.out << more.error;
+  EXPECT_TRUE(has(more.out, "going on at epoch 3, step 1")) << more.out;
 }
 
 TEST_F(Command, DescribesOpsDevicesAndWorkloads) {
@@ -480,6 +505,37 @@ TEST_F(Command, DescribesOpsDevicesAndWorkloads) {
   EXPECT_TRUE(has(devices.out, "threads           1: set by TAPER_THREADS")) << devices.out;
   EXPECT_TRUE(has(devices.out, "oneDNN")) << devices.out;
   EXPECT_TRUE(has(run("bench").out, "lenet_train")) << run("bench").out;
+}
+
+TEST_F(Command, SpeaksToProgramsInJson) {
+  const Value ops = parse_json(run("ops --json").out);
+  ASSERT_TRUE(ops.is_list());
+  EXPECT_GT(ops.size(), 100u);
+  const Value softmax = parse_json(run("ops softmax --json").out);
+  EXPECT_EQ(*softmax.find("signature"), Value("softmax(x, axis=-1)"));
+  EXPECT_EQ(*softmax.find("attributes")->get_if<Value::List>()->at(0).find("default"), Value(-1));
+  const Value devices = parse_json(run("devices --json").out);
+  EXPECT_EQ(*devices.find("threads"), Value(1));
+  const Outcome trained = train("--out run --json --metrics f1");
+  EXPECT_EQ(trained.code, 0) << trained.error;
+  EXPECT_EQ(trained.error, "");
+  const Value result = parse_json(trained.out);  // nothing else was printed
+  EXPECT_EQ(*result.find("out"), Value("run"));
+  EXPECT_EQ(*result.find("state"), Value("finished"));
+  EXPECT_EQ(*result.find("epochs"), Value(2));
+  EXPECT_TRUE(result.find("metrics")->find("f1") != nullptr) << trained.out;
+  EXPECT_EQ(run("train --resume --out run --json").out, trained.out);
+  const Value report = parse_json(run("report run --json").out);
+  EXPECT_EQ(*report.find("report"), Value("run/report.html"));
+  EXPECT_EQ(parse_json(run("summary run --json").out).find("parameters")->print(), "7850");
+}
+
+TEST_F(Command, LetsTheRateFallAtTheEndOfShortRuns) {
+  ASSERT_EQ(train("--lr 0.5 --out run").code, 0);
+  const Value history = parse_json(content_of(folder_ / "run" / "history.json"));
+  EXPECT_EQ(*history.find("learning_rate"), Value(Value::Reals{0.5, 0.25}));
+  EXPECT_TRUE(has(run("train mnist --model logistic --epochs 1 --data-dir mnist --out one").out,
+                  "lr 0.001 constant"));
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ TEST(Report, TellsOfAnImageClassifier) {
   const TemporaryFolder folder;
   const WrittenReport written = write_report(folder.path(), trained());
   EXPECT_EQ(written.remark, "");
-  EXPECT_EQ(written.files.size(), report_files.size() - 1);  // it is no regression
+  EXPECT_EQ(written.files.size(), report_files.size() - 2 + 3);  // no regression; curves
   for (const std::string& file : written.files) EXPECT_TRUE(fs::exists(folder / file)) << file;
   const std::string html = content_of(folder / "report.html");
   for (const char* title : {"Results", "How it was made", "Learning", "Classes", "Confusion matrix",
@@ -78,7 +78,7 @@ TEST(Report, TellsOfAnImageClassifier) {
   EXPECT_FALSE(has(html, "<b>cat"));
   EXPECT_FALSE(has(html, "http"));
   EXPECT_FALSE(has(html, "<script"));
-  for (const char* name : {"curves.svg", "confusion.svg", "calibration.svg", "mistakes.png",
+  for (const char* name : {"curve-loss.svg", "confusion.svg", "calibration.svg", "mistakes.png",
                            "filters.png", "example.png", "feature_maps.png"}) {
     EXPECT_GT(fs::file_size(folder / "figures" / name), 50u) << name;
   }
@@ -108,7 +108,7 @@ TEST(Report, KeepsItsTablesWithoutGnuplot) {
   EXPECT_TRUE(has(html, "<th>precision</th>"));
   EXPECT_TRUE(has(html, "<th>val_loss</th>") || has(html, "<th>loss</th>"));
   EXPECT_TRUE(has(html, "gnuplot is missing or failed")) << html;
-  EXPECT_FALSE(fs::exists(folder / "figures" / "curves.svg"));
+  EXPECT_FALSE(fs::exists(folder / "figures" / "curve-loss.svg"));
   EXPECT_TRUE(fs::exists(folder / "figures" / "mistakes.png"));
 }
 
@@ -137,11 +137,20 @@ TEST(Report, IsWrittenAgainAndWithoutHistory) {
   ReportInput input = trained();
   write_report(folder.path(), input);
   testing::put(folder / "figures" / "mine.svg", "mine");
+  {
+    const NoPrograms none;
+    write_report(folder.path(), input);
+  }
+  EXPECT_FALSE(fs::exists(folder / "figures" / "curve-loss.svg"));
+  EXPECT_TRUE(fs::exists(folder / "figures" / "mine.svg"));
   input.history = {};
   write_report(folder.path(), input);
   EXPECT_FALSE(has(content_of(folder / "report.html"), "<h2>Learning</h2>"));
-  EXPECT_FALSE(fs::exists(folder / "figures" / "curves.svg"));
-  EXPECT_TRUE(fs::exists(folder / "figures" / "mine.svg"));
+}
+
+TEST(Report, NamesTheFileOfACurveSafely) {
+  EXPECT_EQ(curve_file("val_loss"), "figures/curve-val_loss.svg");
+  EXPECT_EQ(curve_file("../a b%"), "figures/curve-___a_b_.svg");
 }
 
 TEST(Report, MeasuresCalibrationAsItIsDefined) {

@@ -56,7 +56,7 @@ TEST(RunFit, LeavesTheRunFolderOfTheCommand) {
        .run_details = {.model = "net", .data = "pictures", .test_data = pictures(20, 2)}});
   EXPECT_EQ(history.epochs(), 3u);
   for (const char* name : {"run.json", "model.safetensors", "model.json", "history.json",
-                           "report.json", "report.html", "figures/curves.svg", "logs/train"}) {
+                           "report.json", "report.html", "figures/curve-loss.svg", "logs/train"}) {
     EXPECT_TRUE(fs::exists(folder / "mine" / name)) << name;
   }
   EXPECT_FALSE(CheckpointFolder(folder / "mine" / "checkpoints").empty());

@@ -36,7 +36,7 @@ void put_files(const fs::path& folder, const std::string& text) {
   fs::create_directories(folder / "figures");
   for (const std::string_view name : run_files) put(folder / name, text);
   put(folder / "checkpoints" / ("checkpoint-" + std::to_string(text.size()) + ".json"), text);
-  put(folder / "figures" / "curves.svg", text);
+  put(folder / "figures" / "confusion.svg", text);
 }
 
 void make_run(const fs::path& folder, const std::string& text) {
@@ -53,9 +53,9 @@ TEST(RunFolder, KnowsItsFilesByTheirContent) {
   make_run(path, "right");
   {
     RunFolder run(path, RunFolderUse::resume);
-    run.reported({"figures/curves.svg"});
+    run.reported({"figures/confusion.svg"});
   }
-  for (const char* name : {"model.json", "history.json", "report.json", "figures/curves.svg"}) {
+  for (const char* name : {"model.json", "history.json", "report.json", "figures/confusion.svg"}) {
     EXPECT_TRUE(RunFolder(path, RunFolderUse::resume).is_whole());
     put(path / name, "wrong");
     EXPECT_FALSE(RunFolder(path, RunFolderUse::resume).is_whole()) << name;
