@@ -114,7 +114,8 @@ else()
   structure_test(doc_examples ${CMAKE_BINARY_DIR})
   structure_test(package ${CMAKE_BINARY_DIR})
   structure_test(not_set_up)
-  set_tests_properties(other_cpus doc_examples package PROPERTIES LABELS long)
+  structure_test(report_pages $<TARGET_FILE:taper_command> ${CMAKE_BINARY_DIR}/report_pages)
+  set_tests_properties(other_cpus doc_examples package report_pages PROPERTIES LABELS long)
 
   # The ops that the documentation adds, built by the test alone.
   set(page ${CMAKE_SOURCE_DIR}/docs/adding_an_op.md)
