@@ -29,7 +29,7 @@ foreach(level v3 v4)
     "$<$<CXX_COMPILER_ID:GNU>:-fno-ipa-sra;-Wno-maybe-uninitialized>")
   target_compile_definitions(taper_${level} PRIVATE
     TAPER_ROWS=0 TAPER_ISA=${level} HWY_DISABLE_PCLMUL_AES)
-  target_link_libraries(taper_${level} PRIVATE taper_options)
+  target_link_libraries(taper_${level} PRIVATE taper_options Eigen3::Eigen)
 endforeach()
 
 # A file that registers something defines taper_anchor_<file>; this list refers to all of them.

@@ -124,15 +124,15 @@ T convert(const Number& value, std::string_view who) {
 /// A float that rounds to a 16-bit format as `value` itself does: its last bit says that something
 /// was lost (rounding to odd), where rounding twice would meet a tie that is none.
 template <class From>
-float to_float_for_half(From value) {
+[[gnu::always_inline]] inline float to_float_for_half(From value) {
   using Exact = std::conditional_t<std::is_integral_v<From>, long double, double>;
   const auto exact = static_cast<Exact>(value);
   const auto rounded = static_cast<float>(exact);
   if (!__builtin_isfinite(rounded) || static_cast<Exact>(rounded) == exact) return rounded;
-  const auto bits = std::bit_cast<uint32_t>(rounded);
-  const auto magnitude = [](Exact x) { return x < 0 ? -x : x; };
-  const bool went_out = magnitude(static_cast<Exact>(rounded)) > magnitude(exact);
-  return std::bit_cast<float>((went_out ? bits - 1 : bits) | 1u);
+  const auto bits = __builtin_bit_cast(uint32_t, rounded);
+  const auto back = static_cast<Exact>(rounded);
+  const bool went_out = exact < 0 ? back < exact : back > exact;
+  return __builtin_bit_cast(float, (went_out ? bits - 1 : bits) | 1u);
 }
 
 }  // namespace taper

@@ -237,7 +237,7 @@ Tensor from_values(const Shape& shape, std::span<const T> values) {
   check_count(shape, values.size());
   Tensor result = empty(shape, dtype_of<T>);
   T* out = result.mutable_data<T>();
-  for (size_t i = 0; i < values.size(); ++i) out[i] = values[i];
+  std::copy(values.begin(), values.end(), out);
   return result;
 }
 
@@ -278,6 +278,9 @@ std::vector<T> Tensor::to_vector() const {
   values.reserve(static_cast<size_t>(numel()));
   visit_dtype(dtype(), [&]<class S>() {
     const auto* base = reinterpret_cast<const S*>(readable());
+    if constexpr (std::is_same_v<S, T>) {
+      if (is_contiguous()) return values.assign(base, base + numel());
+    }
     for_each_offset(shape(), strides(),
                     [&](int64_t offset) { values.push_back(detail::element_as<T>(base[offset])); });
   });

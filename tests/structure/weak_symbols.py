@@ -3,7 +3,8 @@
 
 The linker keeps one copy of a weak symbol, whichever comes first: if an AVX-512 object defined one
 that an AVX2 object has too, an AVX2 machine could get AVX-512 code. So every weak symbol must carry
-its set's namespace in its name: taper's (v3, v4) or Highway's (N_AVX2, N_AVX3).
+its set's namespace in its name: taper's (v3, v4), Highway's (N_AVX2, N_AVX3) or that of Eigen
+(Eigen_v3, Eigen_v4).
 """
 
 import re
@@ -13,7 +14,8 @@ from pathlib import Path
 
 from source_files import finish
 
-OWN = {"v3": re.compile(r"\bv3::|\bN_AVX2\b"), "v4": re.compile(r"\bv4::|\bN_AVX3\w*\b")}
+OWN = {"v3": re.compile(r"\b(Eigen_)?v3::|\bN_AVX2\b"),
+       "v4": re.compile(r"\b(Eigen_)?v4::|\bN_AVX3\w*\b")}
 # GCC's pointer to the unwinder's function, which sanitized code refers to: data, the same for all.
 SHARED = {"DW.ref.__gxx_personality_v0"}
 LINE = re.compile(r"[0-9a-f]+ ([WwVvu]) (.*)\Z")

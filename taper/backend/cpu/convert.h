@@ -21,7 +21,9 @@ class Buffer {
   void* data_;
 };
 
-/// Copies elements between two layouts and float dtypes, in parallel if large; strides in elements.
+/// Copies elements between two layouts and dtypes, in parallel if large; strides in elements.
+/// Floats become integers by truncation, NaN gives 0, out of range the nearest end; integers keep
+/// their low bits; bool is x != 0; the 16-bit formats are rounded once.
 void copy_convert(std::byte* to, DType to_dtype, const Strides& to_strides, const std::byte* from,
                   DType from_dtype, const Strides& from_strides, const Shape& shape);
 

@@ -9,7 +9,9 @@
 #include <Eigen/Core>
 
 #include <taper/backend/cpu/convert.h>
+#include <taper/backend/cpu/copy.h>
 #include <taper/backend/cpu/isa.h>
+#include <taper/backend/cpu/matmul_double.h>
 #include <taper/backend/cpu/matmul_small.h>
 #include <taper/backend/cpu/onednn.h>
 #include <taper/core/error.h>
@@ -333,12 +335,56 @@ void run_through_f32(const Product& p) {
   copy_convert(p.out, p.dtype, {1}, out.data(), DType::f32, {1}, {count});
 }
 
-// ---------------------------------------------------------------- f64 and integers
+// ---------------------------------------------------------------- f64
+
+/// A matrix whose rows or columns are contiguous; copied if they are not.
+class Packed {
+ public:
+  Packed(const std::byte* data, int64_t row, int64_t col, int64_t rows, int64_t cols)
+      : data_(reinterpret_cast<const double*>(data)), row_(row), col_(col) {
+    if ((row == 1 && col >= rows) || (col == 1 && row >= cols)) return;
+    copy_.emplace(static_cast<size_t>(rows * cols) * sizeof(double));
+    copy_strided(copy_->data(), {cols, 1}, data, {row, col}, {rows, cols}, sizeof(double));
+    data_ = reinterpret_cast<const double*>(copy_->data());
+    row_ = cols;
+    col_ = 1;
+  }
+  const double* data() const { return data_; }
+  int64_t row() const { return row_; }
+  int64_t col() const { return col_; }
+
+ private:
+  const double* data_;
+  int64_t row_;
+  int64_t col_;
+  std::optional<Buffer> copy_;
+};
+
+void add_bias(const Product& p, double* out, int64_t rows) {
+  const auto* bias = reinterpret_cast<const double*>(p.bias);
+  for (int64_t i = 0; bias != nullptr && i < rows; ++i) {
+    for (int64_t j = 0; j < p.n; ++j) out[i * p.n + j] += bias[j * p.bias_stride];
+  }
+}
+
+void run_double(const Product& p) {
+  const auto multiply = isa() == Isa::v4 ? v4::multiply_double : v3::multiply_double;
+  for_tiles(p, row_tiling_of(p), [&](int64_t index, Range rows, Range) {
+    const int64_t m = rows.end - rows.begin;
+    const auto item = static_cast<int64_t>(sizeof(double));
+    const Packed a(matrix(p, p.a, index) + rows.begin * p.a.row * item, p.a.row, p.a.col, m, p.k);
+    const Packed b(matrix(p, p.b, index), p.b.row, p.b.col, p.k, p.n);
+    double* out = reinterpret_cast<double*>(out_matrix(p, index)) + rows.begin * p.n;
+    multiply({a.data(), b.data(), out, m, p.n, p.k, a.row(), a.col(), b.row(), b.col()});
+    add_bias(p, out, m);
+  });
+}
+
+// ---------------------------------------------------------------- integers
 
 /// The type to compute in: unsigned, and of at least 32 bits, so that wrapping is defined.
 template <class T>
-using Wide = std::conditional_t<std::is_same_v<T, double>, double,
-                                std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>>;
+using Wide = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
 
 template <class T>
 using Columns = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor>;
@@ -346,10 +392,9 @@ template <class T>
 using Rows = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 template <class T>
-using Map = Eigen::Map<const Columns<T>, 0, Eigen::OuterStride<>>;
-
-template <class T>
-Columns<Wide<T>> copy_matrix(const T* from, int64_t row, int64_t col, int64_t rows, int64_t cols) {
+Columns<Wide<T>> copy_matrix(const std::byte* data, int64_t row, int64_t col, int64_t rows,
+                             int64_t cols) {
+  const auto* from = reinterpret_cast<const T*>(data);
   Columns<Wide<T>> copy(rows, cols);
   for (int64_t j = 0; j < cols; ++j) {
     for (int64_t i = 0; i < rows; ++i) {
@@ -357,21 +402,6 @@ Columns<Wide<T>> copy_matrix(const T* from, int64_t row, int64_t col, int64_t ro
     }
   }
   return copy;
-}
-
-/// Calls `body` with an Eigen expression of the matrix. Integers are always copied: each further
-/// form of a product costs the compiler seconds.
-template <class T, class Body>
-void with_matrix(const std::byte* data, int64_t row, int64_t col, int64_t rows, int64_t cols,
-                 Body&& body) {
-  const auto* from = reinterpret_cast<const T*>(data);
-  if constexpr (std::is_same_v<T, double>) {
-    using Outer = Eigen::OuterStride<>;
-    if (row == 1 && col >= rows) return body(Map<T>(from, rows, cols, Outer(col)));
-    if (col == 1 && row >= cols) return body(Map<T>(from, cols, rows, Outer(row)).transpose());
-  }
-  const Columns<Wide<T>> copy = copy_matrix(from, row, col, rows, cols);
-  body(Map<Wide<T>>(copy.data(), rows, cols, Eigen::OuterStride<>(rows)));
 }
 
 /// Writes a result of `Wide<T>` values as T, with the bias added.
@@ -387,26 +417,23 @@ void write_out(const Rows<Wide<T>>& result, const Product& p, T* out) {
   }
 }
 
-/// result = a @ b, one block of rows. Apart from the dtype's own type, so that all small integers
-/// share one instance of Eigen's code.
-template <class Result, class Left, class Right>
-void multiply(Result& result, const Left& a, const Right& b) {
+/// One block of rows. Apart from the dtype's own type, so that all small integers share one
+/// instance of Eigen's code.
+template <class W>
+void multiply(Rows<W>& result, const Columns<W>& a, const Columns<W>& b) {
   result.noalias() = a * b;
 }
 
 template <class T>
-void run_eigen(const Product& p) {
+void run_integers(const Product& p) {
   const auto item = static_cast<int64_t>(sizeof(T));
   for_tiles(p, row_tiling_of(p), [&](int64_t index, Range rows, Range) {
     const int64_t m = rows.end - rows.begin;
     const std::byte* a_data = matrix(p, p.a, index) + rows.begin * p.a.row * item;
-    T* out = reinterpret_cast<T*>(out_matrix(p, index)) + rows.begin * p.n;
     Rows<Wide<T>> result(m, p.n);
-    with_matrix<T>(a_data, p.a.row, p.a.col, m, p.k, [&](const auto& a) {
-      with_matrix<T>(matrix(p, p.b, index), p.b.row, p.b.col, p.k, p.n,
-                     [&](const auto& b) { multiply(result, a, b); });
-    });
-    write_out<T>(result, p, out);
+    multiply(result, copy_matrix<T>(a_data, p.a.row, p.a.col, m, p.k),
+             copy_matrix<T>(matrix(p, p.b, index), p.b.row, p.b.col, p.k, p.n));
+    write_out<T>(result, p, reinterpret_cast<T*>(out_matrix(p, index)) + rows.begin * p.n);
   });
 }
 
@@ -437,17 +464,17 @@ void matmul(const View& a, const View& b, const View& bias, const View& out) {
     case DType::bf16:
       return onednn::computes_matmul(p.dtype) ? run_onednn(p) : run_through_f32(p);
     case DType::f64:
-      return run_eigen<double>(p);
+      return run_double(p);
     case DType::i8:
-      return run_eigen<int8_t>(p);
+      return run_integers<int8_t>(p);
     case DType::i16:
-      return run_eigen<int16_t>(p);
+      return run_integers<int16_t>(p);
     case DType::i32:
-      return run_eigen<int32_t>(p);
+      return run_integers<int32_t>(p);
     case DType::i64:
-      return run_eigen<int64_t>(p);
+      return run_integers<int64_t>(p);
     case DType::u8:
-      return run_eigen<uint8_t>(p);
+      return run_integers<uint8_t>(p);
     case DType::boolean:
       break;
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <memory>
 
@@ -109,9 +110,17 @@ struct Plan {
     reduced = outer_reduced.take_innermost();
     reduced_count = outer_reduced.numel() * reduced.size;
     chunk = std::min(kept.size, most_accumulators);
+    if (reads_rows()) {  // whole rows for each unit rather than a piece of every row
+      const int64_t wanted = (wanted_units - 1) / std::max<int64_t>(1, outer_kept.numel()) + 1;
+      chunk = std::min(chunk, (kept.size - 1) / wanted + 1);
+    }
     chunks = kept.size == 0 ? 0 : (kept.size + chunk - 1) / chunk;
     units = outer_kept.numel() * chunks;
   }
+
+  /// Whether the elements that are reduced together are nearer to each other than those that are
+  /// kept.
+  bool reads_rows() const { return kept.size > 1 && std::abs(reduced.step) < std::abs(kept.step); }
 
   /// The number of blocks follows from the sizes alone; it is at most that of reduced elements.
   void choose_blocks() {

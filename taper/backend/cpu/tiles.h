@@ -1,6 +1,10 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
+
+#include <taper/backend/cpu/kernels.h>
 
 namespace taper {
 
@@ -25,12 +29,18 @@ struct PointwiseTiles {
   TileSet second[most_pointwise_inputs][most_pointwise_inputs];
 };
 
-/// Conversions between f32 and the 16-bit formats, n contiguous elements.
+/// Converts n elements to another dtype, steps in bytes.
+using ConvertRow = void (*)(const std::byte* from, int64_t from_step, std::byte* to,
+                            int64_t to_step, int64_t n);
+
+/// Conversions that do not overlap; the first four of n contiguous elements.
 struct ConversionTiles {
   void (*f16_to_f32)(const void* in, void* out, size_t n);
   void (*f32_to_f16)(const void* in, void* out, size_t n);
   void (*bf16_to_f32)(const void* in, void* out, size_t n);
   void (*f32_to_bf16)(const void* in, void* out, size_t n);
+  /// By the values of the two DTypes; null for the same.
+  std::array<std::array<ConvertRow, dtype_count>, dtype_count> rows;
 };
 
 const ConversionTiles& conversion_tiles();

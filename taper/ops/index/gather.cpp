@@ -68,6 +68,18 @@ Specs infer_take(const InSpecs& in, const AxisAttrs& attrs) {
   return out;
 }
 
+template <class T>
+void take_rows(const T* from, int64_t inner, const int64_t* indices, int64_t count, T* to) {
+  if (inner == 1) {
+    for (int64_t i = 0; i < count; ++i) to[i] = from[indices[i]];
+    return;
+  }
+  const size_t bytes = sizeof(T) * static_cast<size_t>(inner);
+  for (int64_t i = 0; i < count; ++i) {
+    std::memcpy(to + i * inner, from + indices[i] * inner, bytes);
+  }
+}
+
 void take_cpu(const Kernel& k, const AxisAttrs& attrs) {
   const View& x = k.in(0);
   const View& y = k.out();
@@ -77,21 +89,16 @@ void take_cpu(const Kernel& k, const AxisAttrs& attrs) {
   const Indices indices = axis_indices(k.in(1), from.size, axis);
   if (y.numel() == 0) return;
   visit_width(x.dtype(), [&]<class T>(T) {
-    const T* in = x.as<T>();
-    T* out = y.as<T>();
-    const size_t bytes = sizeof(T) * static_cast<size_t>(from.inner);
-    parallel_for(from.outer * count, index_grain(static_cast<int64_t>(bytes)),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t row = begin; row < end; ++row) {
-                     const int64_t source =
-                         row / count * from.size + indices[static_cast<size_t>(row % count)];
-                     if (from.inner == 1) {
-                       out[row] = in[source];
-                     } else {
-                       std::memcpy(out + row * from.inner, in + source * from.inner, bytes);
-                     }
-                   }
-                 });
+    const auto bytes = static_cast<int64_t>(sizeof(T)) * from.inner;
+    parallel_for(from.outer * count, index_grain(bytes), [&](int64_t begin, int64_t end) {
+      while (begin < end) {  // what is taken from one outer element
+        const int64_t first = begin % count;
+        const int64_t rows = std::min(count - first, end - begin);
+        take_rows(x.as<T>() + begin / count * from.size * from.inner, from.inner,
+                  indices.get() + first, rows, y.as<T>() + begin * from.inner);
+        begin += rows;
+      }
+    });
   });
 }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 
 #include <taper/ops/index/places.h>
@@ -54,11 +55,20 @@ void index_cpu(const Kernel& k, const IndexAttrs& attrs) {
   visit_width(x.dtype(), [&]<class T>(T) {
     const int64_t inner = parts.after.count();
     const int64_t grain = index_grain(inner * static_cast<int64_t>(sizeof(T)));
+    const bool single = inner == 1 && parts.picked.rank() <= 1;
     parallel_for(parts.before.count() * picked.count, grain, [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row) {
-        const int64_t place = picked.places[static_cast<size_t>(row % picked.count)];
-        const int64_t from = parts.before.at(row / picked.count) + parts.picked.at(place);
-        gather_row(k.out().as<T>() + row * inner, x.as<T>() + from, parts.after);
+      while (begin < end) {  // what is picked from one outer element
+        const int64_t first = begin % picked.count;
+        const int64_t rows = std::min(picked.count - first, end - begin);
+        const T* from = x.as<T>() + parts.before.at(begin / picked.count);
+        const int64_t* places = picked.places.get() + first;
+        T* to = k.out().as<T>() + begin * inner;
+        for (int64_t i = 0; single && i < rows; ++i)
+          to[i] = from[places[i] * parts.picked.stride()];
+        for (int64_t i = 0; !single && i < rows; ++i) {
+          gather_row(to + i * inner, from + parts.picked.at(places[i]), parts.after);
+        }
+        begin += rows;
       }
     });
   });

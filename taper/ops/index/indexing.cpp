@@ -84,23 +84,28 @@ constexpr const char* unknown_picks =
 
 std::vector<Tensor> places_of(const Tensor& mask) {
   if (!is_known(mask)) violate(ErrorKind::unsupported, unknown_picks);
-  const std::vector<uint8_t> chosen = mask.to_vector<uint8_t>();
-  const Shape& shape = mask.shape();
-  std::vector<std::vector<int64_t>> places(static_cast<size_t>(std::max(1, mask.rank())));
-  for (size_t i = 0; i < chosen.size(); ++i) {
-    if (chosen[i] == 0) continue;
-    auto rest = static_cast<int64_t>(i);
-    if (mask.rank() == 0) places[0].push_back(0);
-    for (int axis = mask.rank() - 1; axis >= 0; --axis) {
-      places[static_cast<size_t>(axis)].push_back(rest % shape[axis]);
-      rest /= shape[axis];
+  const std::vector<bool> chosen = mask.to_vector<bool>();
+  const int64_t count = std::ranges::count(chosen, true);
+  std::vector<Tensor> places;
+  std::vector<int64_t*> next;
+  for (int axis = 0; axis < std::max(1, mask.rank()); ++axis) {
+    places.push_back(empty({count}, DType::i64));
+    next.push_back(places.back().mutable_data<int64_t>());
+  }
+  if (mask.rank() == 0) {
+    std::fill_n(next[0], count, 0);
+    return places;
+  }
+  int64_t index[Shape::max_rank] = {};
+  for (const bool is_chosen : chosen) {
+    for (int axis = 0; is_chosen && axis < mask.rank(); ++axis) {
+      *next[static_cast<size_t>(axis)]++ = index[axis];
+    }
+    for (int axis = mask.rank() - 1; axis >= 0 && ++index[axis] == mask.shape()[axis]; --axis) {
+      index[axis] = 0;
     }
   }
-  std::vector<Tensor> tensors;
-  for (const auto& each : places) {
-    tensors.push_back(from_values({static_cast<int64_t>(each.size())}, each));
-  }
-  return tensors;
+  return places;
 }
 
 /// How many axes the ellipsis stands for (0 if there is none: the rest follows at the end).

@@ -43,21 +43,25 @@ TAPER_FN auto apply_scalar_select(const F& f, const void* const* in, size_t i,
   return f(static_cast<const uint8_t*>(in[0])[i] != 0, static_cast<const E*>(in[K + 1])[i]...);
 }
 
-/// Integers: a plain loop, which the compiler vectorises.
+/// Integers: a plain loop, which the compiler vectorises once it is told that an output is exactly
+/// an input or apart, and that no store changes the pointers.
 template <class F, class E, size_t N>
 void integer_tile(const void* const* in, void* const* out, size_t n, const void* functor) {
   const F f = detail::copy_functor<F>(functor);
+  const detail::Inputs<N> from(in);
   if constexpr (selects<F>) {
+    E* const to = static_cast<E*>(out[0]);
+#pragma GCC ivdep
     for (size_t i = 0; i < n; ++i) {
-      static_cast<E*>(out[0])[i] =
-          apply_scalar_select<F, E>(f, in, i, std::make_index_sequence<N - 1>());
+      to[i] = apply_scalar_select<F, E>(f, from.at, i, std::make_index_sequence<N - 1>());
     }
   } else {
     using Result = decltype(apply_scalar<F, E>(f, in, 0, std::make_index_sequence<N>()));
     using Out = std::conditional_t<std::is_same_v<Result, bool>, uint8_t, E>;
+    Out* const to = static_cast<Out*>(out[0]);
+#pragma GCC ivdep
     for (size_t i = 0; i < n; ++i) {
-      static_cast<Out*>(out[0])[i] =
-          static_cast<Out>(apply_scalar<F, E>(f, in, i, std::make_index_sequence<N>()));
+      to[i] = static_cast<Out>(apply_scalar<F, E>(f, from.at, i, std::make_index_sequence<N>()));
     }
   }
 }

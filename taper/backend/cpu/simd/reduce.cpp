@@ -25,6 +25,7 @@ struct SumOp {
 struct MaxOp {
   template <class T>
   TAPER_FN T operator()(T best, T x) const {
+    if constexpr (std::is_integral_v<T>) return x > best ? x : best;
     return ((x > best) | (x != x)) ? x : best;
   }
   template <class E>
@@ -40,6 +41,7 @@ struct MaxOp {
 struct MinOp {
   template <class T>
   TAPER_FN T operator()(T best, T x) const {
+    if constexpr (std::is_integral_v<T>) return x < best ? x : best;
     return ((x < best) | (x != x)) ? x : best;
   }
   template <class E>

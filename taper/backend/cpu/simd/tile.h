@@ -87,13 +87,27 @@ TAPER_FN uint64_t spread_bits(uint64_t byte) {
   return ((chosen + 0x7f7f7f7f7f7f7f7fu) >> 7) & 0x0101010101010101u;
 }
 
+/// Truth values as bits of a register. Highway 1.0.3 gives them through memory only, and what is
+/// read back bytewise waits for the store.
+template <class E>
+TAPER_FN uint64_t bits_of(Mask<E> mask) {
+#if HWY_TARGET == HWY_AVX2
+  if constexpr (sizeof(E) == 4) {
+    return static_cast<uint32_t>(_mm256_movemask_ps(mask.raw.raw));
+  } else {
+    return static_cast<uint32_t>(_mm256_movemask_pd(mask.raw.raw));
+  }
+#else
+  return mask.raw.raw;
+#endif
+}
+
 /// Truth values as bytes; `count` of them are written to `out`.
 template <class E>
 TAPER_FN void store_mask(Mask<E> mask, uint8_t* out, size_t count) {
   constexpr size_t kLanes = Vec<E>::kLanes;
-  uint8_t packed[8] = {};
-  hn::StoreMaskBits(typename Vec<E>::Tag(), mask.raw, packed);
-  uint64_t spread[2] = {spread_bits(packed[0]), spread_bits(packed[1])};
+  const uint64_t bits = bits_of(mask);
+  const uint64_t spread[2] = {spread_bits(bits & 0xff), spread_bits(bits >> 8)};
   if (count == kLanes) {
     std::memcpy(out, spread, kLanes);
   } else {
