@@ -66,24 +66,30 @@ std::string names_of_commands(const CLI::App& app) {
   return joined(names);
 }
 
-/// Calls `visit(command, option, words)` for each option that offers words for its value.
+/// Calls `visit(command, option, words)` for each option that takes a value; without words for it
+/// the shell offers files.
 template <class Visit>
-void for_each_offer(const CLI::App& app, Visit&& visit) {
+void for_each_valued(const CLI::App& app, const std::string& folders, Visit&& visit) {
   for (const CLI::App* command : commands_of(app)) {
     for (const CLI::Option* option : command->get_options()) {
-      const Offer* offer = option->get_positional() ? nullptr : offer_of(option);
-      if (offer != nullptr) visit(command->get_name(), option, joined(offer->words));
+      if (option->get_positional() || option->get_items_expected_max() == 0) continue;
+      const Offer* offer = offer_of(option);
+      const std::string words = offer == nullptr     ? ""
+                                : offer->run_folders ? folders
+                                                     : joined(offer->words);
+      visit(command->get_name(), option, words);
     }
   }
 }
 
-/// A branch for each option that offers words, and then for each command its options and
+/// A branch for each option that takes a value, and then for each command its options and
 /// positionals. A branch looks at "COMMAND LAST-WORD".
 std::string branches(const CLI::App& app, const std::string& folders, const std::string& before,
                      const std::string& after) {
   std::string text;
-  for_each_offer(
-      app, [&](const std::string& command, const CLI::Option* option, const std::string& words) {
+  for_each_valued(
+      app, folders,
+      [&](const std::string& command, const CLI::Option* option, const std::string& words) {
         for (const std::string& name : option->get_lnames()) {
           text += "    \"" + command + " --" + name + "\") " + before + words + after + " ;;\n";
         }
@@ -106,6 +112,9 @@ std::string bash(const CLI::App& app) {
          branches(app, "$(compgen -G 'runs/*')", "words=\"", "\"") +
          "    *) words= ;;\n"
          "  esac\n"
+         "  local kept= each\n"
+         "  for each in $words; do [[ $each == -* ]] || kept+=\" $each\"; done\n"
+         "  [[ $word == -* || -z $kept ]] || words=$kept\n"
          "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
          "}\n"
          "complete -o default -F _taper taper\n";
@@ -131,6 +140,8 @@ std::string zsh(const CLI::App& app) {
          "if [[ $funcstack[1] == _taper ]]; then _taper \"$@\"; else compdef _taper taper; fi\n";
 }
 
+constexpr const char* fish_folders = "(printf '%s\\n' runs/*)";
+
 /// In single quotes for fish.
 std::string quoted(const std::string& text) {
   std::string safe = "'";
@@ -151,10 +162,13 @@ std::string fish(const CLI::App& app) {
         const Offer* offer = offer_of(option);
         text += "complete -c taper -n '__fish_seen_subcommand_from " + command->get_name() +
                 "' -l " + name + " -d " + quoted(option->get_description()) +
-                (offer != nullptr ? " -x -a " + quoted(joined(offer->words)) : "") + "\n";
+                (offer == nullptr ? ""
+                                  : " -x -a " + quoted(offer->run_folders ? fish_folders
+                                                                          : joined(offer->words))) +
+                "\n";
       }
     }
-    const std::string words = positionals(*command, "(printf '%s\\n' runs/*)");
+    const std::string words = positionals(*command, fish_folders);
     if (words.empty()) continue;
     text += "complete -c taper -n '__fish_seen_subcommand_from " + command->get_name() + "' -a " +
             quoted(words) + "\n";

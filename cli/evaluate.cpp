@@ -21,9 +21,12 @@ struct EvaluateArguments {
   bool json = false;
 };
 
-Value to_value(const Evaluation& found, const std::string& data) {
+Value to_value(const Evaluation& found, const std::string& data, const ModelInfo& info) {
   Fields numbers{
       {"data", Value(data)}, {"examples", Value(found.examples)}, {"loss", Value(found.loss)}};
+  if (const auto error = error_in_own_scale(info, found.loss)) {
+    numbers.emplace_back("rmse", Value(*error));
+  }
   for (const auto& [name, value] : found.metrics) numbers.emplace_back(name, Value(value));
   Value::List classes;
   const auto scores = found.confusion ? found.confusion->scores() : std::vector<ClassScores>();
@@ -41,16 +44,15 @@ void evaluate(const EvaluateArguments& arguments) {
       load_tested_run(arguments.folder, arguments.data, {.folder = arguments.data_folder});
   if (!arguments.json) {
     std::cout << fmt::format("model  {}: {} parameters, from {}\n", printable(run.saved.info.name),
-                             run.saved.model.num_parameters(), arguments.folder)
-              << fmt::format("data   {}: {} examples\n", run.data_name, run.data->size())
+                             run.saved.model.num_parameters(), printable(arguments.folder))
+              << fmt::format("data   {}: {} examples\n", printable(run.data_name), run.data->size())
               << std::flush;
   }
   const Evaluation found = run.trainer.evaluate(run.data);
   if (arguments.json) {
-    std::cout << to_json(to_value(found, run.data_name)) << std::endl;
+    std::cout << to_json(to_value(found, run.data_name, run.saved.info)) << std::endl;
   } else {
-    std::cout << found << loss_in_own_scale(run.saved.info.loss, found.loss, run.saved.info.form)
-              << std::endl;
+    std::cout << found << loss_in_own_scale(run.saved.info, found.loss) << std::endl;
   }
 }
 

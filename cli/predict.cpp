@@ -156,6 +156,7 @@ std::string standard_input() {
 std::vector<std::string> paths_of_input() {
   std::vector<std::string> paths;
   for (std::string line; std::getline(std::cin, line);) {
+    if (line.ends_with('\r')) line.pop_back();
     if (!line.empty()) paths.push_back(line);
   }
   return paths;
@@ -183,6 +184,20 @@ void predict_pictures(const SavedModel& saved, const PredictArguments& arguments
   }
 }
 
+/// The examples of .npz files, counted from 0 as NumPy does.
+void predict_arrays(const SavedModel& saved, const PredictArguments& arguments, Output& output) {
+  for (const std::string& file : arguments.files) {
+    const Tensor inputs = data::read_array(file, saved.info.form);
+    for (int64_t i = 0; i < inputs.size(0); ++i) {
+      const std::string number = std::to_string(i);
+      output.add("example", arguments.files.size() == 1 ? number : file + ":" + number,
+                 predict_one(saved, arguments.folder, file + " example " + number,
+                             slice(inputs, 0, i, i + 1), arguments.top));
+    }
+  }
+  output.end();
+}
+
 /// Rows of tables; they are counted from 1 behind the line of names.
 void predict_rows(const SavedModel& saved, const PredictArguments& arguments, Output& output) {
   const auto of_table = [&](const std::string& text, const std::string& name, bool only) {
@@ -201,13 +216,19 @@ void predict_rows(const SavedModel& saved, const PredictArguments& arguments, Ou
   output.end();
 }
 
-void predict(const PredictArguments& arguments) {
+void predict(PredictArguments arguments) {
   const SavedModel saved = load_model(arguments.folder);
+  if (arguments.files == std::vector<std::string>{"-"}) arguments.files.clear();
+  const auto is_array = [](const std::string& file) { return data::has_ending(file, ".npz"); };
+  const bool arrays = saved.info.form.source == "arrays" && !arguments.files.empty() &&
+                      std::ranges::all_of(arguments.files, is_array);
   if (arguments.files.empty() && isatty(STDIN_FILENO) == 1) {
     std::cerr << "taper: no FILE is given: reads the standard input" << std::endl;
   }
   Output output(arguments.json, saved.info.outputs.task);
-  if (saved.info.form.columns.empty()) {
+  if (arrays) {
+    predict_arrays(saved, arguments, output);
+  } else if (saved.info.form.columns.empty()) {
     predict_pictures(saved, arguments, output);
   } else {
     predict_rows(saved, arguments, output);
@@ -225,9 +246,9 @@ void add_predict(CLI::App& app) {
                         ->check(some_text()));
   command
       ->add_option("FILE", arguments->files,
-                   "PNG or JPEG files or folders of them, of a table's model CSV files; if none is "
-                   "given, the standard "
-                   "input holds one path a line, or the rows of a table below a line of names")
+                   "PNG or JPEG files or folders of them, CSV or .npz files, by what the model was "
+                   "trained on; if none is given or `-`, the standard input holds one path a line, "
+                   "or the rows of a table below a line of names")
       ->check(file_name());
   command->add_flag("--invert", arguments->invert,
                     "Swap dark and light: for dark things on white where the model knows light "

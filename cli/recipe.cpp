@@ -284,6 +284,50 @@ bool is_optimizer_option(const std::string& name) {
   });
 }
 
+[[noreturn]] void fail_option(const std::string& name) {
+  std::vector<std::string_view> names{"epochs", "out", "threads", "checkpoint_seconds"};
+  for (const FieldInfo& info : describe_fields<Subject>()) names.push_back(info.name);
+  for (const FieldInfo& info : describe_fields<Course>()) names.push_back(info.name);
+  for (const OptimizerFactory* entry : OptimizerFactory::all()) {
+    for (const FieldInfo& info : entry->options()) {
+      if (std::ranges::find(names, info.name) == names.end()) names.push_back(info.name);
+    }
+  }
+  detail::fail_unknown("option", name, names);
+}
+
+/// What is not of the recipe. Throws value for what cannot be; true if it was such an entry.
+bool take_other(const std::string& name, const Value& value, Config& config) {
+  const auto count = [&](int64_t least) {
+    const int64_t* number = value.get_if<int64_t>();
+    if (number != nullptr && *number >= least && *number <= INT32_MAX) return *number;
+    fail(ErrorKind::value,
+         "`" + name + "` must be at least " + std::to_string(least) + ", got " + value.print());
+  };
+  if (name == "epochs") {
+    config.epochs = count(1);
+  } else if (name == "threads") {
+    config.threads = static_cast<int>(count(1));
+  } else if (name == "checkpoint_seconds") {
+    const int64_t* whole = value.get_if<int64_t>();
+    const double* real = value.get_if<double>();
+    const double seconds = whole != nullptr  ? static_cast<double>(*whole)
+                           : real != nullptr ? *real
+                                             : 0;
+    if (!(seconds > 0 && std::isfinite(seconds))) {
+      fail(ErrorKind::value, "`checkpoint_seconds` must be above 0, got " + value.print());
+    }
+    config.checkpoint_seconds = seconds;
+  } else if (name == "out") {
+    const std::string* path = value.get_if<std::string>();
+    if (path == nullptr || path->empty()) fail(ErrorKind::value, "`out` must be a path");
+    config.out = *path;
+  } else {
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Fields to_fields(const Recipe& recipe) {
@@ -316,10 +360,7 @@ Recipe recipe_from(const Fields& fields) {
     } else if (has(describe_fields<Subject>(), field.first)) {
       subject.push_back(field);
     } else {
-      std::vector<std::string_view> names{"epochs"};
-      for (const FieldInfo& info : describe_fields<Subject>()) names.push_back(info.name);
-      for (const FieldInfo& info : describe_fields<Course>()) names.push_back(info.name);
-      detail::fail_unknown("option", field.first, names);
+      fail_option(field.first);
     }
   }
   recipe.subject = parse_fields<Subject>("options", subject);
@@ -337,27 +378,24 @@ Config read_config(const std::string& path) {
     const Fields* entries = (options != nullptr ? *options : content).get_if<Fields>();
     if (entries == nullptr) fail(ErrorKind::value, "must hold an object");
     Fields optimizer_options;
-    for (const auto& entry : *entries) {
-      const Fields* options = entry.second.get_if<Fields>();
-      if (is_optimizer_option(entry.first)) {
-        optimizer_options.push_back(entry);
-      } else if (entry.first == optimizer_options_name && options != nullptr) {
-        for (const auto& option : *options) optimizer_options.push_back(option);
-      } else if (entry.first != "epochs" && entry.first != format_name) {
-        config.entries.push_back(entry);
+    for (auto [name, value] : *entries) {
+      std::ranges::replace(name, '-', '_');  // as on the command line
+      const Fields* given = value.get_if<Fields>();
+      if (is_optimizer_option(name)) {
+        optimizer_options.emplace_back(name, value);
+      } else if (name == optimizer_options_name && given != nullptr) {
+        for (const auto& option : *given) optimizer_options.push_back(option);
+      } else if (name != format_name && !take_other(name, value, config)) {
+        config.entries.emplace_back(name, value);
       }
     }
     if (!optimizer_options.empty()) {
       config.entries.emplace_back(optimizer_options_name, Value(std::move(optimizer_options)));
     }
     if (const Value* layers = content.find("layers")) config.layers = *layers;
-    if (const Value* epochs = content.find("epochs")) {
-      const int64_t* count = epochs->get_if<int64_t>();
-      if (count == nullptr || *count < 1) {
-        fail(ErrorKind::value, "`epochs` must be at least 1, got " + epochs->print());
-      }
-      config.epochs = *count;
-    }
+    // Those of a run.json stand beside its options.
+    const Value* epochs = options != nullptr ? content.find("epochs") : nullptr;
+    if (epochs != nullptr) take_other("epochs", *epochs, config);
     recipe_from(config.entries);
     return config;
   } catch (const Error& error) {
@@ -428,15 +466,6 @@ void normalise(Recipe& recipe) {
   }
 }
 
-Fields whole_optimizer_options(const Recipe& recipe) {
-  Fields options = OptimizerFactory::get(recipe.subject.optimizer, "optimizer").defaults();
-  for (const auto& [name, value] : recipe.optimizer_options) {
-    std::erase_if(options, [&](const auto& option) { return option.first == name; });
-    options.emplace_back(name, value);
-  }
-  return options;
-}
-
 void check_recipe(const Recipe& recipe) {
   check_names(recipe);
   const bool validates = recipe.subject.validation > 0;
@@ -465,6 +494,9 @@ void complete_recipe(Recipe& recipe, const data::Examples& examples) {
     throw UsageError("--target and --drop are for tables, " + data_name(subject.data) + " is none");
   }
   if (examples.validation && !examples.was_split) subject.validation = 0;
+  if (!examples.form.columns.empty() && subject.task.empty() && !subject.target.empty()) {
+    subject.task = examples.has_classes ? "classes" : "numbers";
+  }
   if (subject.loss.empty()) subject.loss = examples.has_classes ? "CrossEntropyLoss" : "MSELoss";
   if (subject.metrics.empty() && examples.has_classes) subject.metrics = {"accuracy"};
 }
@@ -518,11 +550,11 @@ FitOptions fit_options(const Recipe& recipe, int64_t epochs, const data::Example
                                                  : std::vector<std::string>()}};
 }
 
-std::string loss_in_own_scale(const std::string& loss, double value, const data::DataForm& form) {
-  if (form.target.empty() || !form.class_names.empty()) return {};
-  if (loss != "MSELoss") return " of the standardised target";
-  return fmt::format(" of the standardised target, root mean square error {:.4g} in its own scale",
-                     std::sqrt(value) * form.target_deviation);
+std::string loss_in_own_scale(const ModelInfo& info, double loss) {
+  if (info.form.target.empty() || !info.form.class_names.empty()) return {};
+  const std::optional<double> error = error_in_own_scale(info, loss);
+  return " of the standardised target" +
+         (error ? fmt::format(", root mean square error {:.4g} in its own scale", *error) : "");
 }
 
 std::string_view schedule_text(const Recipe& recipe, int64_t epochs) {

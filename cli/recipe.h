@@ -12,6 +12,7 @@
 #include <taper/nn/any_module.h>
 #include <taper/nn/losses.h>
 #include <taper/optim/optimizer.h>
+#include <taper/train/run.h>
 #include <taper/train/trainer.h>
 
 #include "commands.h"
@@ -62,11 +63,14 @@ Fields to_fields(const Recipe& recipe);
 bool is_recipe(const Fields& fields);
 Recipe recipe_from(const Fields& fields);
 
-/// The recipe of a JSON file with any of its entries (options of optimizers among them), or of a
-/// run's `run.json`, and the epochs that it names. Throws io or value naming the file.
+/// What a JSON file says: entries of a recipe (options of optimizers among them) and the others of
+/// `taper train`, or what a run's `run.json` holds of them. Throws io or value naming the file.
 struct Config {
   Fields entries;  // of a recipe
-  std::optional<int64_t> epochs;
+  std::optional<int64_t> epochs = {};
+  std::optional<int> threads = {};
+  std::optional<double> checkpoint_seconds = {};
+  std::string out = {};
   Value layers = {};  // of a run's model
 };
 Config read_config(const std::string& path);
@@ -89,9 +93,6 @@ void complete_recipe(Recipe& recipe, const data::Examples& examples);
 /// Short for people: "photos" of "/home/ann/photos".
 std::string data_name(const std::string& data);
 
-/// All options of the optimizer, those that were not given by their defaults.
-Fields whole_optimizer_options(const Recipe& recipe);
-
 /// Whether the loss compares scores of the classes with the number of one.
 bool takes_class_numbers(const Recipe& recipe);
 
@@ -105,7 +106,7 @@ FitOptions fit_options(const Recipe& recipe, int64_t epochs, const data::Example
 
 /// What a loss of standardised numbers is in those of the table, for people; empty if it is in
 /// them.
-std::string loss_in_own_scale(const std::string& loss, double value, const data::DataForm& form);
+std::string loss_in_own_scale(const ModelInfo& info, double loss);
 
 /// "falling at the end"
 std::string_view schedule_text(const Recipe& recipe, int64_t epochs);

@@ -21,12 +21,14 @@ void report(const std::filesystem::path& path, const DataPlace& place, bool json
     fail(ErrorKind::not_found, path.string() + " has no run.json: an older Taper made it");
   }
   RunFolder folder(path, RunFolderUse::resume);
-  WrittenReport written = write_report(path, {.model = run.saved.model,
-                                              .info = run.saved.info,
-                                              .history = read_history(path),
-                                              .run = read_run_report(path),
-                                              .test = run.trainer.evaluate(run.data),
-                                              .data = run.data});
+  WrittenReport written = write_report(path,
+                                       {.model = run.saved.model,
+                                        .info = run.saved.info,
+                                        .history = read_history(path),
+                                        .run = read_run_report(path),
+                                        .test = run.trainer.evaluate(run.data),
+                                        .data = run.data},
+                                       folder.reports());
   if (!written.remark.empty()) fail(ErrorKind::io, written.remark);
   folder.reported(written.files);
   const std::string page = (path / "report.html").string();

@@ -29,44 +29,72 @@ Recipe recipe_of(const std::optional<RunManifest>& run, const ModelInfo& info,
   return recipe;
 }
 
-/// What the run was measured on. Throws value for data that have changed since.
+[[noreturn]] void fail_other_data(const fs::path& folder, const std::string& data) {
+  fail(ErrorKind::value, data + ": is not the data that " + folder.string() +
+                             " was trained on; `taper evaluate DIR DATA` tests on other data");
+}
+
+/// What a run that a program made was measured on, if its data are a dataset that is known by name:
+/// with its test part or without.
+data::AnyDataset data_of_program(const fs::path& folder, const RunManifest& run,
+                                 const data::Examples& examples, const std::string& data) {
+  const auto digest = [&](const auto& test) {
+    return run_digest(*examples.train, examples.validation, test);
+  };
+  if (examples.test && digest(examples.test) == run.data_digest) return *examples.test;
+  if (digest(std::optional<data::AnyDataset>()) != run.data_digest) fail_other_data(folder, data);
+  double split = 0;
+  for (const auto& [name, value] : run.options) {
+    const double* real = value.get_if<double>();
+    if (name == "validation_split" && real != nullptr) split = *real;
+  }
+  return measured_part(examples.train, examples.validation, {}, split).data;
+}
+
+/// What the run was measured on. Throws value for data that have changed since, or that a program
+/// made.
 data::AnyDataset data_of_run(const fs::path& folder, const ModelInfo& info, const std::string& file,
                              const DataPlace& place) {
   const std::optional<RunManifest> run = read_run_manifest(folder);
   const Recipe recipe = recipe_of(run, info, file, place);
+  const std::string& data = recipe.subject.data;
+  const bool of_program = run && !is_recipe(run->options);
+  if (of_program && !data::DataSource::of(data).is_named()) {
+    fail(ErrorKind::unsupported, folder.string() +
+                                     ": a program made it from data of its own; `taper evaluate "
+                                     "DIR DATA` tests on data of their kind");
+  }
   const data::Examples examples = load_examples(recipe);
+  if (of_program) return data_of_program(folder, *run, examples, data);
   const std::string digest =
       run_digest(*examples.train, examples.validation, examples.test, examples.form);
-  // A program may have trained on a part of it.
-  if (run && is_recipe(run->options) && run->data_digest != digest) {
-    fail(ErrorKind::value, recipe.subject.data + ": is not the data that " + folder.string() +
-                               " was trained on; `taper evaluate DIR DATA` tests on other data");
-  }
+  if (run && run->data_digest != digest) fail_other_data(folder, data);
   return measured_part(examples.train, examples.validation, examples.test,
                        recipe.subject.validation)
       .data;
 }
 
-/// Throws unless the dataset is what the model was trained for.
-void check_input(const ModelInfo& info, const std::string& file, const data::Dataset& dataset) {
+/// Throws unless the dataset, of which `data` is the name, is what the model was trained for.
+void check_input(const ModelInfo& info, const std::string& file, const data::Dataset& dataset,
+                 const std::string& data) {
   const Shape wanted(info.input_shape);
   const Shape given = dataset.specs()[0].shape;
   if (wanted != given) {
-    fail(ErrorKind::shape, file + ": the model takes inputs " + to_string(wanted) + ", " +
-                               info.data + " has " + to_string(given));
+    fail(ErrorKind::shape, file + ": the model takes inputs " + to_string(wanted) + ", " + data +
+                               " has " + to_string(given));
   }
   const double scale = dataset.input_scale();
   if (static_cast<float>(info.input_scale) != static_cast<float>(scale)) {
     fail(ErrorKind::value, file + ": the model takes inputs multiplied by " +
-                               print_real(info.input_scale) + ", those of " + info.data +
-                               " are by " + print_real(scale));
+                               print_real(info.input_scale) + ", those of " + data + " are by " +
+                               print_real(scale));
   }
   // A model may have more outputs than there are classes.
   const std::vector<std::string> names = dataset.class_names();
   const size_t common = std::min(names.size(), info.class_names.size());
   if (!std::equal(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(common),
                   info.class_names.begin())) {
-    fail(ErrorKind::value, file + ": `class_names` are not those of " + info.data);
+    fail(ErrorKind::value, file + ": `class_names` are not those of " + data);
   }
 }
 
@@ -100,7 +128,7 @@ TestedRun load_tested_run(const fs::path& folder, const std::string& new_data,
   const data::AnyDataset examples =
       new_data.empty() ? data_of_run(folder, info, file, place)
                        : data::DataSource::get(info.form.source).read(new_data, info.form);
-  check_input(info, file, *examples);
+  check_input(info, file, *examples, new_data.empty() ? info.data : new_data);
   Trainer trainer(saved.model, {.loss = loss_of(info, file),
                                 .optimizer = optim::SGD(),
                                 .metrics = metrics_of(info.outputs.task),

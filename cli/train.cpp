@@ -71,7 +71,8 @@ int64_t last_number(const std::string& prefix) {
     const char* first = name.data() + prefix.size();
     const char* stop = name.data() + name.size();
     const auto [parsed, error] = std::from_chars(first, stop, number);
-    if (error == std::errc() && parsed == stop) last = std::max(last, number);
+    constexpr int64_t most = 1'000'000'000;  // what is beyond was named so by somebody
+    if (error == std::errc() && parsed == stop && number < most) last = std::max(last, number);
   }
   return last;
 }
@@ -85,12 +86,17 @@ fs::path last_run() {
   for (fs::directory_iterator at("runs", none), end; !none && at != end; at.increment(none)) {
     std::error_code no_run;
     const auto time = fs::last_write_time(at->path() / "run.json", no_run);
-    if (no_run || (!last.empty() && time <= written)) continue;
+    if (no_run || (!last.empty() && time <= written) || !is_run_folder(at->path())) continue;
     last = at->path();
     written = time;
   }
   if (last.empty()) throw UsageError("DATA is required: there is no run in `runs` to go on with");
-  return last;
+  // Of the same data and model the last number, as with DATA.
+  const std::string name = last.filename().string();
+  const std::string prefix = name.substr(0, name.find_last_not_of("0123456789") + 1);
+  const int64_t number = prefix.ends_with('-') ? last_number(prefix) : 0;
+  const fs::path highest = fs::path("runs") / (prefix + std::to_string(number));
+  return number > 0 && is_run_folder(highest) ? highest : last;
 }
 
 /// `a/../b/` is `b`: then nothing is made on the way.
@@ -132,33 +138,26 @@ nn::AnyModule make_model(const Recipe& recipe, const data::Examples& examples) {
   return LibraryModel::get(recipe.subject.model)(examples.train->specs()[0].shape, outputs);
 }
 
-/// Without those that are set aside for validation.
-int64_t trained_examples(const Recipe& recipe, const data::Examples& examples) {
-  if (examples.validation || recipe.subject.validation == 0) return examples.train->size();
-  return data::split(examples.train, recipe.subject.validation).train.size();
-}
-
 void describe(const Recipe& recipe, int64_t epochs, const data::Examples& examples,
               const nn::Module& model, const fs::path& out) {
   const Subject& run = recipe.subject;
-  const int64_t trained = trained_examples(recipe, examples);
-  const int64_t validated =
-      examples.validation ? (*examples.validation)->size() : examples.train->size() - trained;
-  std::string parts = fmt::format("{} training", trained);
-  if (validated > 0) parts += fmt::format(", {} validation", validated);
-  if (examples.test) parts += fmt::format(" and {} test", (*examples.test)->size());
-  std::cout << fmt::format("data      {}: {} examples {}, {}\n", data_name(run.data), parts,
-                           to_string(examples.train->specs()[0]),
+  const ExampleCounts counts =
+      count_examples(examples.train, examples.validation, examples.test, run.validation);
+  std::string parts = fmt::format("{} training", counts.training);
+  if (counts.validation > 0) parts += fmt::format(", {} validation", counts.validation);
+  if (counts.test > 0) parts += fmt::format(" and {} test", counts.test);
+  std::cout << fmt::format("data      {}: {} examples {}, {}\n", printable(data_name(run.data)),
+                           parts, to_string(examples.train->specs()[0]),
                            examples.has_classes
                                ? counted(std::ssize(examples.form.class_names), "class", "es")
                                : "numbers to predict")
             << fmt::format("model     {}: {} parameters\n", run.model, model.num_parameters())
             << fmt::format("training  {} of {}, batch {}, {} lr {} {}, seed {}, {}\n",
                            counted(epochs, "epoch"),
-                           counted((trained - 1) / run.batch_size + 1, "step"), run.batch_size,
-                           run.optimizer, run.lr, schedule_text(recipe, epochs), run.seed,
-                           counted(threads(), "thread"))
-            << fmt::format("out       {}\n", out.string()) << std::flush;
+                           counted((counts.training - 1) / run.batch_size + 1, "step"),
+                           run.batch_size, run.optimizer, run.lr, schedule_text(recipe, epochs),
+                           run.seed, counted(threads(), "thread"))
+            << fmt::format("out       {}\n", printable(out.string())) << std::flush;
 }
 
 FitOptions options_of_fit(const TrainArguments& arguments, const data::Examples& examples,
@@ -177,7 +176,10 @@ FitOptions options_of_fit(const TrainArguments& arguments, const data::Examples&
 void tell(const RunResult& result, const Recipe& recipe, const data::DataForm& form,
           const fs::path& folder) {
   const Evaluation& test = *result.evaluation;
-  const std::string scale = loss_in_own_scale(recipe.subject.loss, test.loss, form);
+  ModelInfo info;
+  info.loss = recipe.subject.loss;
+  info.form = form;
+  const std::string scale = loss_in_own_scale(info, test.loss);
   std::cout << '\n' << result.part;
   for (const auto& [name, value] : test.metrics) {
     std::cout << fmt::format(" {} {:.4f} ", name, value);
@@ -224,13 +226,18 @@ using Given = std::function<bool(const std::string& name)>;
 
 /// What was asked for in so many words: the entries of --config, and over them those of the command
 /// line.
-Fields wanted_entries(const TrainArguments& arguments, const Given& given,
-                      std::optional<int64_t>& epochs, Value& layers) {
+Fields wanted_entries(TrainArguments& arguments, const Given& given, std::optional<int64_t>& epochs,
+                      Value& layers) {
   Fields wanted;
   if (!arguments.config.empty()) {
     Config config = read_config(arguments.config);
     wanted = std::move(config.entries);
     epochs = config.epochs;
+    if (config.threads && !given("threads")) arguments.threads = *config.threads;
+    if (!config.out.empty() && !given("out")) arguments.out = config.out;
+    if (config.checkpoint_seconds && !given("checkpoint_seconds")) {
+      arguments.checkpoint_seconds = *config.checkpoint_seconds;
+    }
     if (!given("model")) layers = std::move(config.layers);
   }
   for (auto& [name, value] : to_fields(arguments.recipe)) {
@@ -277,7 +284,13 @@ Recipe recipe_of_run(const RunManifest& manifest, const Recipe& asked, const Fie
   Fields others = wanted;
   std::erase_if(others, [](const auto& entry) { return entry.second.template get_if<Fields>(); });
   check_same(others, to_fields(then), folder);
-  check_same(asked.optimizer_options, whole_optimizer_options(then), folder);
+  Recipe with_asked = then;
+  for (const auto& option : asked.optimizer_options) {
+    std::erase_if(with_asked.optimizer_options,
+                  [&](const auto& entry) { return entry.first == option.first; });
+    with_asked.optimizer_options.push_back(option);
+  }
+  check_same(make_optimizer(with_asked)->options(), make_optimizer(then)->options(), folder);
   if (!asked.subject.data.empty()) then.subject.data = asked.subject.data;
   if (!asked.subject.data_dir.empty()) then.subject.data_dir = asked.subject.data_dir;
   return then;
@@ -293,8 +306,8 @@ nn::AnyModule model_of_run(const Recipe& recipe, const Value& layers, const Fiel
     Recipe now = recipe;
     now.subject.model = *model->get_if<std::string>();
     if (make_model(now, examples).config() != layers) {
-      fail_differs(folder, "model", Value(recipe.subject.model),
-                   Value(name_of_model(now.subject.model)));
+      fail(ErrorKind::value, "cannot go on with " + folder.string() + ": the layers of " +
+                                 now.subject.model + " are not those of the run");
     }
   }
   manual_seed(static_cast<uint64_t>(recipe.subject.seed));
@@ -340,13 +353,38 @@ void take_over(TrainArguments& arguments, const RunFolder& folder, const Fields&
   }
   recipe = recipe_of_run(run, recipe, wanted, folder.path());
   if (!epochs_wanted) arguments.epochs = run.epochs;
+  if (run.state != RunState::finished && arguments.epochs < run.epochs) {
+    fail_differs(folder.path(), "epochs", Value(run.epochs), Value(arguments.epochs));
+  }
+}
+
+/// Throws UsageError for options that were asked for and mean nothing for these data and epochs.
+void check_options_fit(const Recipe& recipe, const Fields& wanted, int64_t epochs,
+                       const data::Examples& examples) {
+  const std::string name = data_name(recipe.subject.data);
+  const Value* validation = find_entry(wanted, "validation");
+  if (validation != nullptr && *validation != Value(0.0) && examples.validation &&
+      !examples.was_split && recipe.subject.validation > 0) {
+    throw UsageError("--validation: " + name + " has validation data of its own");
+  }
+  if (recipe.subject.picture_size > 0 && examples.form.source != "pictures") {
+    throw UsageError("--picture-size is for folders of pictures, " + name + " is none");
+  }
+  if (recipe.course.warmup >= epochs) {
+    throw UsageError(fmt::format("--warmup: {} epochs of {} leave none for the training",
+                                 recipe.course.warmup, epochs));
+  }
 }
 
 void tell_finished(const RunFolder& folder, bool json) {
-  const int64_t epochs = folder.manifest().exported_epoch;
-  if (json) return tell_json(folder, epochs);
-  std::cout << fmt::format("{} is finished: {}; more --epochs go on\n", folder.path().string(),
-                           counted(epochs, "epoch"));
+  const RunManifest& run = folder.manifest();
+  if (json) return tell_json(folder, run.exported_epoch);
+  const bool early = run.exported_epoch < run.epochs;
+  std::cout << fmt::format(
+      "{} is finished: {}; {} go on\n", folder.path().string(),
+      early ? fmt::format("it ended early, after {} of {} epochs", run.exported_epoch, run.epochs)
+            : counted(run.exported_epoch, "epoch"),
+      early ? "more --epochs than those" : "more --epochs");
 }
 
 void train_into(RunFolder& folder, const TrainArguments& arguments, const data::Examples& examples,
@@ -369,10 +407,10 @@ void train_into(RunFolder& folder, const TrainArguments& arguments, const data::
 }
 
 void train(TrainArguments arguments, const Given& given) {
-  if (arguments.threads > 0) set_threads(arguments.threads);
   std::optional<int64_t> epochs;
   Value layers;  // of a --config that is a run's
   Fields wanted = wanted_entries(arguments, given, epochs, layers);
+  if (arguments.threads > 0) set_threads(arguments.threads);
   if (epochs) arguments.epochs = *epochs;
   Recipe& recipe = arguments.recipe;
   recipe = recipe_from(wanted);
@@ -385,6 +423,7 @@ void train(TrainArguments arguments, const Given& given) {
     if (!out->manifest().layers.is_none()) layers = out->manifest().layers;
   }
   const data::Examples examples = load_examples(recipe);
+  check_options_fit(recipe, wanted, arguments.epochs, examples);
   complete_recipe(recipe, examples);
   const nn::AnyModule model =
       model_of_run(recipe, layers, wanted, examples, out ? out->path() : fs::path());
@@ -392,8 +431,12 @@ void train(TrainArguments arguments, const Given& given) {
   if (!out) out = take_folder(arguments);
   const std::string digest =
       run_digest(*examples.train, examples.validation, examples.test, examples.form);
-  if (is_complete(*out, arguments.epochs, digest)) return tell_finished(*out, arguments.json);
+  if (is_complete(*out, arguments.epochs, digest)) {
+    if (out->manifest().options != to_fields(recipe)) out->relabel(to_fields(recipe));  // moved
+    return tell_finished(*out, arguments.json);
+  }
   stop_if_asked();
+  out->plan(arguments.epochs, to_fields(recipe), model.config());
   train_into(*out, arguments, examples, model);
 }
 
@@ -451,10 +494,10 @@ void add_train(CLI::App& app) {
       ->add_option("--config", arguments->config,
                    "A JSON file with any of these options, such as the run.json of a run")
       ->check(some_text());
-  command
-      ->add_option("--out", arguments->out,
-                   "The run folder; the next free runs/DATA-MODEL-N if not given")
-      ->check(some_text());
+  offer_run_folders(command
+                        ->add_option("--out", arguments->out,
+                                     "The run folder; the next free runs/DATA-MODEL-N if not given")
+                        ->check(some_text()));
   command->add_option("--threads", arguments->threads, "Threads; as many as there are if not given")
       ->check(whole_number(1));
   add_checkpoint_options(*command, *arguments);

@@ -21,7 +21,8 @@ constexpr int64_t usual_side = 64;
 constexpr size_t most_looked_at = 100;
 
 bool is_picture(const fs::path& path) {
-  return has_ending(path, ".png") || has_ending(path, ".jpg") || has_ending(path, ".jpeg");
+  constexpr const char* endings[] = {".png", ".jpg", ".jpeg", ".jfif"};
+  return std::ranges::any_of(endings, [&](const char* each) { return has_ending(path, each); });
 }
 
 /// A picture that cannot be read: left out without a word it would be missed.
@@ -44,8 +45,19 @@ std::vector<fs::path> entries_of(const fs::path& folder, bool folders) {
   return found;
 }
 
+/// The files of a folder and of those in it, links to folders left out; sorted.
+std::vector<fs::path> files_below(const fs::path& folder) {
+  std::vector<fs::path> found = entries_of(folder, false);
+  for (const fs::path& inner : entries_of(folder, true)) {
+    std::error_code ignored;
+    if (fs::is_symlink(inner, ignored)) continue;
+    for (fs::path& file : files_below(inner)) found.push_back(std::move(file));
+  }
+  return found;
+}
+
 bool holds_pictures(const fs::path& folder) {
-  return std::ranges::any_of(entries_of(folder, false), is_picture);
+  return std::ranges::any_of(files_below(folder), is_picture);
 }
 
 bool has_classes(const fs::path& folder) {
@@ -93,7 +105,7 @@ Files files_of(const fs::path& folder, const std::vector<std::string>& class_nam
   Files sorted;
   for (const fs::path& each : entries_of(folder, true)) {
     const auto known = std::ranges::find(class_names, each.filename().string());
-    for (const fs::path& file : entries_of(each, false)) {
+    for (const fs::path& file : files_below(each)) {
       if (is_other_picture(file)) {
         fail(ErrorKind::unsupported, file.string() +
                                          ": pictures are read from PNG and JPEG files; " +
@@ -199,9 +211,11 @@ std::vector<std::string> picture_files(const std::vector<std::string>& paths) {
       files.push_back(path);
       continue;
     }
-    for (const fs::path& file : entries_of(path, false)) {
+    const size_t before = files.size();
+    for (const fs::path& file : files_below(path)) {
       if (is_picture(file) || is_other_picture(file)) files.push_back(file.string());
     }
+    if (files.size() == before) fail(ErrorKind::value, path + ": there are no pictures in it");
   }
   return files;
 }

@@ -33,9 +33,17 @@ Examples DataSource::load(const fs::path& path, const SourceOptions& options) co
 }
 
 AnyDataset DataSource::read(const fs::path& path, const DataForm& form) const {
-  if (read_ != nullptr) return read_(path, form);
-  fail(ErrorKind::unsupported,
-       std::string(name) + " is a dataset of its own: there is no other data of its kind");
+  if (read_ == nullptr) {
+    fail(ErrorKind::unsupported,
+         std::string(name) + " is a dataset of its own: there is no other data of its kind");
+  }
+  std::error_code error;
+  if (!fs::exists(path, error)) fail(ErrorKind::not_found, "there is no " + path.string());
+  if (!claims_(path)) {
+    fail(ErrorKind::unsupported, path.string() + ": the model takes data of the kind it was " +
+                                     "trained on, " + std::string(doc));
+  }
+  return read_(path, form);
 }
 
 const DataSource& DataSource::of(const std::string& data) {

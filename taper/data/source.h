@@ -72,7 +72,7 @@ class TAPER_API DataSource : public Registered<DataSource> {
   bool is_named() const { return claims_ == nullptr; }
   /// Throws io, value and what else is wrong with the data, naming file and place.
   Examples load(const std::filesystem::path& path, const SourceOptions& options) const;
-  /// Throws unsupported for a named dataset.
+  /// Throws unsupported for a named dataset and for data of another kind.
   AnyDataset read(const std::filesystem::path& path, const DataForm& form) const;
 
   /// The source for what a user names. Throws not_found naming what there is.
@@ -98,11 +98,15 @@ TAPER_API MixedParts mixed_parts(int64_t count, double validation);
 /// missing. Throws io and not_found naming line and column.
 TAPER_API Tensor read_rows(const std::string& text, const std::string& name, const DataForm& form);
 
+/// The inputs in an .npz file, f32[N,...], as a model takes them: `x_test`, `x` or `x_train`.
+/// Throws io, shape, dtype and value naming the file and array.
+TAPER_API Tensor read_array(const std::filesystem::path& path, const DataForm& form);
+
 /// Whether a file's name ends so, in capitals or not: ".csv".
 TAPER_API bool has_ending(const std::filesystem::path& path, const std::string& ending);
 
-/// The paths, and in the place of each folder the pictures in it, by name: PNG and JPEG files, and
-/// those of other kinds, which cannot be read.
+/// The paths, and in the place of each folder the pictures in it and below, by name: PNG and JPEG
+/// files, and those of other kinds, which cannot be read. Throws value for a folder without any.
 TAPER_API std::vector<std::string> picture_files(const std::vector<std::string>& paths);
 
 /// A picture as the input of a model: its channels, its size. `picture` is u8[C,H,W].

@@ -17,9 +17,12 @@ Standardizer::Standardizer(const Tensor& examples) {
          "Standardizer: the examples must be floating (" + to_string(examples.spec()) + ")");
   }
   const no_grad off;
-  mean_ = taper::mean(examples, 0);
+  // The mean of equal numbers may be rounded: then they would not become 0.
+  const Tensor least = min(examples, 0);
+  const Tensor is_constant = least == max(examples, 0);
   const Tensor spread = taper::std(examples, 0);
-  deviation_ = where(spread > 0, spread, 1.0);
+  mean_ = where(is_constant, least, taper::mean(examples, 0));
+  deviation_ = where(is_constant, 1.0, where(spread > 0, spread, 1.0));
 }
 
 Tensor Standardizer::operator()(const Tensor& x) const {
@@ -28,6 +31,14 @@ Tensor Standardizer::operator()(const Tensor& x) const {
 
 Tensor Standardizer::inverse(const Tensor& x) const {
   return x * constant(deviation_) + constant(mean_);
+}
+
+void check_scale(const Standardizer& standardizer, const std::string& what) {
+  for (const Tensor& each : {standardizer.mean(), standardizer.deviation()}) {
+    if (!static_cast<bool>(all(each - each == 0))) {
+      fail(ErrorKind::value, what + " are too large to be standardised");
+    }
+  }
 }
 
 }  // namespace taper::data

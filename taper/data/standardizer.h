@@ -25,4 +25,7 @@ class TAPER_API Standardizer {
   Tensor deviation_;
 };
 
+/// Throws value if means or deviations are not finite: `what` are numbers that are too large.
+TAPER_API void check_scale(const Standardizer& standardizer, const std::string& what);
+
 }  // namespace taper::data

@@ -51,11 +51,7 @@ std::optional<int64_t> whole_number(std::string_view text) {
   return number;
 }
 
-bool is_number(std::string_view text) {
-  double number = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc() && stop == text.data() + text.size();
-}
+bool is_number(std::string_view text) { return parse_number(text).has_value(); }
 
 /// Names of classes if the column holds text, or whole numbers of few values; else none. Whole
 /// numbers come in their order, as they are written.
@@ -118,10 +114,12 @@ TensorDataset dataset_of(const TextTable& table, const DataForm& form) {
       {.class_names = form.class_names});
 }
 
-void check_scale(const fs::path& path, const std::string& column, double mean, double deviation) {
-  if (std::isfinite(mean) && std::isfinite(deviation)) return;
-  fail(ErrorKind::value,
-       path.string() + ": the numbers of column `" + column + "` are too large to be standardised");
+/// Of one column. Throws value for numbers that are too large.
+Standardizer standardizer_of(const TextTable& table, const std::string& column, const Tensor& rows,
+                             const fs::path& path) {
+  Standardizer made(take(inputs_of(table, {column}), rows, 0));
+  check_scale(made, path.string() + ": the numbers of column `" + column + "`");
+  return made;
 }
 
 /// Names the columns, and measures their means and deviations on the rows of the training part.
@@ -141,18 +139,15 @@ DataForm measure(const TextTable& table, const fs::path& path, const SourceOptio
   if (form.columns.empty()) fail(ErrorKind::value, path.string() + ": no column is left as input");
   form.class_names = classes_of(table, target, options.task);
   const Tensor chosen = from_values<int64_t>({std::ssize(rows)}, rows);
-  const Standardizer inputs(take(inputs_of(table, form.columns), chosen, 0));
-  form.mean = inputs.mean().to_vector<double>();
-  form.deviation = inputs.deviation().to_vector<double>();
-  for (size_t i = 0; i < form.columns.size(); ++i) {
-    check_scale(path, form.columns[i], form.mean[i], form.deviation[i]);
+  for (const std::string& column : form.columns) {
+    const Standardizer inputs = standardizer_of(table, column, chosen, path);
+    form.mean.push_back(inputs.mean().item());
+    form.deviation.push_back(inputs.deviation().item());
   }
   if (!form.class_names.empty()) return form;
-  const Standardizer numbers(
-      take(inputs_of(table, std::vector<std::string>{options.target}), chosen, 0));
+  const Standardizer numbers = standardizer_of(table, form.target, chosen, path);
   form.target_mean = numbers.mean().item();
   form.target_deviation = numbers.deviation().item();
-  check_scale(path, form.target, form.target_mean, form.target_deviation);
   return form;
 }
 

@@ -1,8 +1,11 @@
 #include <taper/io/csv.h>
 
+#include <boost/nowide/utf/utf.hpp>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <unordered_set>
 #include <utility>
 
@@ -28,6 +31,22 @@ constexpr size_t most_columns = size_t{1} << 16;
   fail(ErrorKind::not_found, text);
 }
 
+/// The place of the first byte that is no UTF-8; the text's size if there is none.
+size_t first_not_utf8(std::string_view text) {
+  using Traits = boost::nowide::utf::utf_traits<char>;
+  const char* at = text.data();
+  const char* end = at + text.size();
+  while (at != end) {
+    const char* start = at;
+    if (static_cast<unsigned char>(*at) < 0x80) {
+      ++at;
+    } else if (!boost::nowide::utf::is_valid_codepoint(Traits::decode(at, end))) {
+      return static_cast<size_t>(start - text.data());
+    }
+  }
+  return text.size();
+}
+
 /// What separates the names in the first line: a comma if there is one outside of quotes, else a
 /// semicolon or a tab if there is one.
 char separator_of(std::string_view text) {
@@ -48,6 +67,10 @@ char separator_of(std::string_view text) {
 class TextTable::Reader {
  public:
   explicit Reader(TextTable& table) : table_(table), rest_(table.storage_->text) {
+    if (const size_t bad = first_not_utf8(rest_); bad < rest_.size()) {
+      refuse_line(table_.name_, 1 + std::ranges::count(rest_.substr(0, bad), '\n'),
+                  "the text is not UTF-8; save the table as UTF-8");
+    }
     if (rest_.starts_with("\xef\xbb\xbf")) rest_.remove_prefix(3);  // a byte order mark
     separator_ = separator_of(rest_);
   }
@@ -55,7 +78,7 @@ class TextTable::Reader {
   void read() {
     std::vector<std::string_view> fields;
     while (read_line(fields)) {
-      if (fields.size() == 1 && fields[0].empty()) continue;
+      if (fields.size() == 1 && fields[0].empty() && !quoted_) continue;
       if (table_.names_.empty()) {
         take_names(fields);
       } else {
@@ -69,6 +92,7 @@ class TextTable::Reader {
   /// The fields of the next line; false at the end.
   bool read_line(std::vector<std::string_view>& fields) {
     fields.clear();
+    quoted_ = false;
     if (rest_.empty()) return false;
     ++line_;
     first_line_ = line_;
@@ -94,6 +118,7 @@ class TextTable::Reader {
 
   /// What stands between quotes; behind them the separator or the line's end must follow.
   std::string_view quoted_field() {
+    quoted_ = true;
     rest_.remove_prefix(1);
     std::string* together = nullptr;  // once a quote stood twice
     std::string_view part;
@@ -139,6 +164,7 @@ class TextTable::Reader {
   TextTable& table_;
   std::string_view rest_;
   char separator_ = ',';
+  bool quoted_ = false;  // whether a field of the line was: then it is no empty line
   int64_t line_ = 0;
   int64_t first_line_ = 0;  // of the row: a quoted field may go on over lines
 };
@@ -158,12 +184,23 @@ void TextTable::refuse(int64_t row, const std::string& what) const {
   refuse_line(name_, lines_[static_cast<size_t>(row)], what);
 }
 
+std::optional<double> parse_number(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
+  double value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (stop != end || text.empty()) return {};
+  if (error == std::errc()) return value;
+  // Out of range: rounded to 0 or infinity.
+  return std::strtod(std::string(text).c_str(), nullptr);
+}
+
 double TextTable::number(int64_t row, size_t column) const {
   const std::string_view field = cell(row, column);
-  double value = 0;
-  const auto [stop, error] = std::from_chars(field.data(), field.data() + field.size(), value);
-  const bool whole = error == std::errc() && stop == field.data() + field.size();
-  if (whole && std::isfinite(value)) return value;
+  const std::optional<double> value = parse_number(field);
+  if (value && std::isfinite(*value)) return *value;
   constexpr size_t longest = 40;
   refuse(row, "column " + print_quoted(names_[column]) + " must hold a finite number, got " +
                   print_quoted(field.substr(0, longest)));

@@ -4,6 +4,7 @@
 #include <deque>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,7 +30,8 @@ class TAPER_API TextTable {
   /// tabs separate instead. Lines may end in CR LF, the last one
   /// without either; empty lines are skipped. At most 2^16 columns. `name` stands for the path in
   /// errors. Throws io naming path and line for a line with another number of fields, for a quote
-  /// that does not end, and for two columns of one name.
+  /// that does not end, for two columns of one name and for
+  /// text that is not UTF-8.
   TextTable(std::string text, std::string name);
 
   const std::vector<std::string>& names() const { return names_; }
@@ -57,6 +59,10 @@ class TAPER_API TextTable {
   std::vector<std::string_view> cells_;
   std::vector<int64_t> lines_;  // of each row, in the file
 };
+
+/// The number that a text is, spaces around it and a `+` before it allowed; too large ones are
+/// infinite. Nothing for another text.
+TAPER_API std::optional<double> parse_number(std::string_view text);
 
 /// Reads a file of at most 2^30 bytes. Throws io as TextTable does and for one that cannot be read.
 TAPER_API TextTable read_text_table(const std::filesystem::path& path);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -11,6 +12,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <system_error>
 #include <vector>
 
@@ -307,6 +309,26 @@ FolderLock::FolderLock(const std::filesystem::path& folder)
 
 FolderLock::~FolderLock() {
   if (descriptor_ >= 0) close(descriptor_);
+}
+
+std::string FolderLock::holder() const {
+  struct stat folder = {};
+  if (descriptor_ < 0 || fstat(descriptor_, &folder) != 0) return "another process";
+  // A line is `1: FLOCK ADVISORY WRITE 4711 fe:01:131 0 EOF`, the device in hexadecimal numbers.
+  std::ifstream locks("/proc/locks");
+  for (std::string line; std::getline(locks, line);) {
+    int process = 0;
+    unsigned int major = 0;
+    unsigned int minor = 0;
+    unsigned long inode = 0;
+    if (std::sscanf(line.c_str(), "%*s FLOCK %*s %*s %d %x:%x:%lu", &process, &major, &minor,
+                    &inode) != 4) {
+      continue;
+    }
+    const bool is_this = inode == folder.st_ino && makedev(major, minor) == folder.st_dev;
+    if (is_this && process > 0) return "another process (" + std::to_string(process) + ")";
+  }
+  return "another process";
 }
 
 namespace {

@@ -115,6 +115,8 @@ class FolderLock {
 
   /// False if somebody else has it.
   explicit operator bool() const { return has_; }
+  /// Who has it, for people: "another process", with its number where the system tells it.
+  std::string holder() const;
 
  private:
   int descriptor_ = -1;

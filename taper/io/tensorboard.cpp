@@ -1,5 +1,8 @@
 #include <taper/io/tensorboard.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <boost/crc.hpp>
 #include <cerrno>
@@ -183,10 +186,10 @@ EventWriter::EventWriter(const std::filesystem::path& folder, double wall_time) 
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) fail_io(error.value());
-  for (int number = 0; !file_; ++number) {
+  for (int number = 0; file_ < 0; ++number) {
     path_ = folder / file_name(wall_time, number);
-    file_.reset(std::fopen(path_.c_str(), "wbxe"));
-    if (!file_ && (errno != EEXIST || number == most_files_a_second - 1)) fail_io(errno);
+    file_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file_ < 0 && (errno != EEXIST || number == most_files_a_second - 1)) fail_io(errno);
   }
   std::string bytes;
   protozero::pbf_writer writer(bytes);
@@ -195,7 +198,13 @@ EventWriter::EventWriter(const std::filesystem::path& folder, double wall_time) 
   write_record(bytes);
 }
 
-EventWriter::~EventWriter() = default;
+EventWriter::~EventWriter() {
+  try {
+    flush();
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): who wants to know it flushes before
+  }
+  close(file_);
+}
 
 void EventWriter::fail_io(int error) const {
   fail(ErrorKind::io, "cannot write " + (path_.empty() ? "to the empty path" : path_.string()) +
@@ -203,7 +212,9 @@ void EventWriter::fail_io(int error) const {
 }
 
 void EventWriter::write(std::string_view bytes) {
-  if (std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size()) fail_io(errno);
+  constexpr size_t enough = size_t{1} << 16;
+  unwritten_ += bytes;
+  if (unwritten_.size() >= enough) flush();
 }
 
 void EventWriter::write_record(std::string_view event) {
@@ -215,7 +226,16 @@ void EventWriter::write_record(std::string_view event) {
 }
 
 void EventWriter::flush() {
-  if (std::fflush(file_.get()) != 0) fail_io(errno);
+  while (!unwritten_.empty()) {
+    const ssize_t written = ::write(file_, unwritten_.data(), unwritten_.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      const int error = errno;
+      unwritten_.clear();  // a part of a record must not be written twice
+      fail_io(error);
+    }
+    unwritten_.erase(0, static_cast<size_t>(written));
+  }
 }
 
 void EventWriter::start_session(int64_t step, double wall_time) {

@@ -55,16 +55,13 @@ class TAPER_API EventWriter {
   void flush();
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-
   void write_record(std::string_view event);
   void write(std::string_view bytes);
   [[noreturn]] void fail_io(int error) const;
 
   std::filesystem::path path_;
-  std::unique_ptr<std::FILE, Close> file_;
+  int file_ = -1;
+  std::string unwritten_;
 };
 
 }  // namespace taper

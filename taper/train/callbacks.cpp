@@ -1,5 +1,9 @@
 #include <taper/train/callbacks.h>
 
+#include <boost/core/demangle.hpp>
+
+#include <typeinfo>
+
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -9,6 +13,8 @@
 #include <taper/train/log_file.h>
 
 namespace taper {
+
+std::string Callback::kind() const { return boost::core::demangle(typeid(*this).name()); }
 
 CSVLogger::CSVLogger(CSVLoggerOptions options) : options_(std::move(options)) {
   check_required(type_name, options_);
@@ -31,10 +37,27 @@ void CSVLogger::on_train_begin(Trainer&) {
     if (error) file_.setstate(std::ios::failbit);
     check();
   }
-  header_written_ = keep && size > 0;
-  file_ = std::ofstream(path, keep ? std::ios::app : std::ios::trunc);
+  // Of a file that is shorter than it was, only what this training wrote is known.
+  const bool lost = resumed && size < memory_.bytes;
+  const bool whole = keep && !(lost && !options_.append);
+  header_written_ = whole && size > 0;
+  file_ = std::ofstream(path, whole ? std::ios::app : std::ios::trunc);
   check();
-  memory_.bytes = keep ? size : 0;
+  memory_.bytes = whole ? size : 0;
+  const std::string text = std::exchange(memory_.text, {});
+  if (lost) {
+    header_written_ = !text.empty();
+    write(text);
+  } else if (resumed) {
+    memory_.text = text;
+  }
+}
+
+void CSVLogger::write(const std::string& text) {
+  file_ << text << std::flush;
+  check();
+  memory_.text += text;
+  memory_.bytes = static_cast<int64_t>(file_.tellp());
 }
 
 void CSVLogger::on_epoch_end(Trainer&, const Logs& logs) {
@@ -43,17 +66,16 @@ void CSVLogger::on_epoch_end(Trainer&, const Logs& logs) {
 }
 
 void CSVLogger::write_epoch(const Logs& logs) {
+  std::string text;
   if (!header_written_) {
-    file_ << "epoch";
-    for (const auto& [name, value] : logs.values) file_ << ',' << name;
-    file_ << '\n';
+    text = "epoch";
+    for (const auto& [name, value] : logs.values) text += "," + name;
+    text += '\n';
     header_written_ = true;
   }
-  file_ << logs.epoch + 1;
-  for (const auto& [name, value] : logs.values) file_ << ',' << print_real(value);
-  file_ << std::endl;
-  check();
-  memory_.bytes = static_cast<int64_t>(file_.tellp());
+  text += std::to_string(logs.epoch + 1);
+  for (const auto& [name, value] : logs.values) text += "," + print_real(value);
+  write(text + "\n");
 }
 
 void CSVLogger::on_train_end(Trainer&) { file_.close(); }

@@ -45,6 +45,8 @@ class TAPER_API Callback {
   virtual void on_epoch_end(Trainer&, const Logs&) {}
   virtual void on_batch_end(Trainer&, const Logs&) {}
 
+  /// What it is, for checkpoints: a training goes on with callbacks of the same kinds.
+  virtual std::string kind() const;
   /// For checkpoints: asked between two steps.
   virtual CallbackState state() const { return {}; }
   /// What `state` gave, before `on_train_begin` of a training that is resumed.
@@ -65,7 +67,8 @@ struct CSVLoggerOptions {
   bool append = false;
 };
 /// Writes a table with a row for each epoch: `epoch` and all numbers of the history. A resumed
-/// training cuts the rows that were written after its checkpoint and goes on.
+/// training cuts the rows that were written after its checkpoint, writes those again that were
+/// lost, and goes on.
 class TAPER_API CSVLogger final : public Callback {
  public:
   static constexpr std::string_view type_name = "CSVLogger";
@@ -79,9 +82,11 @@ class TAPER_API CSVLogger final : public Callback {
 
  private:
   struct Memory {
-    int64_t bytes = 0;
+    int64_t bytes = 0;      // of the file
+    std::string text = {};  // what this training wrote of it
   };
   void check() const;
+  void write(const std::string& text);
   void write_epoch(const Logs& logs);
 
   CSVLoggerOptions options_;

@@ -12,6 +12,13 @@ namespace {
 
 constexpr int64_t most_classes_shown = 20;
 
+/// A class's name on one line of a terminal.
+std::string shown(const Evaluation& evaluation, size_t number) {
+  std::string name = class_name(evaluation, number);
+  std::ranges::replace_if(name, [](unsigned char c) { return c < ' ' || c == 0x7f; }, '?');
+  return name;
+}
+
 size_t name_width(const Evaluation& evaluation) {
   size_t width = 4;  // of "mean"
   for (const std::string& name : evaluation.class_names) width = std::max(width, name.size());
@@ -29,7 +36,7 @@ std::string confusion_text(const Evaluation& evaluation) {
   const size_t digits = std::to_string(matrix.total()).size();
   std::string text = "confusion: a row for each true class, a column for each predicted one\n";
   for (int64_t i = 0; i < matrix.classes(); ++i) {
-    text += fmt::format("{:<{}}", class_name(evaluation, static_cast<size_t>(i)), width);
+    text += fmt::format("{:<{}}", shown(evaluation, static_cast<size_t>(i)), width);
     for (int64_t j = 0; j < matrix.classes(); ++j) {
       text += fmt::format("  {:>{}}", matrix(i, j), digits);
     }
@@ -50,6 +57,15 @@ double Evaluation::operator[](std::string_view name) const {
   fail(ErrorKind::not_found, "evaluation: no `" + std::string(name) + "`; there are: " + known);
 }
 
+std::vector<std::string> names_of_classes(const data::Dataset& dataset, int64_t classes) {
+  std::vector<std::string> names = dataset.class_names();
+  for (auto i = static_cast<int64_t>(names.size()); i < classes; ++i) {
+    names.push_back(std::to_string(i));
+  }
+  names.resize(static_cast<size_t>(classes));
+  return names;
+}
+
 std::string class_name(const Evaluation& evaluation, size_t number) {
   const std::vector<std::string>& names = evaluation.class_names;
   return number < names.size() ? names[number] : std::to_string(number);
@@ -61,7 +77,7 @@ std::string class_table(const Evaluation& evaluation) {
   std::string text = fmt::format("{:<{}}  precision  recall      f1  support\n", "", width);
   const std::vector<ClassScores> scores = evaluation.confusion->scores();
   for (size_t i = 0; i < scores.size(); ++i) {
-    text += table_line(class_name(evaluation, i), width, scores[i]);
+    text += table_line(shown(evaluation, i), width, scores[i]);
   }
   return text + table_line("mean", width, evaluation.confusion->macro_average());
 }

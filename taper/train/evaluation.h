@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include <taper/data/dataset.h>
 #include <taper/train/history.h>
 #include <taper/train/metrics.h>
 #include <taper/train/outputs.h>
@@ -24,6 +25,9 @@ struct TAPER_API Evaluation {
   /// `loss` or a metric. Throws not_found naming what there is.
   double operator[](std::string_view name) const;
 };
+
+/// The names that the dataset has for this many classes; numbers for those that it has none for.
+TAPER_API std::vector<std::string> names_of_classes(const data::Dataset& dataset, int64_t classes);
 
 /// The name of a class, or its number if there is none.
 TAPER_API std::string class_name(const Evaluation& evaluation, size_t number);

@@ -54,13 +54,15 @@ FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
                                std::to_string(loader_.examples()) + " examples");
   }
   if (options.checkpoint) make_digests(*train, validation ? &**validation : nullptr);
-  trainer.graph_ = check_before_training(trainer.model_, trainer.loss_, *trainer.optimizer_, *train,
-                                         validation ? &**validation : nullptr,
-                                         {.task = trainer.task_,
-                                          .batch_size = options.batch_size,
-                                          .drop_last = options.drop_last,
-                                          .class_weight = options.class_weight,
-                                          .metrics = trainer.metrics_});
+  const auto& test = options.run_details.test_data;
+  trainer.graph_ = check_before_training(
+      trainer.model_, trainer.loss_, *trainer.optimizer_, *train,
+      {.validation = validation ? &**validation : nullptr, .test = test ? &**test : nullptr},
+      {.task = trainer.task_,
+       .batch_size = options.batch_size,
+       .drop_last = options.drop_last,
+       .class_weight = options.class_weight,
+       .metrics = trainer.metrics_});
   rule_ = trainer.output_rule(*train);
   trainer.recorded_names_ = names_recorded(trainer.metrics_, validation_.has_value());
 }

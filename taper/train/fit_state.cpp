@@ -76,6 +76,12 @@ Value names_of(const std::vector<const Metric*>& metrics) {
   return Value(std::move(names));
 }
 
+Value kinds_of(const std::vector<std::shared_ptr<Callback>>& callbacks) {
+  Value::List kinds;
+  for (const auto& callback : callbacks) kinds.push_back(Value(callback->kind()));
+  return Value(std::move(kinds));
+}
+
 /// One object, a list of them for several groups.
 Value options_of_groups(const optim::Optimizer& optimizer) {
   if (optimizer.groups() == 1) return Value(optimizer.options());
@@ -129,7 +135,7 @@ Fields FitRun::fixed_options() const {
           {"metrics", names_of(trainer_.metrics_)},
           {"optimizer", Value(trainer_.optimizer_->type())},
           {"optimizer_options", options_of_groups(*trainer_.optimizer_)},
-          {"callbacks", Value(options_.callbacks.size())}};
+          {"callbacks", kinds_of(options_.callbacks)}};
 }
 
 Checkpoint FitRun::snapshot() const {
@@ -171,6 +177,9 @@ void FitRun::check_fixed(const Value* then) const {
   for (const auto& [name, value] : now) {
     const Value* was = then != nullptr ? then->find(name) : nullptr;
     if (was != nullptr && (*was == value || was->print() == value.print())) continue;
+    if (name == "model" && was != nullptr) {
+      fail(ErrorKind::value, "the model's layers are not those that it began with");
+    }
     if ((name == "data" || name == "validation") && was != nullptr) {
       fail(ErrorKind::value, std::string("the ") + (name == "data" ? "training" : "validation") +
                                  " data are not those that it began with");

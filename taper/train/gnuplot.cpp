@@ -16,8 +16,11 @@ namespace {
 namespace fs = std::filesystem;
 constexpr unsigned int longest_seconds = 20;
 
-/// Runs the script; an alarm set before the program starts ends it when it takes too long.
+/// Runs the script in its folder; an alarm set before the program starts ends it when it takes too
+/// long.
 bool run(const fs::path& script) {
+  const std::string folder = script.has_parent_path() ? script.parent_path().string() : ".";
+  const std::string name = script.filename().string();
   const pid_t child = fork();
   if (child < 0) return false;
   if (child == 0) {
@@ -26,7 +29,8 @@ bool run(const fs::path& script) {
     setpgid(0, 0);  // Ctrl-C is the training's, whose report is drawn to its end
     alarm(longest_seconds);
     // Without the user's and the system's start-up files, which may turn axes or end the program.
-    execlp("gnuplot", "gnuplot", "-d", script.c_str(), static_cast<char*>(nullptr));
+    if (chdir(folder.c_str()) != 0) _exit(127);
+    execlp("gnuplot", "gnuplot", "-d", name.c_str(), static_cast<char*>(nullptr));
     _exit(127);
   }
   int status = 0;
@@ -53,7 +57,9 @@ bool draw_with_gnuplot(const std::string& script, int width, int height, const f
   const fs::path file = fs::path(to).replace_extension(".gp");
   const std::string head =
       "set terminal svg noenhanced size " + std::to_string(width) + "," + std::to_string(height) +
-      " font 'Helvetica,12' background 'white'\nset output " + gnuplot_string(to.string()) + "\n";
+      " font 'Helvetica,12' background 'white'\nset output " +
+      // Without the folder: a path that begins with | or ~ means something else to gnuplot.
+      gnuplot_string("./" + to.filename().string()) + "\n";
   write_file_atomically(file, head + script + "\nset output\n");
   const bool drawn = run(file);
   std::error_code ignored;

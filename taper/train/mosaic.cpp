@@ -29,7 +29,8 @@ uint8_t brightness(double value, double least, double greatest) {
 
 }  // namespace
 
-Tensor mosaic(const Tensor& tiles, int64_t columns, int64_t zoom, uint8_t gap, int64_t border) {
+Tensor mosaic(const Tensor& tiles, int64_t columns, int64_t zoom, uint8_t gap, int64_t border,
+              int64_t frame) {
   const bool grey = tiles.rank() == 3;
   const int64_t count = tiles.size(0);
   const int64_t channels = grey ? 1 : tiles.size(1);
@@ -47,9 +48,16 @@ Tensor mosaic(const Tensor& tiles, int64_t columns, int64_t zoom, uint8_t gap, i
   for (int64_t n = 0; n < count; ++n) {
     const double* tile = values.data() + n * size;
     const auto [least, greatest] = finite_range(tile, size);
+    const int64_t top = n / columns * (height * zoom + border);
+    const int64_t left = n % columns * (width * zoom + border);
     for (int64_t c = 0; c < channels; ++c) {
-      uint8_t* corner = pixels + (c * tall + n / columns * (height * zoom + border)) * wide +
-                        n % columns * (width * zoom + border);
+      const int64_t bottom = std::min(tall, top + height * zoom + frame);
+      const int64_t begin = std::max<int64_t>(0, left - frame);
+      const int64_t end = std::min(wide, left + width * zoom + frame);
+      for (int64_t y = std::max<int64_t>(0, top - frame); frame > 0 && y < bottom; ++y) {
+        std::fill_n(pixels + (c * tall + y) * wide + begin, end - begin, uint8_t{255});
+      }
+      uint8_t* corner = pixels + (c * tall + top) * wide + left;
       for (int64_t i = 0; i < height * zoom * width * zoom; ++i) {
         const int64_t y = i / (width * zoom);
         const int64_t x = i % (width * zoom);

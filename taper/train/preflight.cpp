@@ -253,11 +253,15 @@ std::vector<int64_t> check_targets(const Pass& pass, const DryRun& run,
 }
 
 void warn_of_missing_classes(const std::vector<int64_t>& counts) {
+  constexpr int64_t most_named = 10;
   std::string missing;
+  int64_t count = 0;
   for (size_t i = 0; i < counts.size(); ++i) {
-    if (counts[i] == 0) missing += (missing.empty() ? "" : ", ") + std::to_string(i);
+    if (counts[i] != 0 || ++count > most_named) continue;
+    missing += (missing.empty() ? "" : ", ") + std::to_string(i);
   }
-  if (missing.empty()) return;
+  if (count == 0) return;
+  if (count > most_named) missing += " and " + std::to_string(count - most_named) + " others";
   warn("fit: the model has " + std::to_string(counts.size()) +
        " classes, no training example is of class " + missing);
 }
@@ -343,22 +347,56 @@ std::vector<Tensor> first_rows(const data::Dataset& dataset, const std::vector<S
   return data::read_batch(dataset, specs, rows);
 }
 
-void check_validation(const Pass& pass, const std::vector<Spec>& trained,
-                      const data::Dataset& dataset) {
+std::string list(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+/// Throws value for data whose inputs or classes mean something else than the training data's.
+void check_alike(const data::Dataset& train, const data::Dataset& dataset,
+                 const std::string& what) {
+  const auto names = train.class_names();
+  const auto others = dataset.class_names();
+  if (!names.empty() && !others.empty() && names != others) {
+    fail(ErrorKind::value, "fit: the classes of the " + what + " are " + list(others) +
+                               ", those of the training data " + list(names));
+  }
+  if (train.input_scale() == dataset.input_scale()) return;
+  fail(ErrorKind::value, "fit: the inputs of the " + what + " are multiplied by " +
+                             print_real(dataset.input_scale()) +
+                             ", those of the training data by " + print_real(train.input_scale()));
+}
+
+/// Throws value for more names of classes than the model has outputs for.
+void check_names(const data::Dataset& train, const DryRun& run) {
+  const auto names = std::ssize(train.class_names());
+  if (!run.captured || names == 0 || run.task == Task::regression) return;
+  const bool is_binary = run.task == Task::binary;
+  if (!is_binary && run.output.shape.rank() < 2) return;
+  const int64_t outputs = is_binary ? 2 : run.output.shape[1];
+  if (names <= outputs) return;
+  fail(ErrorKind::value, "fit: the dataset names " + std::to_string(names) +
+                             " classes, the model gives " + std::to_string(outputs));
+}
+
+/// `what` names the data that are measured.
+void check_measured(const Pass& pass, const std::vector<Spec>& trained,
+                    const data::Dataset& dataset, const std::string& what) {
   const nn::ModeScope mode(pass.model, false);
   const std::vector<Spec> specs = dataset.specs();
   const int64_t rows = std::min(pass.options.batch_size, dataset.size());
   const DryRun run = run_dry(pass, specs, rows, difference(trained, specs));
   const auto batch = first_rows(dataset, specs, std::min(rows, most_rows));
-  check_no_nan(dataset, batch, "validation dataset");
-  check_targets(pass, run, dataset, batch, "validation dataset");
+  check_no_nan(dataset, batch, what);
+  check_targets(pass, run, dataset, batch, what);
 }
 
 }  // namespace
 
 std::shared_ptr<const Graph> check_before_training(
     const nn::AnyModule& model, const nn::AnyLoss& loss, const optim::Optimizer& optimizer,
-    const data::Dataset& train, const data::Dataset* validation, const PreflightOptions& options) {
+    const data::Dataset& train, const MeasuredData& measured, const PreflightOptions& options) {
   check_optimizer(model, optimizer);
   const Pass pass{model, loss, options};
   const std::vector<Spec> specs = train.specs();
@@ -369,7 +407,16 @@ std::shared_ptr<const Graph> check_before_training(
   const auto batch = first_rows(train, specs, std::min(rows, most_rows));
   check_no_nan(train, batch, "dataset");
   const std::vector<int64_t> counts = check_targets(pass, run, train, batch, "dataset");
-  if (validation != nullptr) check_validation({model, loss, options, false}, specs, *validation);
+  check_names(train, run);
+  const Pass measuring{model, loss, options, false};
+  if (measured.validation != nullptr) {
+    check_measured(measuring, specs, *measured.validation, "validation dataset");
+    check_alike(train, *measured.validation, "validation dataset");
+  }
+  if (measured.test != nullptr) {
+    check_measured(measuring, specs, *measured.test, "test dataset");
+    check_alike(train, *measured.test, "test dataset");
+  }
   warn_of_missing_classes(counts);
   if (!run.captured) return nullptr;
   warn_of_scale(run, loss);

@@ -44,10 +44,9 @@ class Report {
         input_(input),
         origin_(parse_fields<RunOrigin>("made", input.run.made)) {}
 
-  WrittenReport write() {
+  WrittenReport write(const std::vector<std::string>& earlier) {
     std::error_code error;
-    for (const std::string_view name : report_files) fs::remove(folder_ / name, error);
-    for (const auto& name : input_.history.names()) fs::remove(folder_ / curve_file(name), error);
+    for (const std::string& name : earlier) fs::remove(folder_ / name, error);
     make_folder(figures_, error);
     remove_cut_files(figures_);
     if (error) fail(ErrorKind::io, figures_.string() + ": " + error.message());
@@ -118,11 +117,15 @@ class Report {
       rows.push_back({run.part + " " + name, fmt::format("{:.4f}", value)});
     }
     rows.push_back({run.part + " examples", std::to_string(input_.test.examples)});
+    if (const auto error = error_in_own_scale(input_.info, input_.test.loss)) {
+      rows.push_back({"root mean square error", fmt::format("{:.4g}", *error)});
+    }
     const data::DataForm& form = input_.info.form;
     if (!form.target.empty() && form.class_names.empty()) {
       rows.push_back({"the loss is", "of " + form.target + " standardised: less its mean " +
-                                         print_real(form.target_mean) + ", by its deviation " +
-                                         print_real(form.target_deviation)});
+                                         fmt::format("{:.6g}", form.target_mean) +
+                                         ", by its deviation " +
+                                         fmt::format("{:.6g}", form.target_deviation)});
     }
     section("Results", html_table({}, rows));
   }
@@ -136,8 +139,15 @@ class Report {
       const std::string* text = value.get_if<std::string>();
       const bool is_empty = text != nullptr ? text->empty() : value.size() == 0;
       const bool holds = value.is_list() || value.get_if<Fields>() != nullptr || text != nullptr;
-      if (name == "recipe" || value.is_none() || (holds && is_empty)) continue;
+      const bool is_off = !holds && name != "seed" &&
+                          (value == Value(0) || value == Value(0.0) || value == Value(false));
+      if (name == "recipe" || value.is_none() || (holds && is_empty) || is_off) continue;
       rows.push_back({name, text != nullptr ? *text : value.print()});
+    }
+    for (const auto& [part, count] : {std::pair{"training examples", origin_.training_examples},
+                                      std::pair{"validation examples", origin_.validation_examples},
+                                      std::pair{"test examples", origin_.test_examples}}) {
+      if (count > 0) rows.push_back({part, std::to_string(count)});
     }
     rows.push_back({"epochs", std::to_string(run.epochs)});
     rows.push_back({"parameters", std::to_string(input_.model.num_parameters())});
@@ -189,14 +199,40 @@ class Report {
     }
     section("Classes", html_table({"class", "precision", "recall", "F1", "examples"}, rows));
     if (scores.size() > most_classes_drawn) return;
-    const std::string matrix = draw(plot_confusion(input_.test));
-    if (!matrix.empty()) section("Confusion matrix", "<div class=\"wide\">" + matrix + "</div>\n");
+    section("Confusion matrix", confusion_table());
+    draw(plot_confusion(input_.test));  // the same as a figure of its own
+  }
+
+  /// True classes down, predicted ones across; the more examples, the darker.
+  std::string confusion_table() const {
+    const ConfusionMatrix& matrix = *input_.test.confusion;
+    int64_t largest = 1;
+    for (int64_t i = 0; i < matrix.classes() * matrix.classes(); ++i) {
+      largest = std::max(largest, matrix(i / matrix.classes(), i % matrix.classes()));
+    }
+    HtmlRow head{"true \\ predicted"};
+    for (int64_t i = 0; i < matrix.classes(); ++i) {
+      head.push_back(cell_of_class(static_cast<size_t>(i)));
+    }
+    std::vector<HtmlRow> rows;
+    for (int64_t i = 0; i < matrix.classes(); ++i) {
+      HtmlRow row{cell_of_class(static_cast<size_t>(i))};
+      for (int64_t j = 0; j < matrix.classes(); ++j) {
+        row.emplace_back(std::to_string(matrix(i, j)));
+        row.back().shade = static_cast<double>(matrix(i, j)) / static_cast<double>(largest);
+      }
+      rows.push_back(std::move(row));
+    }
+    return html_table(head, rows, no_row, "matrix");
   }
 
   void add_regression() {
+    if (input_.test.outputs.task != Task::regression) return;
     const auto facts = regression_facts(input_, most_points);
-    if (!facts) return;
-    section("Predictions", draw(plot_regression(*facts)));
+    section("Predictions",
+            facts ? draw(plot_regression(*facts))
+                  : "<p class=\"note\">The model gives several numbers for each example: they are "
+                    "not drawn against the true ones.</p>\n");
   }
 
   void add_mistakes() {
@@ -250,7 +286,7 @@ class Report {
       section("First layer",
               "<p class=\"note\">Its filters, each from its least weight (black) to "
               "its greatest (white).</p>\n" +
-                  keep("filters", mosaic(first.tiles, 12, zoom, grey, 8)));
+                  keep("filters", mosaic(first.tiles, 6, zoom, grey, 8, 2)));
     } else if (!first.note.empty()) {
       section("First layer", "<p class=\"note\">" + escape_html(first.note) + "</p>\n");
     }
@@ -263,7 +299,7 @@ class Report {
                         "example.</p>\n",
                         input_.run.part) +
                 keep("example", mosaic(expand_dims(example, 0), 1, 3)) + "<br>" +
-                keep("feature_maps", mosaic(maps, 8, zoom, grey, 6)));
+                keep("feature_maps", mosaic(maps, 8, zoom, grey, 8, 2)));
   }
 
   void add_layers() {
@@ -294,8 +330,9 @@ class Report {
 
 }  // namespace
 
-WrittenReport write_report(const fs::path& folder, const ReportInput& input) {
-  return Report(folder, input).write();
+WrittenReport write_report(const fs::path& folder, const ReportInput& input,
+                           const std::vector<std::string>& earlier) {
+  return Report(folder, input).write(earlier);
 }
 
 }  // namespace taper

@@ -49,7 +49,8 @@ struct WrittenReport {
 /// What the model or the data do not have is left out.
 ///
 /// gnuplot draws the curves, the matrix and the calibration. Without it the report keeps its
-/// tables. Files of an earlier report of the same numbers are removed. Throws io.
-TAPER_API WrittenReport write_report(const std::filesystem::path& folder, const ReportInput& input);
+/// tables. `earlier`, the files of an earlier report, are removed first. Throws io.
+TAPER_API WrittenReport write_report(const std::filesystem::path& folder, const ReportInput& input,
+                                     const std::vector<std::string>& earlier = {});
 
 }  // namespace taper

@@ -17,6 +17,12 @@ th, td { padding: .15rem .8rem; text-align: right; border-bottom: 1px solid #eee
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 table.facts td { text-align: left; overflow-wrap: anywhere; }
 table.facts td:first-child { white-space: nowrap; }
+table.matrix td { text-align: center; padding: .25rem .45rem; }
+table.matrix td:first-child { text-align: left; }
+table.matrix th { writing-mode: vertical-rl; transform: rotate(180deg); text-align: left;
+  padding: .3rem .15rem; font-weight: normal; }
+table.matrix th:first-child { writing-mode: initial; transform: none; vertical-align: bottom;
+  color: #666; }
 tr.marked { font-weight: bold; }
 img { max-width: 100%; }
 img.pixels { image-rendering: pixelated; }
@@ -41,9 +47,13 @@ std::string base64(std::string_view bytes) {
 std::string html_row(const HtmlRow& row, std::string_view tag, bool marked) {
   std::string html = marked ? "<tr class=\"marked\">" : "<tr>";
   for (const HtmlCell& cell : row) {
-    html += fmt::format("<{}{}>{}</{}>", tag,
-                        cell.title.empty() ? "" : " title=\"" + escape_html(cell.title) + "\"",
-                        escape_html(cell.text), tag);
+    std::string attributes;
+    if (!cell.title.empty()) attributes += " title=\"" + escape_html(cell.title) + "\"";
+    if (cell.shade > 0) {  // figures are white where the ground is dark
+      attributes += fmt::format(" style=\"background: rgb(27 108 168 / {:.2f}){}\"", cell.shade,
+                                cell.shade > 0.55 ? "; color: white" : "");
+    }
+    html += fmt::format("<{}{}>{}</{}>", tag, attributes, escape_html(cell.text), tag);
   }
   return html + "</tr>\n";
 }
@@ -80,9 +90,11 @@ std::string html_image(std::string_view bytes, std::string_view kind,
                      escape_html(alternative));
 }
 
-std::string html_table(const HtmlRow& head, const std::vector<HtmlRow>& rows, size_t marked) {
+std::string html_table(const HtmlRow& head, const std::vector<HtmlRow>& rows, size_t marked,
+                       std::string_view kind) {
+  const std::string_view name = head.empty() ? "facts" : kind;
   std::string html = "<div class=\"wide\"><table";
-  html += head.empty() ? " class=\"facts\">\n" : ">\n";
+  html += name.empty() ? ">\n" : fmt::format(" class=\"{}\">\n", name);
   if (!head.empty()) html += html_row(head, "th", false);
   for (size_t i = 0; i < rows.size(); ++i) html += html_row(rows[i], "td", i == marked);
   return html + "</table></div>\n";

@@ -21,12 +21,16 @@ struct HtmlCell {
       : text(std::move(shown)), title(std::move(whole)) {}
   std::string text;
   std::string title = {};
+  double shade = 0;  // of its ground, from 0 to 1
 };
 using HtmlRow = std::vector<HtmlCell>;
 
+inline constexpr size_t no_row = -1;
+
 /// A table that scrolls where it is too wide for the page; `head` may be empty, the row of number
-/// `marked` is bold.
-std::string html_table(const HtmlRow& head, const std::vector<HtmlRow>& rows, size_t marked = -1);
+/// `marked` is bold. The heads of a "matrix" stand upright.
+std::string html_table(const HtmlRow& head, const std::vector<HtmlRow>& rows,
+                       size_t marked = no_row, std::string_view kind = "");
 
 /// What is behind a line that one can open.
 std::string html_folded(std::string_view line, const std::string& html);

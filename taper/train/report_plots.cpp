@@ -63,7 +63,8 @@ std::vector<Plot> plot_curves(const History& history, const RunOrigin& run) {
   }
   const std::string head =
       fmt::format(
-          "set grid lc '#dddddd'\nset xlabel 'epoch'\nset key below\n"
+          "set grid lc '#dddddd'\nset xlabel 'epoch'\nset key outside bottom center "
+          "horizontal\nset format y '%g'\n"
           "set xrange [{}:{}]\nset arrow from first {}, graph 0 to first {}, graph 1 nohead "
           "dt 3 lc rgb '#666666'\n",
           run.first_epoch_at.empty() ? 0.5 : 0, static_cast<double>(history.epochs()) + 0.5,
@@ -83,10 +84,10 @@ std::vector<Plot> plot_curves(const History& history, const RunOrigin& run) {
       blocks += data_block("first", run.first_epoch_at, run.first_epoch_loss);
       curves += ", $first with lines lc rgb '#8fb8d8' title 'within the first epoch'";
     }
-    plots.push_back(
-        {curve_file(name),
-         blocks + head + fmt::format("set title {}\nplot {}", gnuplot_string(name), curves), 440,
-         330});
+    plots.push_back({curve_file(name),
+                     blocks + head + (name == "learning_rate" ? "set yrange [0:]\n" : "") +
+                         fmt::format("set title {}\nplot {}", gnuplot_string(name), curves),
+                     440, 330});
   }
   return plots;
 }

@@ -62,8 +62,12 @@ Value model_to_value(const nn::AnyModule& model, const ModelInfo& info) {
   return Value(std::move(fields));
 }
 
-Value report_to_value(const RunReport& report, const Evaluation& test) {
+/// With what its readers find in it besides the fields of a RunReport.
+Value report_to_value(const ModelInfo& info, const RunReport& report, const Evaluation& test) {
   Fields fields = to_fields(report);
+  if (const auto error = error_in_own_scale(info, report.loss)) {
+    fields.emplace_back("rmse", Value(*error));
+  }
   Value::List classes;
   const auto scores = test.confusion ? test.confusion->scores() : std::vector<ClassScores>();
   for (size_t i = 0; i < scores.size(); ++i) {
@@ -191,6 +195,17 @@ void load(nn::Module module, const fs::path& path) {
   about(path, [&] { module.load_state_dict(file.tensors); });
 }
 
+std::optional<double> error_in_own_scale(const ModelInfo& info, double loss) {
+  const bool is_standardised = !info.form.target.empty() && info.form.class_names.empty();
+  if (!is_standardised || info.loss != nn::MSELoss::type_name) return {};
+  return std::sqrt(loss) * info.form.target_deviation;
+}
+
+void check_can_be_saved(const nn::AnyModule& model, const ModelInfo& info) {
+  const Value content = parse_json(to_json(model_to_value(model, info)));
+  if (model.is_described()) read_model_file(content);
+}
+
 void save_run(const fs::path& folder, const nn::AnyModule& model, const ModelInfo& info,
               const History& history, const RunReport& report, const Evaluation& test) {
   const fs::path staging = folder / staging_name;
@@ -200,7 +215,7 @@ void save_run(const fs::path& folder, const nn::AnyModule& model, const ModelInf
     save(model, staging / "model.safetensors");
     write_json(staging / "model.json", model_to_value(model, info));
     write_json(staging / "history.json", history.to_value());
-    write_json(staging / "report.json", report_to_value(report, test));
+    write_json(staging / "report.json", report_to_value(info, report, test));
     put_in_place(staging, folder);
   } catch (const fs::filesystem_error& error) {
     remove_staged(staging);
@@ -226,7 +241,9 @@ RunReport read_run_report(const fs::path& folder) {
     if (all == nullptr) fail(ErrorKind::value, "must hold an object");
     Fields known;
     for (const auto& field : *all) {
-      if (field.first != "classes" && field.first != "metrics") known.push_back(field);
+      const bool is_other =
+          field.first == "classes" || field.first == "metrics" || field.first == "rmse";
+      if (!is_other) known.push_back(field);
     }
     return parse_fields<RunReport>("report.json", known);
   });

@@ -56,6 +56,9 @@ struct RunOrigin {
   std::string machine = {};
   std::string made_by = {};  ///< Taper's version, compiler and oneDNN
   Fields options = {};
+  int64_t training_examples = 0;
+  int64_t validation_examples = 0;
+  int64_t test_examples = 0;
   std::vector<double> first_epoch_at = {};    ///< parts of the first epoch, from 0 to 1
   std::vector<double> first_epoch_loss = {};  ///< its mean loss until there
 };
@@ -72,7 +75,7 @@ struct RunReport {
   int64_t epochs = 0;
   int64_t batch_size = 0;
   double lr = 0;
-  int64_t seed = 0;
+  std::optional<int64_t> seed = 0;  ///< none if it is above 2^63 - 1; `made` has it as a text
   std::string model = {};
   std::string data = {};
   int64_t threads = 0;
@@ -80,9 +83,17 @@ struct RunReport {
   Fields made = {};  ///< a `RunOrigin`
 };
 
+/// The root mean square error in the target's own scale for a loss that is MSELoss of standardised
+/// numbers; nothing for another model.
+TAPER_API std::optional<double> error_in_own_scale(const ModelInfo& info, double loss);
+
 /// The files that `save_run` writes.
 inline constexpr std::array<std::string_view, 4> run_files{"model.safetensors", "model.json",
                                                            "history.json", "report.json"};
+
+/// Throws value unless all that is known of the model beforehand can be written: names that are not
+/// UTF-8 and numbers that are not finite cannot.
+TAPER_API void check_can_be_saved(const nn::AnyModule& model, const ModelInfo& info);
 
 /// Writes the four files, each atomically and only when all of them could be written; those that
 /// are there already are replaced. Of a module that no registry knows only the values are saved,

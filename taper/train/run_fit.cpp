@@ -66,9 +66,14 @@ std::string now() {
 
 fs::path checkpoints_of(const RunFolder& folder) { return folder.path() / "checkpoints"; }
 
+constexpr const char* board_kind = "taper::TensorBoard";
+
 /// Stands for TensorBoard where a complete run is only looked at, so that the callbacks are as
 /// many.
-class NoBoard final : public Callback {};
+class NoBoard final : public Callback {
+ public:
+  std::string kind() const override { return board_kind; }
+};
 
 /// The options of a fit in the folder: `options` with what the folder adds. Of a complete run
 /// nothing is written.
@@ -93,14 +98,32 @@ FitOptions with_folder(FitOptions options, RunFolder& folder, std::shared_ptr<Ca
   return options;
 }
 
+/// As a number of JSON; nothing for one beyond 2^63 - 1.
+std::optional<int64_t> seed_of(const FitOptions& options) {
+  if (options.seed > static_cast<uint64_t>(INT64_MAX)) return {};
+  return static_cast<int64_t>(options.seed);
+}
+
 /// How the run is made, where its maker does not say it.
 Fields options_of(const Trainer& trainer, const FitOptions& options) {
+  const std::optional<int64_t> seed = seed_of(options);
   return {{"loss", Value(trainer.loss().type())},
           {"optimizer", Value(trainer.optimizer()->type())},
           {"optimizer_options", Value(trainer.optimizer()->options())},
           {"batch_size", Value(options.batch_size)},
-          {"seed", Value(std::to_string(options.seed))},
+          {"seed", seed ? Value(*seed) : Value(std::to_string(options.seed))},
           {"validation_split", Value(options.validation_split)}};
+}
+
+/// What is known of the model before the training.
+ModelInfo info_of(const Trainer& trainer, const data::Dataset& dataset, const RunDetails& details) {
+  return {.name = details.model,
+          .data = details.data,
+          .input_shape = dataset.specs()[0].shape.to_vector(),
+          .input_scale = dataset.input_scale(),
+          .class_names = dataset.class_names(),
+          .loss = std::string(trainer.loss().type()),
+          .form = details.form};
 }
 
 RunReport make_report(const Trainer& trainer, const FitOptions& options, const History& history,
@@ -113,7 +136,7 @@ RunReport make_report(const Trainer& trainer, const FitOptions& options, const H
                    .epochs = static_cast<int64_t>(history.epochs()),
                    .batch_size = options.batch_size,
                    .lr = optimizer.first_lr(),
-                   .seed = static_cast<int64_t>(options.seed),
+                   .seed = seed_of(options),
                    .model = options.run_details.model,
                    .data = options.run_details.data,
                    .threads = threads(),
@@ -129,8 +152,10 @@ RunReport make_report(const Trainer& trainer, const FitOptions& options, const H
 /// The report for people. The training is saved by now: one that fails must not make it a failure.
 std::string write_report_of(RunFolder& folder, const ReportInput& input) {
   try {
-    WrittenReport report = write_report(folder.path(), input);
-    if (report.remark.empty()) folder.reported(std::move(report.files));
+    WrittenReport report = write_report(folder.path(), input, folder.reports());
+    const bool whole = report.remark.empty();
+    for (const std::string& file : report.files) folder.owns(file);
+    folder.reported(whole ? std::move(report.files) : std::vector<std::string>());
     return report.remark;
   } catch (const Error& error) {
     return std::string("no report was written: ") + error.what();
@@ -156,6 +181,20 @@ MeasuredPart measured_part(const data::AnyDataset& train,
   if (validation) return {"validation", *validation};
   if (validation_split == 0) return {"training", train};
   return {"validation", data::split(train, validation_split).validation};
+}
+
+ExampleCounts count_examples(const data::AnyDataset& train,
+                             const std::optional<data::AnyDataset>& validation,
+                             const std::optional<data::AnyDataset>& test, double validation_split) {
+  ExampleCounts counts{.training = train->size()};
+  if (validation) {
+    counts.validation = (*validation)->size();
+  } else if (validation_split > 0) {
+    counts.training = data::split(train, validation_split).train.size();
+    counts.validation = train->size() - counts.training;
+  }
+  if (test) counts.test = (*test)->size();
+  return counts;
 }
 
 bool is_complete(const RunFolder& folder, int64_t epochs, const std::string& data_digest) {
@@ -193,6 +232,16 @@ History bring_back(RunFolder& folder, Trainer& trainer, const data::AnyDataset& 
     fail(ErrorKind::value, "cannot go on with " + folder.path().string() +
                                ": the model's layers are not those of the run");
   }
+  // Without a checkpoint the manifest is all that tells how the run was made.
+  const Fields now = options.run_details.options.empty() ? options_of(trainer, options)
+                                                         : options.run_details.options;
+  for (const auto& [name, value] : folder.manifest().options) {
+    const auto same = [&](const auto& entry) { return entry.first == name; };
+    const auto is = std::ranges::find_if(now, same);
+    if (is == now.end() || is->second.print() == value.print()) continue;
+    fail(ErrorKind::value, "cannot go on with " + folder.path().string() + ": `" + name + "` was " +
+                               value.print() + ", is " + is->second.print());
+  }
   load(model, folder.path() / "model.safetensors");
   return read_history(folder.path());
 }
@@ -223,9 +272,10 @@ RunResult fit_into(RunFolder& folder, Trainer& trainer, const data::AnyDataset& 
     return asked;
   };
   for (const std::string& file : options.run_details.files) folder.owns(file);
+  ModelInfo info = info_of(trainer, *dataset, options.run_details);
+  check_can_be_saved(trainer.model(), info);
   const auto keeper = std::make_shared<RunKeeper>([&] {
     const nn::AnyModule& model = trainer.model();
-    for (const auto& name : trainer.recorded_names()) folder.owns(curve_file(name));
     folder.begin(options.epochs, options.run_details.options,
                  model.is_described() ? model.config() : Value(), digest);
   });
@@ -242,20 +292,21 @@ RunResult fit_into(RunFolder& folder, Trainer& trainer, const data::AnyDataset& 
     folder.stopped();
     return result;
   }
-  const ModelInfo info{.name = options.run_details.model,
-                       .data = options.run_details.data,
-                       .input_shape = dataset->specs()[0].shape.to_vector(),
-                       .input_scale = dataset->input_scale(),
-                       .class_names = found.class_names,
-                       .loss = std::string(trainer.loss().type()),
-                       .outputs = found.outputs,
-                       .form = options.run_details.form};
+  // What is measured may have no names.
+  if (found.confusion) info.class_names = names_of_classes(*dataset, found.confusion->classes());
+  found.class_names = info.class_names;
+  info.outputs = found.outputs;
   RunReport report = make_report(trainer, options, result.history, found, part.name);
   const Environment here = this_environment();
+  const ExampleCounts counts = count_examples(
+      dataset, options.validation_data, options.run_details.test_data, options.validation_split);
   report.made = to_fields(RunOrigin{.date = now(),
                                     .machine = here.cpu,
                                     .made_by = here.build,
                                     .options = options.run_details.options,
+                                    .training_examples = counts.training,
+                                    .validation_examples = counts.validation,
+                                    .test_examples = counts.test,
                                     .first_epoch_at = keeper->first_epoch_at(),
                                     .first_epoch_loss = keeper->first_epoch_loss()});
   save_run(folder.path(), trainer.model(), info, result.history, report, found);

@@ -40,6 +40,17 @@ TAPER_API MeasuredPart measured_part(const data::AnyDataset& train,
                                      const std::optional<data::AnyDataset>& test,
                                      double validation_split);
 
+/// How many examples are trained on, validated on after each epoch and tested on at the end.
+struct ExampleCounts {
+  int64_t training = 0;
+  int64_t validation = 0;
+  int64_t test = 0;
+};
+TAPER_API ExampleCounts count_examples(const data::AnyDataset& train,
+                                       const std::optional<data::AnyDataset>& validation,
+                                       const std::optional<data::AnyDataset>& test,
+                                       double validation_split);
+
 /// True if the run of the folder has had these epochs and all its files are whole. Throws value if
 /// it cannot have them: the data are other ones (`data_digest`, see `run_digest`), it has had more
 /// epochs, or there is no checkpoint to go on from.

@@ -45,7 +45,6 @@ struct ManifestFile {
 std::vector<std::string> files_of_a_run() {
   std::vector<std::string> files;
   for (const std::string_view name : run_files) files.emplace_back(name);
-  for (const std::string_view name : report_files) files.emplace_back(name);
   for (const char* name :
        {"checkpoints/checkpoint-*.json", "checkpoints/checkpoint-*.safetensors",
         "logs/train/events.out.tfevents.*.*.taper", "logs/validation/events.out.tfevents.*.*.taper",
@@ -256,10 +255,21 @@ void check_digest(const fs::path& folder, const RunManifest& run, std::string_vi
   }
 }
 
+bool is_run_folder(const fs::path& folder) {
+  try {
+    const std::optional<std::string> text = read_text(folder);
+    return text && text->find(std::string("\"") + format_name + "\"") != std::string::npos;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 std::optional<RunManifest> read_run_manifest(const fs::path& folder) {
   if (is_there(folder / aside_name)) {
     const FolderLock lock(folder);
-    if (!lock) throw FolderTaken(ErrorKind::io, "another process trains in " + folder.string());
+    if (!lock) {
+      throw FolderTaken(ErrorKind::io, lock.holder() + " trains in " + folder.string());
+    }
     settle(folder);
   }
   const std::optional<std::string> text = read_text(folder);
@@ -294,7 +304,7 @@ void RunFolder::take(RunFolderUse use, bool must_be_new) {
   lock_ = std::make_unique<FolderLock>(path_);
   if (!*lock_) {
     made_.clear();  // its folder now
-    throw FolderTaken(ErrorKind::io, "another process trains in " + path_.string());
+    throw FolderTaken(ErrorKind::io, lock_->holder() + " trains in " + path_.string());
   }
   settle(path_);
   const std::optional<std::string> text = read_text(path_);
@@ -324,10 +334,11 @@ void RunFolder::check(RunFolderUse use, const std::optional<RunManifest>& found)
     const bool empty = fs::is_empty(path_, error);
     if (error) fail_folder(path_, error.message());
     if (!empty) {
-      fail_folder(path_, is_there(path_ / "model.json")
-                             ? "its run has no run.json: it was made by an older Taper, which can "
-                               "be evaluated but neither replaced nor gone on with"
-                             : "the folder is not empty and holds no run of Taper");
+      fail_folder(path_,
+                  is_there(path_ / "model.json")
+                      ? "its run has no run.json (an older Taper made it, or it was lost): it "
+                        "can be evaluated but neither replaced nor gone on with"
+                      : "the folder is not empty and holds no run of Taper");
     }
   } else if (use == RunFolderUse::fresh) {
     fail_folder(path_,
@@ -390,7 +401,21 @@ void RunFolder::begin(int64_t epochs, Fields options, Value layers, std::string 
   write();
 }
 
+void RunFolder::plan(int64_t epochs, Fields options, Value layers) {
+  if (goes_on_ || !replaced_.empty()) return;
+  manifest_.epochs = epochs;
+  manifest_.options = std::move(options);
+  manifest_.layers = std::move(layers);
+  write();
+}
+
+void RunFolder::relabel(Fields options) {
+  manifest_.options = std::move(options);
+  write();
+}
+
 void RunFolder::owns(const std::string& file) {
+  check_names({file});
   if (std::ranges::find(manifest_.files, file) == manifest_.files.end()) {
     manifest_.files.push_back(file);
   }
@@ -425,6 +450,14 @@ void RunFolder::exported(int64_t epoch, int64_t step, int64_t weights_epoch) {
   manifest_.report.clear();
   write();
   saved();
+}
+
+std::vector<std::string> RunFolder::reports() const {
+  std::vector<std::string> files;
+  for (const std::string& name : manifest_.files) {
+    if (name == report_files[0] || name.starts_with("figures/")) files.push_back(name);
+  }
+  return files;
 }
 
 void RunFolder::reported(std::vector<std::string> files) {

@@ -83,7 +83,13 @@ class TAPER_API RunFolder {
   /// Whether it was taken to go on with a run that is there and had begun.
   bool goes_on() const { return goes_on_; }
 
-  /// One more file of the run, by its path from the folder: said before `begin`.
+  /// How a new run will be made, so that it can go on from nothing but its folder even if it is cut
+  /// before it begins.
+  void plan(int64_t epochs, Fields options, Value layers);
+  /// How the run is made is said in another way: its data were moved, say.
+  void relabel(Fields options);
+  /// One more file of the run, by its path from the folder: said before `begin`. Throws value for a
+  /// path that leads out of it.
   void owns(const std::string& file);
   /// The training begins: everything that could refuse it was asked.
   void begin(int64_t epochs, Fields options, Value layers, std::string data_digest);
@@ -94,6 +100,8 @@ class TAPER_API RunFolder {
   /// model.safetensors and the three files beside it are in their places; the weights are those of
   /// `weights_epoch`.
   void exported(int64_t epoch, int64_t step, int64_t weights_epoch);
+  /// The files of earlier reports: those that may be removed before a new one is written.
+  std::vector<std::string> reports() const;
   /// The report of that model was written as these files.
   void reported(std::vector<std::string> files);
   /// Whether model and report are what the manifest says and all files are there.
@@ -119,6 +127,10 @@ class TAPER_API RunFolder {
 /// not tell of is not looked at.
 TAPER_API void check_digest(const std::filesystem::path& folder, const RunManifest& run,
                             std::string_view file);
+
+/// Whether the folder has a run.json of Taper's, be it damaged: other programs have files of that
+/// name, too.
+TAPER_API bool is_run_folder(const std::filesystem::path& folder);
 
 /// What the manifest of a run says; nothing if the folder has none. A run that was being replaced
 /// when the process died is put back before. Throws io for a manifest that is damaged.

@@ -1,5 +1,6 @@
 #include <taper/train/trainer.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include <taper/autograd/autograd.h>
@@ -68,15 +69,6 @@ void check_options(const FitOptions& options) {
   }
 }
 
-std::vector<std::string> names_of_classes(const data::Dataset& dataset, int64_t classes) {
-  std::vector<std::string> names = dataset.class_names();
-  for (auto i = static_cast<int64_t>(names.size()); i < classes; ++i) {
-    names.push_back(std::to_string(i));
-  }
-  names.resize(static_cast<size_t>(classes));
-  return names;
-}
-
 }  // namespace
 
 Trainer::Trainer(nn::AnyModule model, TrainerOptions options)
@@ -85,7 +77,12 @@ Trainer::Trainer(nn::AnyModule model, TrainerOptions options)
       optimizer_(std::move(options.optimizer)),
       task_(options.task) {
   for (const std::string& name : options.metrics) {
-    if (name != "loss") metrics_.push_back(&Metric::get(name));
+    if (name == "loss") continue;
+    const Metric& metric = Metric::get(name);
+    if (std::ranges::find(metrics_, &metric) != metrics_.end()) {
+      fail(ErrorKind::value, "Trainer: the metric `" + name + "` is given twice");
+    }
+    metrics_.push_back(&metric);
   }
 }
 
@@ -132,8 +129,12 @@ History Trainer::fit(const data::AnyDataset& dataset, const FitOptions& options)
   if (options.validation_data) {
     check_fields(**options.validation_data, "fit", 2, "validation dataset");
   }
+  if (options.run_details.test_data) {
+    check_fields(**options.run_details.test_data, "fit", 2, "test dataset");
+  }
   if (!options.run.empty()) {
-    RunFolder folder(options.run, options.run_details.use);
+    // Absolute, since a callback may change the current folder.
+    RunFolder folder(std::filesystem::absolute(options.run), options.run_details.use);
     RunResult result = fit_into(folder, *this, dataset, options);
     if (!result.remark.empty()) warn(options.run.string() + ": " + result.remark);
     return std::move(result.history);

@@ -120,7 +120,8 @@ struct EvaluateOptions {
 /// it trains is the caller's model.
 class TAPER_API Trainer {
  public:
-  /// `model` is any module that maps a tensor to a tensor. Throws not_found for an unknown metric.
+  /// `model` is any module that maps a tensor to a tensor. Throws not_found for an unknown metric,
+  /// value for one that is given twice.
   Trainer(nn::AnyModule model, TrainerOptions options);
 
   /// Trains on examples {input, target} or {input, target, weight}. Floating inputs are cast to the

@@ -89,7 +89,7 @@ TEST_F(Command, GoesOnWithARun) {
   EXPECT_TRUE(has(more.out, "epoch 3/3")) << more.out;
   EXPECT_FALSE(has(more.out, "epoch 2/3")) << more.out;
   expect_failure("train mnist --model mlp --data-dir mnist --out run --resume", 1,
-                 "cannot go on with run: `model` was \"logistic\", is \"mlp\"");
+                 "cannot go on with run: the layers of mlp are not those of the run");
   expect_failure("train mnist --model logistic --batch-size 8 --data-dir mnist --out run --resume",
                  1, "`batch_size` was 16, is 8");
   expect_failure("train mnist --out run --resume --overwrite", 2, "--resume");
@@ -259,9 +259,9 @@ TEST_F(Command, EvaluatesARunOfAnOlderTaper) {
   fs::remove(folder_ / "run" / "run.json");
   EXPECT_EQ(run("evaluate run --data-dir mnist").code, 0);
   expect_failure("train mnist --model logistic --data-dir mnist --out run --resume", 1,
-                 "made by an older Taper");
+                 "an older Taper made it");
   expect_failure("train mnist --model logistic --data-dir mnist --out run --overwrite", 1,
-                 "made by an older Taper");
+                 "an older Taper made it");
 }
 
 TEST_F(Command, TakesTheLayersFromAFile) {
@@ -325,12 +325,15 @@ reply train mni
 reply train mnist --model l
 reply train mnist --schedule co
 reply evaluate r
+reply evaluate ''
+reply train mnist --out ru
 )sh");
   fs::create_directories(folder_ / "runs" / "mine-1");
   const Outcome words = run("devices > /dev/null && bash try.sh '" TAPER_COMMAND "'");
-  EXPECT_EQ(
-      words.out,
-      "train\n--epochs --eps\n--invert\nmnist\nlinear logistic\nconstant cosine\nruns/mine-1\n")
+  EXPECT_EQ(words.out,
+            "train\n--epochs --eps\n--invert\nmnist\nlinear logistic\nconstant "
+            "cosine\nruns/mine-1\nruns/mine-1\n"
+            "runs/mine-1\n")
       << words.error;
   EXPECT_TRUE(run("completion zsh").out.starts_with("#compdef taper\n"));
   EXPECT_TRUE(has(run("completion zsh").out, "\"summary \"*) words_here=("));
@@ -435,12 +438,14 @@ TEST_F(Command, SavesAndStopsWhenAskedTo) {
         << outcome.out;
     EXPECT_TRUE(fs::exists(folder_ / folder / "checkpoints")) << signal;
     EXPECT_FALSE(fs::exists(folder_ / folder / "report.json"));
+    expect_failure("train --resume --epochs 90000000 --out " + folder, 1,
+                   "cannot go on with " + folder + ": `epochs` was 100000000, is 90000000");
   }
 }
 
 /// Stands for gnuplot: sends Ctrl-C to the whole group of the training first, as a terminal does.
 constexpr const char* gnuplot_with_a_signal = R"(#!/bin/sh
-kill -INT -$PPID && echo sent >> signals
+kill -INT -$PPID && echo sent >> "$SIGNALS"
 PATH=${PATH#*:} exec gnuplot "$@"
 )";
 
@@ -448,8 +453,8 @@ TEST_F(Command, DrawsItsReportToTheEndAfterASignalToTheGroup) {
   fs::create_directory(folder_ / "bin");
   put(folder_ / "bin" / "gnuplot", gnuplot_with_a_signal);
   fs::permissions(folder_ / "bin" / "gnuplot", fs::perms::owner_all);
-  run("devices > /dev/null; PATH=\"$PWD/bin:$PATH\" setsid -w '" TAPER_COMMAND
-      "' train mnist --model logistic --epochs 1 --data-dir mnist --out run");
+  run("devices > /dev/null; SIGNALS=\"$PWD/signals\" PATH=\"$PWD/bin:$PATH\" setsid -w "
+      "'" TAPER_COMMAND "' train mnist --model logistic --epochs 1 --data-dir mnist --out run");
   EXPECT_TRUE(content_of(folder_ / "signals").starts_with("sent\nsent\n"));
   for (const char* name : {"curve-loss.svg", "confusion.svg", "calibration.svg"}) {
     EXPECT_TRUE(fs::exists(folder_ / "run" / "figures" / name)) << name;

@@ -146,6 +146,10 @@ TEST_F(Command, TellsTheScaleOfNumbersToPredict) {
   EXPECT_TRUE(has(trained.out, " of the standardised target, root mean square error "))
       << trained.out;
   EXPECT_TRUE(has(run("evaluate run").out, "root mean square error"));
+  const Value numbers = parse_json(run("evaluate run --json").out);
+  const Value report = parse_json(testing::content_of(folder_ / "run" / "report.json"));
+  EXPECT_EQ(*numbers.find("rmse"), *report.find("rmse"));
+  EXPECT_TRUE(has(testing::content_of(folder_ / "run" / "report.html"), "root mean square error"));
   EXPECT_TRUE(has(testing::content_of(folder_ / "run" / "report.html"), "price standardised"));
 }
 
@@ -212,6 +216,20 @@ TEST_F(Command, EvaluatesARunThatAProgramMade) {
   EXPECT_TRUE(has(run("evaluate run --data-dir mnist").out, "(20 examples)"));
   EXPECT_EQ(run("report run --data-dir mnist").code, 0);
   expect_failure("train --resume --out run --data-dir mnist", 1, "a program made it");
+  // What it was trained on is not what has the name.
+  const auto fit = [&](const data::AnyDataset& train, const char* name, const char* folder) {
+    Trainer again(nn::Sequential{nn::Flatten(), nn::Linear(784, 10)},
+                  {.loss = nn::CrossEntropyLoss(), .optimizer = optim::Adam()});
+    again.fit(train, {.verbose = false,
+                      .run = folder_ / folder,
+                      .run_details = {.model = "mine", .data = name, .test_data = data.test}});
+  };
+  fit(data::Subset(data.train, {0, 1, 2, 3}), "mnist", "part");
+  expect_failure("evaluate part --data-dir mnist", 1, "mnist: is not the data that part was");
+  expect_failure("report part --data-dir mnist", 1, "mnist: is not the data that part was");
+  put(folder_ / "things.csv", things(40));
+  fit(data.train, "things.csv", "own");
+  expect_failure("evaluate own", 1, "own: a program made it from data of its own");
 }
 
 TEST_F(Command, TakesNoOtherFileForItsOwn) {
@@ -226,6 +244,77 @@ TEST_F(Command, TakesNoOtherFileForItsOwn) {
   }
   put(folder_ / "run" / "model.json", std::string(right).replace(right.find("\"9\""), 3, "\"8\""));
   expect_failure("evaluate run", 1, "run/model.json: is not the file that the run saved");
+}
+
+TEST_F(Command, RemovesNoFigureThatItDidNotDraw) {
+  put(folder_ / "things.csv", things(40));
+  ASSERT_EQ(run("train things.csv --target kind --epochs 2 --out run").code, 0);
+  for (const char* name : {"residuals.svg", "filters.png", "mistakes.png"}) {
+    put(folder_ / "run" / "figures" / name, "mine");
+  }
+  EXPECT_EQ(run("train --resume --out run --epochs 3").code, 0);
+  EXPECT_EQ(run("report run").code, 0);
+  EXPECT_EQ(run("train things.csv --target kind --epochs 2 --out run --overwrite").code, 0);
+  for (const char* name : {"residuals.svg", "filters.png", "mistakes.png"}) {
+    EXPECT_EQ(testing::content_of(folder_ / "run" / "figures" / name), "mine") << name;
+  }
+}
+
+TEST_F(Command, WritesItsTableOfEpochsAgain) {
+  put(folder_ / "things.csv", things(40));
+  const fs::path file = folder_ / "run" / "logs" / "epochs.csv";
+  for (const size_t left : {0, 30}) {
+    ASSERT_EQ(run("train things.csv --target kind --epochs 2 --csv --out run --overwrite").code, 0);
+    const std::string before = testing::content_of(file);
+    put(file, before.substr(0, left));
+    const int64_t rows = std::ranges::count(before, '\n');
+    EXPECT_EQ(run("train --resume --out run --epochs 3").code, 0);
+    const std::string after = testing::content_of(file);
+    EXPECT_TRUE(after.starts_with(before)) << after;
+    EXPECT_EQ(std::ranges::count(after, '\n'), rows + 1);
+  }
+}
+
+TEST_F(Command, CountsTheRowsOfATableOfOneColumn) {
+  put(folder_ / "one.csv", "x,y\n1,2.5\n2,3.5\n3,4.5\n4,5.5\n");
+  ASSERT_EQ(run("train one.csv --target y --task numbers --epochs 1 --out run").code, 0);
+  put(folder_ / "new.csv", "x\n1\n\n\"\"\n3\n");
+  expect_failure("predict run new.csv", 1,
+                 "new.csv: line 4: column \"x\" must hold a finite number, got \"\"");
+}
+
+TEST_F(Command, SaysWhatIsWrongBeforeItTrains) {
+  put(folder_ / "things.csv", things(40));
+  const std::string train = "train things.csv --target kind --epochs 2 ";
+  expect_failure(train + "--metrics accuracy,accuracy --out run", 1,
+                 "the metric `accuracy` is given twice");
+  put(folder_ / "latin.csv", "a,kind\n1,gr\xfc\xdf\n2,b\n");
+  expect_failure("train latin.csv --target kind", 1, "latin.csv: line 2: the text is not UTF-8");
+  ASSERT_EQ(run(train + "--weight-decay 0 --out run").code, 0);
+  // A zero is a zero however it is written, and classes are what they were taken for.
+  EXPECT_EQ(run("train --resume --out run --weight-decay 0.0 --task classes").code, 0);
+  expect_failure(train + "--warmup 9", 2, "--warmup: 9 epochs of 2 leave none");
+  expect_failure(train + "--picture-size 9", 2, "--picture-size is for folders of pictures");
+  fs::create_directories(folder_ / "photos" / "a");
+  put(folder_ / "photos" / "a" / "0.png", encode_png(full({1, 8, 8}, 9, DType::u8)));
+  expect_failure("evaluate run photos", 1,
+                 "photos: the model takes data of the kind it was trained on, a CSV or TSV file");
+}
+
+TEST_F(Command, TakesADashAndTheOptionsNamesInAFile) {
+  put(folder_ / "things.csv", things(40));
+  put(folder_ / "c.json", R"({"early-stop": 3, "weight-decay": 0.01, "threads": 1, "out": "run",
+      "checkpoint_seconds": 5, "epochs": 2})");
+  const Outcome trained = run("train things.csv --target kind --config c.json");
+  EXPECT_TRUE(has(trained.out, "out       run\n")) << trained.out << trained.error;
+  put(folder_ / "c.json", R"({"out": ""})");
+  expect_failure("train things.csv --target kind --config c.json", 1, "`out` must be a path");
+  put(folder_ / "new.csv", "height,width\n1,2\n");
+  EXPECT_EQ(run("predict run - < new.csv").out, run("predict run new.csv").out);
+  // Moved after it was finished: said once, known from then on.
+  fs::rename(folder_ / "things.csv", folder_ / "moved.csv");
+  EXPECT_TRUE(has(run("train moved.csv --resume --out run").out, "is finished"));
+  EXPECT_EQ(run("evaluate run").code, 0) << run("evaluate run").error;
 }
 
 }  // namespace

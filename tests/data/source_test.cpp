@@ -285,5 +285,81 @@ TEST(ArraysSource, TakesPicturesAndPartsAsKerasStoresThem) {
                   "x must be [N,...] and y [N], got u8[4,5,6,3] and u8[4,5,6,3]"));
 }
 
+TEST(ArraysSource, RefusesPartsOfAnotherKind) {
+  const TemporaryFolder folder;
+  using Arrays = std::vector<std::pair<std::string, std::string>>;
+  const auto fault = [&](const Arrays& changed, ErrorKind kind) {
+    Arrays arrays{{"x_train", npy<float>("<f4", "4, 2", {1, 2, 3, 4, 5, 6, 7, 9})},
+                  {"y_train", npy<int64_t>("<i8", "4,", {0, 1, 0, 1})},
+                  {"x_test", npy<float>("<f4", "2, 2", {1, 2, 3, 4})},
+                  {"y_test", npy<int64_t>("<i8", "2,", {0, 1})}};
+    for (const auto& [name, bytes] : changed) {
+      for (auto& array : arrays) {
+        if (array.first == name) array.second = bytes;
+      }
+    }
+    return error_of(kind, [&] { load(put_npz(folder / "b.npz", arrays), {}); });
+  };
+  const float nan = std::nanf("");
+  EXPECT_TRUE(has(fault({{"y_test", npy<int64_t>("<i8", "2,", {0, 5})}}, ErrorKind::value),
+                  "b.npz: y_test[1] is 5, there are the classes 0 to 1"));
+  EXPECT_TRUE(has(fault({{"y_test", npy<int64_t>("<i8", "2,", {-1, 0})}}, ErrorKind::value),
+                  "y_test[0] is -1"));
+  EXPECT_TRUE(has(fault({{"y_test", npy<float>("<f4", "2,", {0.9f, 1})}}, ErrorKind::dtype),
+                  "y_test must hold class numbers as the training data do, is f32"));
+  EXPECT_TRUE(
+      has(fault({{"x_test", npy<uint8_t>("|u1", "2, 1, 2", {1, 2, 3, 4})}}, ErrorKind::dtype),
+          "x_test u8[2,1,2] holds pictures of bytes, the training data do not"));
+  EXPECT_TRUE(has(fault({{"x_test", npy<float>("<f4", "2, 1", {1, 2})}}, ErrorKind::shape),
+                  "x_test f32[2,1] must be [N,2]"));
+  EXPECT_TRUE(has(fault({{"x_test", npy<float>("<f4", "2, 2", {1, 2, nan, 4})}}, ErrorKind::io),
+                  "x_test[1,0] must be a finite number, is nan"));
+  EXPECT_TRUE(
+      has(fault({{"x_train", npy<double>("<f8", "4, 2", {1, 1e300, 3, -1e300, 5, 6, 7, 9})}},
+                ErrorKind::value),
+          "the numbers of x_train are too large to be standardised"));
+}
+
+TEST(ArraysSource, TakesBoolsForClassesAndFourChannelsForPictures) {
+  const TemporaryFolder folder;
+  const Examples examples =
+      load(put_npz(folder / "a.npz",
+                   {{"x", npy<uint8_t>("|u1", "4, 5, 6, 4", std::vector<uint8_t>(480, 51))},
+                    {"y", npy<uint8_t>("|b1", "4,", {0, 1, 1, 0})}}),
+           {});
+  EXPECT_EQ(examples.form.picture, (std::vector<int64_t>{4, 5, 6}));
+  EXPECT_EQ(examples.form.class_names, (std::vector<std::string>{"0", "1"}));
+  EXPECT_TRUE(examples.has_classes);
+  const Tensor inputs = read_array(folder / "a.npz", examples.form);
+  EXPECT_EQ(inputs.shape(), Shape({4, 4, 5, 6}));
+  EXPECT_NEAR(inputs.to_vector<double>()[0], 0.2, 1e-6);
+}
+
+TEST(PictureSource, LooksIntoFoldersOfAClass) {
+  const TemporaryFolder folder;
+  for (const char* name : {"a/1.png", "a/more/deep/2.jfif", "b/3.png"}) {
+    fs::create_directories((folder / "set" / name).parent_path());
+    put(folder / "set" / name, encode_png(full({1, 8, 8}, 9, DType::u8)));
+  }
+  EXPECT_EQ(load(folder / "set", {}).train->size(), 3);
+  EXPECT_EQ(picture_files({(folder / "set" / "a").string()}).size(), 2u);
+  fs::create_directory(folder / "empty");
+  EXPECT_TRUE(has(error_of(ErrorKind::value, [&] { picture_files({(folder / "empty").string()}); }),
+                  "there are no pictures in it"));
+}
+
+TEST(DataSource, ReadsNewDataOfItsKindOnly) {
+  const TemporaryFolder folder;
+  const fs::path table = put(folder / "t.csv", "a,y\n1,2\n");
+  for (const char* kind : {"pictures", "arrays"}) {
+    EXPECT_TRUE(
+        has(error_of(ErrorKind::unsupported, [&] { DataSource::get(kind).read(table, {}); }),
+            "the model takes data of the kind it was trained on, a"));
+  }
+  EXPECT_TRUE(has(error_of(ErrorKind::not_found,
+                           [&] { DataSource::get("table").read(folder / "none.csv", {}); }),
+                  "there is no "));
+}
+
 }  // namespace
 }  // namespace taper::data

@@ -25,5 +25,14 @@ TEST(Standardizer, GivesMeanZeroAndVarianceOne) {
   error_of(ErrorKind::dtype, [&] { data::Standardizer(arange(3)); });
 }
 
+TEST(Standardizer, MakesZeroOfEqualNumbersHoweverLarge) {
+  const double stamp = 1700000000123456789.0;
+  const std::vector<double> values(61, stamp);
+  const data::Standardizer standardizer(from_values<double>({61, 1}, values));
+  EXPECT_EQ(standardizer.deviation().item(), 1);
+  EXPECT_EQ(standardizer(full({2, 1}, stamp, DType::f64)).to_vector<double>(),
+            (std::vector<double>{0, 0}));
+}
+
 }  // namespace
 }  // namespace taper

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include <taper/ops/ops.h>
 
 #include "file_testing.h"
@@ -76,6 +78,22 @@ TEST(Csv, SurvivesMutations) {
   const TemporaryFolder folder;
   testing::read_mutations("x,y\n1,2\n3.5,-4e2\n", folder / "a.csv",
                           [](const std::filesystem::path& path) { read_csv(path); });
+}
+
+TEST(Csv, ReadsNumbersAsPeopleWriteThem) {
+  EXPECT_EQ(parse_number(" 0.12 "), 0.12);
+  EXPECT_EQ(parse_number("+0.5"), 0.5);
+  EXPECT_EQ(parse_number("1e-400"), 0);
+  EXPECT_TRUE(std::isinf(parse_number("1e400").value()));
+  for (const char* text : {"", " ", "+", "+-1", "1 2", "0x10", "1,5"}) {
+    EXPECT_FALSE(parse_number(text)) << text;
+  }
+}
+
+TEST(Csv, NamesTheLineThatIsNotUtf8) {
+  EXPECT_EQ(error_of(ErrorKind::io, [] { TextTable("a,b\n1,gr\xfc\xdf\n", "t.csv"); }),
+            "t.csv: line 2: the text is not UTF-8; save the table as UTF-8");
+  EXPECT_EQ(TextTable("a\ngr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80\n", "t.csv").rows(), 1);
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ namespace taper {
 namespace {
 
 using testing::content_of;
+using testing::error_of;
 using testing::TemporaryFolder;
 
 /// Labels that have nothing to do with the inputs, so that the validation loss soon rises.
@@ -93,6 +94,29 @@ TEST(ResumedCallbacks, MoreEpochsGiveEarlyStoppingItsPatienceAgain) {
   const size_t stopped = run(folder, 0).losses.size();
   EXPECT_EQ(run(folder, 0).losses.size(), stopped);  // it has ended
   EXPECT_GE(run(folder, 0, 40).losses.size(), stopped + 4);
+}
+
+TEST(ResumedCallbacks, AreOfTheSameKinds) {
+  const TemporaryFolder folder;
+  const auto fit = [&](const std::shared_ptr<Callback>& callback) {
+    manual_seed(1);
+    nn::Sequential net{nn::Linear(4, 3)};
+    Trainer trainer(net, {.loss = nn::CrossEntropyLoss(), .optimizer = optim::SGD({.lr = 0.1})});
+    trainer.fit(noise(), {.epochs = 2,
+                          .batch_size = 8,
+                          .verbose = false,
+                          .callbacks = {callback},
+                          .checkpoint =
+                              CheckpointOptions{.folder = folder / "checkpoints", .resume = true}});
+  };
+  const BestWeightsOptions lowest{.monitor = "loss"};
+  fit(std::make_shared<BestWeights>(lowest));
+  fit(std::make_shared<BestWeights>(lowest));
+  const std::string text = error_of(
+      ErrorKind::value, [&] { fit(std::make_shared<LambdaCallback>(LambdaCallbackOptions())); });
+  EXPECT_NE(text.find("`callbacks` was [\"taper::BestWeights\"], is [\"taper::LambdaCallback\"]"),
+            text.npos)
+      << text;
 }
 
 /// Full from the first write on, which Linux has as a file.

@@ -272,7 +272,7 @@ TEST(CSVLogger, CutsTheRowsAfterTheCheckpoint) {
   third.load_state(state);
   third.on_train_begin(trainer);
   third.on_epoch_end(trainer, epoch_of(1, {{"loss", 0.125}}));
-  EXPECT_EQ(content_of(path), "epoch,loss\n2,0.125\n");
+  EXPECT_EQ(content_of(path), "epoch,loss\n1,0.5\n2,0.125\n");  // what was lost, too
 }
 
 TEST(Callbacks, AreMadeByName) {

@@ -22,7 +22,7 @@ std::vector<std::string> warnings_of(const nn::AnyModule& model, const nn::AnyLo
   const WarningHandler before =
       set_warning_handler([&](const std::string& text) { heard.push_back(text); });
   const optim::SGD optimizer(model.parameters());
-  check_before_training(model, loss, optimizer, dataset, nullptr, {});
+  check_before_training(model, loss, optimizer, dataset, {}, {});
   set_warning_handler(before);
   return heard;
 }
@@ -110,7 +110,7 @@ TEST(Preflight, ChecksAModelThatHoldsATensor) {
   const optim::SGD optimizer(model.parameters());
   const TensorDataset dataset({ones({4, 3}), tensor<int64_t>({0, 1, 2, 1})});
   const std::string text = testing::error_of(ErrorKind::value, [&] {
-    check_before_training(model, nn::CrossEntropyLoss(), optimizer, dataset, nullptr, {});
+    check_before_training(model, nn::CrossEntropyLoss(), optimizer, dataset, {}, {});
   });
   EXPECT_NE(text.find("label 2 of example 2"), std::string::npos) << text;
 }
@@ -121,8 +121,7 @@ std::string refusal(ErrorKind kind, const nn::AnyLoss& loss, std::vector<data::F
   const Sequential model{nn::Linear(3, outputs)};
   const optim::SGD optimizer(model.parameters());
   return testing::error_of(kind, [&] {
-    check_before_training(model, loss, optimizer, TensorDataset(std::move(fields)), nullptr,
-                          options);
+    check_before_training(model, loss, optimizer, TensorDataset(std::move(fields)), {}, options);
   });
 }
 
@@ -192,7 +191,7 @@ TEST(Preflight, RefusesAnOptimizerOfAnotherModel) {
   EXPECT_EQ(testing::error_of(ErrorKind::value,
                               [&] {
                                 check_before_training(model, nn::CrossEntropyLoss(), optimizer,
-                                                      pixels(1, {0, 1, 0, 1}), nullptr, {});
+                                                      pixels(1, {0, 1, 0, 1}), {}, {});
                               }),
             "fit: the optimizer holds none of the model's parameters; attach it to this model's");
 }

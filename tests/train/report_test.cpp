@@ -8,6 +8,7 @@
 
 #include <cmath>
 
+#include <taper/core/parse_fields.h>
 #include <taper/nn/layers.h>
 #include <taper/nn/sequential.h>
 #include <taper/ops/ops.h>
@@ -130,6 +131,9 @@ TEST(Report, LeavesOutWhatARegressionDoesNotHave) {
     EXPECT_FALSE(has(html, std::string("<h2>") + title)) << title;
   }
   EXPECT_TRUE(has(html, "<h2>Layers</h2>"));
+  EXPECT_TRUE(has(html, "<h2>Predictions</h2>"));
+  EXPECT_TRUE(fs::exists(folder / "figures" / "predictions.svg"));
+  EXPECT_TRUE(fs::exists(folder / "figures" / "residuals.svg"));
 }
 
 TEST(Report, IsWrittenAgainAndWithoutHistory) {
@@ -208,6 +212,62 @@ TEST(Mosaic, KeepsColoursAndEnlarges) {
   EXPECT_EQ(picture.shape(), (Shape{3, 2, 2}));
   EXPECT_EQ(picture.to_vector<int64_t>(),
             (std::vector<int64_t>{0, 0, 0, 0, 128, 128, 128, 128, 255, 255, 255, 255}));
+}
+
+TEST(Report, ShowsLongNamesWholeWhereThePointerIs) {
+  const TemporaryFolder folder;
+  ReportInput input = trained();
+  const std::string name = "a class whose name is of eighty-three letters " + std::string(37, 'x');
+  input.test.class_names[0] = name;
+  write_report(folder.path(), input);
+  const std::string html = content_of(folder / "report.html");
+  const size_t matrix = html.find("<h2>Confusion matrix</h2>");
+  ASSERT_NE(matrix, html.npos);
+  EXPECT_NE(html.find("title=\"" + name + "\"", matrix), html.npos);
+  EXPECT_TRUE(has(html, "a class whose name is of ei…"));
+  EXPECT_TRUE(has(html, "color: white"));  // the figures of dark cells
+}
+
+TEST(Report, DrawsTheFirstEpochWithin) {
+  const TemporaryFolder folder;
+  ReportInput input = trained();
+  RunOrigin origin;
+  origin.first_epoch_at = {0.25, 0.5, 0.75};
+  origin.first_epoch_loss = {1.2, 1.1, 1.0};
+  origin.training_examples = 12;
+  input.run.made = to_fields(origin);
+  EXPECT_EQ(write_report(folder.path(), input).remark, "");
+  EXPECT_TRUE(has(content_of(folder / "figures" / "curve-loss.svg"), "within the first epoch"));
+  EXPECT_TRUE(has(content_of(folder / "report.html"), "<td>training examples</td><td>12</td>"));
+}
+
+TEST(Report, SaysWhyFiltersOfOnePixelAreNotShown) {
+  const TemporaryFolder folder;
+  ReportInput input = trained();
+  input.model = nn::Sequential{nn::Conv2d(1, 4, 1), nn::Flatten(), nn::Linear(256, 3)};
+  write_report(folder.path(), input);
+  EXPECT_TRUE(has(content_of(folder / "report.html"), "Its filters are of one pixel"));
+}
+
+TEST(Report, WritesInAFolderWhoseNameIsACommand) {
+  const TemporaryFolder folder;
+  const fs::path before = fs::current_path();
+  fs::create_directories(folder / "|touch here;");
+  fs::create_directories(folder / "~");
+  fs::current_path(folder.path());
+  for (const char* name : {"|touch here;", "~"}) {
+    EXPECT_EQ(write_report(name, trained()).remark, "") << name;
+    EXPECT_TRUE(fs::exists(fs::path(name) / "figures" / "curve-loss.svg")) << name;
+  }
+  fs::current_path(before);
+  EXPECT_FALSE(fs::exists(folder / "here"));
+}
+
+TEST(Mosaic, FramesTilesInWhite) {
+  const Tensor picture = mosaic(zeros({2, 2, 2}), 2, 1, 9, 6, 2);
+  EXPECT_EQ(picture.shape(), Shape({2, 10}));
+  EXPECT_EQ(slice(picture, 0, 0, 1).to_vector<int>(),
+            (std::vector<int>{128, 128, 255, 255, 9, 9, 255, 255, 128, 128}));
 }
 
 }  // namespace

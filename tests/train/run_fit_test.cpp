@@ -1,6 +1,11 @@
 #include <taper/train/run_fit.h>
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
 
 #include <taper/core/warning.h>
 #include <taper/io/sha256.h>
@@ -10,6 +15,7 @@
 #include <taper/ops/random/generator.h>
 #include <taper/train/checkpoint.h>
 #include <taper/train/run.h>
+#include <taper/train/signals.h>
 #include <taper/train/stopping.h>
 
 #include "../io/file_testing.h"
@@ -189,6 +195,119 @@ TEST(RunFit, LeavesNothingIfTheFitIsRefused) {
   Trainer trainer(nn::Linear(7, 2), {.loss = nn::CrossEntropyLoss(), .optimizer = optim::SGD()});
   EXPECT_THROW(trainer.fit(pictures(8, 1), {.run = folder / "deep" / "mine"}), Error);
   EXPECT_FALSE(fs::exists(folder / "deep"));
+}
+
+TEST(RunFit, ChecksWhatComesAtItsEndBeforeItsFirstStep) {
+  const TemporaryFolder folder;
+  const auto refused = [&](RunDetails details, const char* why,
+                           std::optional<data::AnyDataset> validation = {}) {
+    Trainer trainer = new_trainer();
+    const std::string text = error_of(ErrorKind::value, [&] {
+      trainer.fit(pictures(40, 1), {.validation_data = std::move(validation),
+                                    .verbose = false,
+                                    .run = folder / "mine",
+                                    .run_details = std::move(details)});
+    });
+    EXPECT_TRUE(has(text, why)) << text;
+    EXPECT_FALSE(fs::exists(folder / "mine"));
+  };
+  const auto labels = [](int64_t a, int64_t b) {
+    return from_values<int64_t>({2}, std::vector<int64_t>{a, b});
+  };
+  const data::Field scaled{zeros({2, 1, 6, 6}, DType::u8), {.scale = 1 / 255.f}};
+  const data::TensorDataset exchanged({scaled, labels(0, 1)}, {.class_names = {"bright", "dark"}});
+  refused({.test_data = data::TensorDataset({scaled, labels(0, 2)})}, "label 2");
+  refused({.test_data = data::TensorDataset({zeros({2, 1, 6, 6}), labels(0, 1)})},
+          "the inputs of the test dataset are multiplied by 1.0, those of the training data by");
+  refused({.test_data = exchanged},
+          "the classes of the test dataset are bright, dark, those of the training data dark, "
+          "bright");
+  refused({}, "the classes of the validation dataset are bright, dark", exchanged);
+  refused({.test_data = data::Subset(pictures(4, 1), {})}, "the test dataset is empty");
+  refused({.model = "gr\xfc\xdf"}, "is not UTF-8");
+  refused({.files = {"../victim.txt"}}, "`files` names \"../victim.txt\"");
+  const auto twice = [] {
+    Trainer(nn::Linear(2, 2), {.loss = nn::CrossEntropyLoss(),
+                               .optimizer = optim::SGD(),
+                               .metrics = {"accuracy", "accuracy"}});
+  };
+  EXPECT_TRUE(has(error_of(ErrorKind::value, twice), "the metric `accuracy` is given twice"));
+}
+
+TEST(RunFit, NamesClassesAsTheTrainingDataDo) {
+  const TemporaryFolder folder;
+  Trainer trainer = new_trainer();
+  const data::TensorDataset nameless({{zeros({2, 1, 6, 6}, DType::u8), {.scale = 1 / 255.f}},
+                                      from_values<int64_t>({2}, std::vector<int64_t>{0, 1})});
+  trainer.fit(pictures(40, 1),
+              {.verbose = false, .run = folder / "mine", .run_details = {.test_data = nameless}});
+  EXPECT_EQ(load_model(folder / "mine").info.class_names,
+            (std::vector<std::string>{"dark", "bright"}));
+}
+
+TEST(RunFit, KeepsItsFolderAndItsLargestSeed) {
+  const TemporaryFolder folder;
+  const fs::path before = fs::current_path();
+  fs::create_directory(folder / "a");
+  fs::create_directory(folder / "b");
+  fs::current_path(folder / "a");
+  Trainer trainer = new_trainer();
+  struct Moves final : Callback {
+    fs::path to;
+    void on_epoch_end(Trainer&, const Logs&) override { fs::current_path(to); }
+  };
+  const auto moves = std::make_shared<Moves>();
+  moves->to = folder / "b";
+  trainer.fit(pictures(40, 1),
+              {.seed = UINT64_MAX, .verbose = false, .callbacks = {moves}, .run = "mine"});
+  fs::current_path(before);
+  EXPECT_FALSE(fs::exists(folder / "b" / "mine"));
+  EXPECT_TRUE(fs::exists(folder / "a" / "mine" / "report.html"));
+  EXPECT_FALSE(read_run_report(folder / "a" / "mine").seed);
+  EXPECT_TRUE(has(content_of(folder / "a" / "mine" / "run.json"), "18446744073709551615"));
+}
+
+TEST(RunFit, WithoutCheckpointsIsComparedByItsManifest) {
+  const TemporaryFolder folder;
+  const auto fit = [&](int64_t batch_size, RunFolderUse use) {
+    Trainer trainer = new_trainer();
+    trainer.fit(pictures(40, 1), {.batch_size = batch_size,
+                                  .verbose = false,
+                                  .run = folder / "mine",
+                                  .run_details = {.use = use}});
+  };
+  fit(8, RunFolderUse::fresh);
+  fs::remove_all(folder / "mine" / "checkpoints");
+  fit(8, RunFolderUse::resume);
+  EXPECT_TRUE(has(error_of(ErrorKind::value, [&] { fit(4, RunFolderUse::resume); }),
+                  "`batch_size` was 8, is 4"));
+}
+
+TEST(RunFit, IsKnownBeforeItHasBegun) {
+  const TemporaryFolder folder;
+  const pid_t child = fork();
+  if (child == 0) {  // dies before it begins
+    RunFolder run(folder / "run", RunFolderUse::fresh);
+    run.plan(7, {{"lr", Value(0.5)}}, Value("layers"));
+    _exit(0);
+  }
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  const RunFolder run(folder / "run", RunFolderUse::resume);
+  EXPECT_EQ(run.manifest().state, RunState::fresh);
+  EXPECT_EQ(run.manifest().epochs, 7);
+  EXPECT_EQ(run.manifest().options.at(0).second, Value(0.5));
+}
+
+TEST(Signals, AskAProgramToStop) {
+  EXPECT_EXIT(
+      {
+        catch_signals();
+        if (stop_signal() != 0) std::exit(1);
+        std::raise(SIGTERM);
+        std::raise(SIGTERM);  // within two seconds it is the same wish
+        std::exit(stop_signal() == SIGTERM ? 0 : 2);
+      },
+      ::testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include <taper/io/files.h>
+#include <taper/io/sealed_json.h>
 #include <taper/train/run.h>
 
 #include "../io/file_testing.h"
@@ -33,10 +34,10 @@ std::vector<std::pair<std::string, std::string>> files_in(const fs::path& folder
 /// The files of a run with this text in each; what the manifest names, and a subfolder's.
 void put_files(const fs::path& folder, const std::string& text) {
   fs::create_directories(folder / "checkpoints");
-  fs::create_directories(folder / "figures");
+  fs::create_directories(folder / "logs" / "train");
   for (const std::string_view name : run_files) put(folder / name, text);
   put(folder / "checkpoints" / ("checkpoint-" + std::to_string(text.size()) + ".json"), text);
-  put(folder / "figures" / "confusion.svg", text);
+  put(folder / "logs" / "train" / "events.out.tfevents.1.2.taper", text);
 }
 
 void make_run(const fs::path& folder, const std::string& text) {
@@ -53,6 +54,8 @@ TEST(RunFolder, KnowsItsFilesByTheirContent) {
   make_run(path, "right");
   {
     RunFolder run(path, RunFolderUse::resume);
+    fs::create_directory(path / "figures");
+    put(path / "figures" / "confusion.svg", "right");
     run.reported({"figures/confusion.svg"});
   }
   for (const char* name : {"model.json", "history.json", "report.json", "figures/confusion.svg"}) {
@@ -127,6 +130,7 @@ TEST(RunFolder, LeavesNothingOfARunThatEndedBeforeItSaved) {
     RunFolder run(folder / "mine", RunFolderUse::resume);
     run.begin(1, {}, {}, "");
     put_files(run.path(), "new");
+    fs::create_directory(run.path() / "figures");
     put(run.path() / "figures" / "notes", "mine");
   }
   EXPECT_EQ(files_in(folder / "mine"),
@@ -144,7 +148,7 @@ TEST(RunFolder, IsInTheWayOfAFreshRunAndOfAnotherProcess) {
   for (const RunFolderUse use :
        {RunFolderUse::fresh, RunFolderUse::resume, RunFolderUse::replace}) {
     EXPECT_EQ(error_of(ErrorKind::io, [&] { RunFolder(folder / "run", use); }),
-              "another process trains in " + name);
+              "another process (" + std::to_string(getpid()) + ") trains in " + name);
   }
   // Also one that has written nothing yet.
   const RunFolder fresh(folder / "fresh", RunFolderUse::fresh);
@@ -173,7 +177,7 @@ TEST(RunFolder, RefusesWhatIsNoRun) {
        {RunFolderUse::fresh, RunFolderUse::resume, RunFolderUse::replace}) {
     EXPECT_EQ(refusal("other", use), "cannot write to " + (folder / "other").string() +
                                          ": the folder is not empty and holds no run of Taper");
-    EXPECT_NE(refusal("older", use).find("made by an older Taper"), std::string::npos);
+    EXPECT_NE(refusal("older", use).find("an older Taper made it"), std::string::npos);
     EXPECT_EQ(refusal("file", use),
               "cannot write to " + (folder / "file").string() + ": a file is in the way");
     EXPECT_NE(refusal("cut", use).find("run.json: is cut short or damaged"), std::string::npos);
@@ -301,9 +305,14 @@ TEST(RunFolder, RefusesAManifestThatNamesFilesElsewhere) {
   for (const char* name : {"../precious", "/etc/passwd", "a/../../precious", ""}) {
     // As somebody would write it who seals it, too.
     make_run(folder / "bad", "old");
-    RunFolder bad(folder / "bad", RunFolderUse::resume);
-    bad.reported({name});
+    Fields content = *unseal(content_of(folder / "bad" / "run.json")).get_if<Fields>();
+    for (auto& [key, value] : content) {
+      if (key == "files") value = Value(Value::List{Value(name)});
+    }
+    put(folder / "bad" / "run.json", seal(Value(content)));
     error_of(ErrorKind::value, [&] { read_run_manifest(folder / "bad"); });
+    RunFolder own(folder / "own", RunFolderUse::fresh);
+    error_of(ErrorKind::value, [&] { own.owns(name); });
     fs::remove_all(folder / "bad");
   }
 }
