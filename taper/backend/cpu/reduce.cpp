@@ -24,6 +24,7 @@ namespace {
 
 constexpr int64_t most_accumulators = 1024;  // of one unit of work, on the stack
 constexpr int64_t wanted_units = 64;         // enough for the threads; fixed, so are the results
+constexpr int64_t least_columns = 256;       // of a unit: a piece of a row that is worth a read
 constexpr int64_t least_block = 16384;       // elements, more than the accumulators
 constexpr int64_t grain_elements = 65536;    // about 25 µs at 0.4 ns each
 
@@ -113,6 +114,9 @@ struct Plan {
     if (reads_rows()) {  // whole rows for each unit rather than a piece of every row
       const int64_t wanted = (wanted_units - 1) / std::max<int64_t>(1, outer_kept.numel()) + 1;
       chunk = std::min(chunk, (kept.size - 1) / wanted + 1);
+    } else if (kept.size > least_columns) {  // fewer blocks, whose results are combined
+      const int64_t wanted = std::min(kept.size / least_columns, wanted_units / 4);
+      chunk = std::min(chunk, (kept.size - 1) / wanted + 1);
     }
     chunks = kept.size == 0 ? 0 : (kept.size + chunk - 1) / chunk;
     units = outer_kept.numel() * chunks;
@@ -173,6 +177,23 @@ A combine(ReduceKind kind, A a, A b) {
     return a + b;
   } else {
     return static_cast<A>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+  }
+}
+
+/// sums = combine(sums, next). The kind outside of the loop, so that it is vectorised.
+template <class A>
+void combine_all(ReduceKind kind, A* sums, const A* next, int64_t count) {
+  const auto all = [&]<ReduceKind fixed>() {
+    for (int64_t k = 0; k < count; ++k) sums[k] = combine(fixed, sums[k], next[k]);
+  };
+  switch (kind) {
+    case ReduceKind::max:
+      return all.template operator()<ReduceKind::max>();
+    case ReduceKind::min:
+      return all.template operator()<ReduceKind::min>();
+    case ReduceKind::sum:
+    case ReduceKind::mean:
+      return all.template operator()<ReduceKind::sum>();
   }
 }
 
@@ -239,8 +260,7 @@ class Reducer {
       const Unit unit(plan_, i);
       A* sums = partial + i * plan_.blocks * plan_.chunk;
       for (int64_t block = 1; block < plan_.blocks; ++block) {
-        const A* next = sums + block * plan_.chunk;
-        for (int64_t k = 0; k < unit.count; ++k) sums[k] = combine(kind_, sums[k], next[k]);
+        combine_all(kind_, sums, sums + block * plan_.chunk, unit.count);
       }
       store(unit, sums);
     }

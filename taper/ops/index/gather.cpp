@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include <taper/ops/index/indices.h>
@@ -80,12 +81,39 @@ void take_rows(const T* from, int64_t inner, const int64_t* indices, int64_t cou
   }
 }
 
+/// Single elements by indices that are checked on the way. False for an index out of range: then
+/// what was written means nothing.
+template <class T, class Index>
+bool take_checked(const T* from, int64_t size, const Index* indices, int64_t count, T* to) {
+  std::atomic<bool> good{true};
+  parallel_for(count, index_grain(sizeof(T)), [&](int64_t begin, int64_t end) {
+    bool all_good = true;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t index = indices[i] < 0 ? indices[i] + size : indices[i];
+      const bool is_good = index >= 0 && index < size;
+      all_good &= is_good;
+      to[i] = from[is_good ? index : 0];
+    }
+    if (!all_good) good = false;
+  });
+  return good;
+}
+
 void take_cpu(const Kernel& k, const AxisAttrs& attrs) {
   const View& x = k.in(0);
   const View& y = k.out();
   const int axis = normalize_axis(attrs.axis, x.rank());
   const Split from = split(x.shape(), axis);
   const int64_t count = k.in(1).numel();
+  if (from.outer == 1 && from.inner == 1 && from.size > 0) {
+    bool good = false;
+    visit_width(x.dtype(), [&]<class T>(T) {
+      const bool wide = k.in(1).dtype() == DType::i64;
+      good = wide ? take_checked(x.as<T>(), from.size, k.in(1).as<int64_t>(), count, y.as<T>())
+                  : take_checked(x.as<T>(), from.size, k.in(1).as<int32_t>(), count, y.as<T>());
+    });
+    if (good) return;
+  }
   const Indices indices = axis_indices(k.in(1), from.size, axis);
   if (y.numel() == 0) return;
   visit_width(x.dtype(), [&]<class T>(T) {

@@ -36,12 +36,14 @@ TAPER_FN To truncated(From value) {
   constexpr bool exact = Limits::digits <= std::numeric_limits<From>::digits;
   constexpr From part = static_cast<From>(uint64_t{1} << std::numeric_limits<From>::digits);
   constexpr From highest = exact ? static_cast<From>(Limits::max()) : above - above / part;
-  // Through 32 bits, for which there are instructions.
+  // Through 32 bits, for which there are instructions. NaN becomes the least To.
   using Whole = std::conditional_t<sizeof(To) < 4, int32_t, To>;
-  const From inside = value >= low ? (value <= highest ? value : highest) : low;
-  const auto whole = static_cast<To>(static_cast<Whole>(inside));
-  const To capped = value >= above ? Limits::max() : whole;
-  return value == value ? capped : To(0);
+  const From above_low = value > low ? value : low;
+  const From inside = above_low < highest ? above_low : highest;
+  To whole = static_cast<To>(static_cast<Whole>(inside));
+  if constexpr (!exact) whole = value >= above ? Limits::max() : whole;
+  if constexpr (std::is_signed_v<To>) whole = value == value ? whole : To(0);
+  return whole;
 }
 
 template <class To, class From>

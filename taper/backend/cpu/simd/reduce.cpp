@@ -1,5 +1,6 @@
 // Sums, maxima, minima and positions of extremes over [kept, reduced] matrices. Every order of
 // additions is fixed by the sizes alone, so that AVX2 and AVX-512 give the same bits.
+#include <cstring>
 #include <type_traits>
 
 #include "taper/backend/cpu/kernels.h"
@@ -184,62 +185,67 @@ void fold_rows(const T* x, int64_t kept, int64_t kept_step, int64_t reduced, int
   }
 }
 
-/// One column of eight rows. Extremes are found before they are widened, which spares work.
-template <class Op, class T>
-TAPER_FN Accumulator<T> fold_eight(const T* x, int64_t step, Accumulator<T> sum) {
-  using A = Accumulator<T>;
+/// best = op(best, x) for n neighbouring columns of `rows` rows.
+template <class Op, int64_t rows, class T>
+TAPER_FN void improve_columns(const T* __restrict x, int64_t n, int64_t step, T* __restrict best) {
   constexpr Op op;
-  if constexpr (std::is_same_v<Op, SumOp>) {
-#pragma GCC unroll 8
-    for (int64_t i = 0; i < 8; ++i) sum = op(sum, static_cast<A>(x[i * step]));
-    return sum;
-  } else {
-    T best = x[0];
-#pragma GCC unroll 8
-    for (int64_t i = 1; i < 8; ++i) best = op(best, x[i * step]);
-    return op(sum, static_cast<A>(best));
+  int64_t k = 0;
+  if constexpr (std::is_floating_point_v<T>) {  // which the compiler does not vectorise
+    constexpr auto lanes = static_cast<int64_t>(Vec<T>::kLanes);
+    for (; k + lanes <= n; k += lanes) {
+      Vec<T> found = Vec<T>::load(best + k);
+#pragma GCC unroll 4
+      for (int64_t i = 0; i < rows; ++i) found = op(found, Vec<T>::load(x + k + i * step));
+      found.store(best + k);
+    }
+  }
+  for (; k < n; ++k) {
+    T found = best[k];
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < rows; ++i) found = op(found, x[k + i * step]);
+    best[k] = found;
   }
 }
 
-/// Whole vectors of columns of eight rows, for what the compiler does not vectorise; how many.
-template <class Op, class E>
-TAPER_FN int64_t extreme_eight(const E* x, int64_t kept, int64_t step, double* sums) {
+/// Contiguous columns: extremes are found in their own type and widened at the end.
+template <class Op, class T>
+void extreme_columns(const T* x, int64_t kept, int64_t reduced, int64_t step,
+                     Accumulator<T>* sums) {
   constexpr Op op;
-  constexpr int64_t lanes = static_cast<int64_t>(Vec<E>::kLanes);
-  constexpr int64_t wide = static_cast<int64_t>(Vec<double>::kLanes);
-  int64_t k = 0;
-  for (; k + lanes <= kept; k += lanes) {
-    Vec<E> best = Vec<E>::load(x + k);
-#pragma GCC unroll 8
-    for (int64_t i = 1; i < 8; ++i) best = op(best, Vec<E>::load(x + k + i * step));
-    E found[lanes];
-    best.store(found);
-#pragma GCC unroll 2
-    for (int64_t i = 0; i < lanes; i += wide) {
-      op(Vec<double>::load(sums + k + i), load_double(found + i)).store(sums + k + i);
+  constexpr int64_t most = 1024;
+  T best[most];
+  for (int64_t first = 0; first < kept; first += most) {
+    const int64_t n = kept - first < most ? kept - first : most;
+    std::memcpy(best, x + first, static_cast<size_t>(n) * sizeof(T));
+    int64_t row = 1;
+    for (; row + 4 <= reduced; row += 4) {
+      improve_columns<Op, 4>(x + first + row * step, n, step, best);
+    }
+    for (; row < reduced; ++row) improve_columns<Op, 1>(x + first + row * step, n, step, best);
+    for (int64_t k = 0; k < n; ++k) {
+      sums[first + k] = op(sums[first + k], static_cast<Accumulator<T>>(best[k]));
     }
   }
-  return k;
 }
 
 /// Contiguous columns, eight rows at a time to spare the accumulators' loads and stores.
-template <class Op, class T>
-void fold_columns(const T* __restrict x, int64_t kept, int64_t reduced, int64_t step,
-                  Accumulator<T>* __restrict sums) {
+template <class T>
+void sum_columns(const T* __restrict x, int64_t kept, int64_t reduced, int64_t step,
+                 Accumulator<T>* __restrict sums) {
   using A = Accumulator<T>;
-  constexpr Op op;
   int64_t row = 0;
   for (; row + 8 <= reduced; row += 8) {
     const T* __restrict first = x + row * step;
-    int64_t k = 0;
-    if constexpr (std::is_floating_point_v<T> && !std::is_same_v<Op, SumOp>) {
-      k = extreme_eight<Op>(first, kept, step, sums);
+    for (int64_t k = 0; k < kept; ++k) {
+      A sum = sums[k];
+#pragma GCC unroll 8
+      for (int64_t i = 0; i < 8; ++i) sum += static_cast<A>(first[k + i * step]);
+      sums[k] = sum;
     }
-    for (; k < kept; ++k) sums[k] = fold_eight<Op>(first + k, step, sums[k]);
   }
   for (; row < reduced; ++row) {
     const T* __restrict first = x + row * step;
-    for (int64_t k = 0; k < kept; ++k) sums[k] = op(sums[k], static_cast<A>(first[k]));
+    for (int64_t k = 0; k < kept; ++k) sums[k] += static_cast<A>(first[k]);
   }
 }
 
@@ -271,7 +277,11 @@ void reduce_tile(const void* data, int64_t kept, int64_t kept_step, int64_t redu
   if (by_rows(kept, kept_step, reduced, step)) {
     fold_rows<Op>(x, kept, kept_step, reduced, step, sums);
   } else if (kept_step == 1) {
-    fold_columns<Op>(x, kept, reduced, step, sums);
+    if constexpr (std::is_same_v<Op, SumOp>) {
+      sum_columns(x, kept, reduced, step, sums);
+    } else {
+      extreme_columns<Op>(x, kept, reduced, step, sums);
+    }
   } else {
     fold_strided_columns<Op>(x, kept, kept_step, reduced, step, sums);
   }
