@@ -125,7 +125,10 @@ Field inputs_of(const Tensor& x, const std::string& name, const DataForm& form,
   if (x.rank() != 2 || x.size(1) != std::ssize(form.columns)) {
     fail(ErrorKind::shape, what + " must be [N," + std::to_string(form.columns.size()) + "]");
   }
-  return astype((astype(x, DType::f64) - row_of(form.mean)) / row_of(form.deviation), DType::f32);
+  const Tensor inputs =
+      astype((astype(x, DType::f64) - row_of(form.mean)) / row_of(form.deviation), DType::f32);
+  check_finite(inputs, name + " standardised", path);
+  return inputs;
 }
 
 /// Throws dtype for targets of another kind than the form tells of, and value for a class that
@@ -135,7 +138,9 @@ Tensor targets_of(const Tensor& y, const std::string& name, const DataForm& form
   const std::string what = path.string() + ": " + name;
   if (form.class_names.empty()) {
     const Tensor standard = (astype(y, DType::f64) - form.target_mean) / form.target_deviation;
-    return astype(expand_dims(standard, 1), DType::f32);
+    const Tensor numbers = astype(standard, DType::f32);
+    check_finite(numbers, name + " standardised", path);
+    return expand_dims(numbers, 1);
   }
   if (is_float(y.dtype())) {
     fail(ErrorKind::dtype, what + " must hold class numbers as the training data do, is " +

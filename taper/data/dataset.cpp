@@ -190,7 +190,8 @@ std::string Dataset::digest() const {
   for (const std::string& name : class_names()) sum.add(name + "\n");
   const int64_t count = std::min(size(), most_looked_at);
   for (int64_t i = 0; i < count; ++i) {
-    const int64_t index = count == size() ? i : i * ((size() - 1) / (count - 1));
+    // In steps that are not whole, so that no pattern of the examples meets them all.
+    const int64_t index = count == size() ? i : i * (size() - 1) / (count - 1);
     const GeneratorScope draws(default_generator(), 0, 0, static_cast<uint64_t>(index));
     for (const Tensor& field : get(index)) {
       if (field.defined()) add_values(sum, field);

@@ -99,15 +99,25 @@ Tensor target_numbers(const TextTable& table, const DataForm& form) {
   return astype(from_values<double>({table.rows(), 1}, values), DType::f32);
 }
 
-Tensor standardised(const Tensor& inputs, const DataForm& form) {
+/// The inputs f32[rows, columns]. Throws io naming the line of a number that is too large for it.
+Tensor standardised(const TextTable& table, const DataForm& form) {
   const auto row = [](const std::vector<double>& values) {
     return from_values<double>({1, std::ssize(values)}, values);
   };
-  return astype((inputs - row(form.mean)) / row(form.deviation), DType::f32);
+  const Tensor inputs = inputs_of(table, form.columns);
+  const Tensor result = astype((inputs - row(form.mean)) / row(form.deviation), DType::f32);
+  const std::vector<float> values = result.to_vector<float>();
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (std::isfinite(values[i])) continue;
+    table.refuse(static_cast<int64_t>(i / form.columns.size()),
+                 "column " + print_quoted(form.columns[i % form.columns.size()]) +
+                     " holds a number that is too large");
+  }
+  return result;
 }
 
 TensorDataset dataset_of(const TextTable& table, const DataForm& form) {
-  const Tensor inputs = standardised(inputs_of(table, form.columns), form);
+  const Tensor inputs = standardised(table, form);
   const bool has_classes = !form.class_names.empty();
   return TensorDataset(
       {inputs, has_classes ? class_numbers(table, form) : target_numbers(table, form)},
@@ -176,7 +186,7 @@ const DataSource table_entry{
 
 Tensor read_rows(const std::string& text, const std::string& name, const DataForm& form) {
   const TextTable table(text, name);
-  return standardised(inputs_of(table, form.columns), form);
+  return standardised(table, form);
 }
 
 }  // namespace taper::data

@@ -204,6 +204,7 @@ std::optional<double> error_in_own_scale(const ModelInfo& info, double loss) {
 void check_can_be_saved(const nn::AnyModule& model, const ModelInfo& info) {
   const Value content = parse_json(to_json(model_to_value(model, info)));
   if (model.is_described()) read_model_file(content);
+  if (!info.form.source.empty()) data::DataSource::get(info.form.source);
 }
 
 void save_run(const fs::path& folder, const nn::AnyModule& model, const ModelInfo& info,

@@ -95,6 +95,28 @@ TEST(Dataset, TheDigestTellsDataApart) {
   EXPECT_EQ(default_generator().state().to_vector<int64_t>(), before.to_vector<int64_t>());
 }
 
+TEST(Dataset, TheDigestSeesPatternsOfTheExamples) {
+  struct Every final : Dataset {
+    Every(int64_t count, int64_t step, int64_t rest) : count(count), step(step), rest(rest) {}
+    int64_t size() const override { return count; }
+    std::vector<Tensor> get(int64_t i) const override {
+      return {full({1}, i % step == rest ? 1 : 0)};
+    }
+    int64_t count;
+    int64_t step;
+    int64_t rest;
+  };
+  for (const int64_t count : {300, 510, 1000, 4000}) {
+    const std::string none = Every(count, count, count).digest();
+    for (const int64_t step : {2, 3, 5}) {
+      for (int64_t rest = 0; rest < step; ++rest) {
+        EXPECT_NE(Every(count, step, rest).digest(), none) << count << " " << step << " " << rest;
+      }
+    }
+    EXPECT_NE(Every(count, count, count - 1).digest(), none) << count;  // the last one
+  }
+}
+
 TEST(Dataset, AnExampleUnlikeTheOthersIsNamed) {
   const auto reading = [](ErrorKind kind, std::vector<Tensor> broken) {
     return error_of(kind, [&] { labels_of(OneBroken(std::move(broken))); });

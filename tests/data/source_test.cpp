@@ -134,6 +134,9 @@ TEST(TableSource, ReadsNewRowsInTheFormOfTheOldOnes) {
   EXPECT_NEAR(rows.to_vector<double>()[0], 0, 1e-6);
   EXPECT_EQ(error_of(ErrorKind::not_found, [&] { read_rows("x\n1\n", "new", examples.form); }),
             "new: there is no column `noise`; there are: x");
+  EXPECT_EQ(
+      error_of(ErrorKind::io, [&] { read_rows("x,noise\n1,2\n1e300,2\n", "new", examples.form); }),
+      "new: line 3: column \"x\" holds a number that is too large");
   const DataSource& source = DataSource::get(examples.form.source);
   const AnyDataset again = source.read(folder / "t.csv", examples.form);
   EXPECT_EQ(again->size(), 10);
@@ -314,6 +317,8 @@ TEST(ArraysSource, RefusesPartsOfAnotherKind) {
                   "x_test f32[2,1] must be [N,2]"));
   EXPECT_TRUE(has(fault({{"x_test", npy<float>("<f4", "2, 2", {1, 2, nan, 4})}}, ErrorKind::io),
                   "x_test[1,0] must be a finite number, is nan"));
+  EXPECT_TRUE(has(fault({{"x_test", npy<double>("<f8", "2, 2", {1, 1e300, 3, 4})}}, ErrorKind::io),
+                  "x_test standardised[0,1] must be a finite number, is inf"));
   EXPECT_TRUE(
       has(fault({{"x_train", npy<double>("<f8", "4, 2", {1, 1e300, 3, -1e300, 5, 6, 7, 9})}},
                 ErrorKind::value),
