@@ -33,7 +33,7 @@ void report(const std::filesystem::path& path, const DataPlace& place, bool json
   folder.reported(written.files);
   const std::string page = (path / "report.html").string();
   if (!json) {
-    std::cout << "report " << page << std::endl;
+    std::cout << "report " << printable(page) << std::endl;
     return;
   }
   const Value::List files(written.files.begin(), written.files.end());

@@ -186,9 +186,9 @@ void tell(const RunResult& result, const Recipe& recipe, const data::DataForm& f
   }
   std::cout << fmt::format(" loss {:.4f}{}\n", test.loss, scale) << class_table(test)
             << fmt::format("\nwrote {}/{{model.safetensors,model.json,history.json,report.json}}\n",
-                           folder.string());
+                           printable(folder.string()));
   if (is_there(folder / "report.html")) {
-    std::cout << "report " << (folder / "report.html").string() << std::endl;
+    std::cout << "report " << printable((folder / "report.html").string()) << std::endl;
   }
 }
 
@@ -208,7 +208,7 @@ void tell_json(const RunFolder& folder, int64_t epochs) {
 
 void tell_interruption(const fs::path& folder) {
   std::cout << fmt::format("\nsaved {}; --resume --out {} goes on from there\n",
-                           (folder / "checkpoints").string(), folder.string())
+                           printable((folder / "checkpoints").string()), printable(folder.string()))
             << std::flush;
 }
 

@@ -2,7 +2,10 @@
 // `val`.
 
 #include <algorithm>
+#include <cctype>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <taper/core/error.h>
@@ -57,20 +60,24 @@ std::vector<fs::path> files_below(const fs::path& folder) {
 }
 
 bool holds_pictures(const fs::path& folder) {
-  return std::ranges::any_of(files_below(folder), is_picture);
+  return std::ranges::any_of(entries_of(folder, false), is_picture);
 }
 
 bool has_classes(const fs::path& folder) {
   return std::ranges::any_of(entries_of(folder, true), holds_pictures);
 }
 
-/// The folder of a part, by any of its names; empty if there is none. A class may have such a name.
-fs::path part_of(const fs::path& folder, std::initializer_list<const char*> names) {
-  std::error_code ignored;
-  for (const char* name : names) {
-    if (fs::is_directory(folder / name, ignored) && has_classes(folder / name)) {
-      return folder / name;
-    }
+// What the folder of a part may be called, in capitals or not.
+constexpr std::string_view train_names[] = {"train", "training"};
+constexpr std::string_view validation_names[] = {"val", "valid", "validation"};
+constexpr std::string_view test_names[] = {"test", "testing"};
+
+/// The folder of a part; empty if there is none. A class may have such a name.
+fs::path part_of(const fs::path& folder, std::span<const std::string_view> names) {
+  for (const fs::path& each : entries_of(folder, true)) {
+    std::string name = each.filename().string();
+    std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+    if (std::ranges::find(names, name) != names.end() && has_classes(each)) return each;
   }
   return {};
 }
@@ -78,7 +85,7 @@ fs::path part_of(const fs::path& folder, std::initializer_list<const char*> name
 bool claims(const fs::path& path) {
   std::error_code ignored;
   if (!fs::is_directory(path, ignored)) return false;
-  const fs::path train = part_of(path, {"train"});
+  const fs::path train = part_of(path, train_names);
   return has_classes(train.empty() ? path : train);
 }
 
@@ -90,7 +97,12 @@ struct Files {
 std::vector<std::string> class_names_in(const fs::path& folder) {
   std::vector<std::string> names;
   for (const fs::path& each : entries_of(folder, true)) {
-    if (holds_pictures(each)) names.push_back(each.filename().string());
+    if (holds_pictures(each)) {
+      names.push_back(each.filename().string());
+    } else if (std::ranges::any_of(files_below(each), is_picture)) {
+      fail(ErrorKind::value, each.string() + ": its pictures are in folders below it only; a " +
+                                 "class's folder holds some itself");
+    }
   }
   if (names.size() < 2) {
     fail(ErrorKind::value, folder.string() + ": pictures of at least two classes are needed, a " +
@@ -166,15 +178,15 @@ TensorDataset read_files(const Files& files, const DataForm& form) {
 }
 
 Examples load(const fs::path& path, const SourceOptions& options) {
-  const fs::path train = part_of(path, {"train"});
+  const fs::path train = part_of(path, train_names);
   const fs::path& trained = train.empty() ? path : train;
   DataForm form{.class_names = class_names_in(trained)};
   const Files files = files_of(trained, form.class_names);
   form.picture = common_shape(files, options.picture_size);
   Examples examples{.train = read_files(files, form)};
   if (!train.empty()) {
-    const fs::path validation = part_of(path, {"val", "validation", "valid"});
-    const fs::path test = part_of(path, {"test"});
+    const fs::path validation = part_of(path, validation_names);
+    const fs::path test = part_of(path, test_names);
     const auto part = [&](const fs::path& folder) {
       return AnyDataset(read_files(files_of(folder, form.class_names), form));
     };
@@ -187,8 +199,8 @@ Examples load(const fs::path& path, const SourceOptions& options) {
 
 /// Of a folder with parts its test part, else its validation part.
 AnyDataset read(const fs::path& path, const DataForm& form) {
-  const fs::path test = part_of(path, {"test"});
-  const fs::path part = test.empty() ? part_of(path, {"val", "validation", "valid"}) : test;
+  const fs::path test = part_of(path, test_names);
+  const fs::path part = test.empty() ? part_of(path, validation_names) : test;
   const Files files = files_of(part.empty() ? path : part, form.class_names);
   if (files.paths.empty()) {
     fail(ErrorKind::value, path.string() + ": there are no pictures in folders of classes");

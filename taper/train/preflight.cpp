@@ -173,13 +173,14 @@ void check_last_batch(const Pass& pass, const std::vector<Spec>& specs, int64_t 
 }
 
 /// What differs between the two datasets, if anything does.
-std::string difference(const std::vector<Spec>& train, const std::vector<Spec>& validation) {
-  for (size_t i = 0; i < std::min(train.size(), validation.size()); ++i) {
-    if (train[i] == validation[i]) continue;
-    return "field " + std::to_string(i) + " of the validation dataset is " +
-           to_string(validation[i]) + ", that of the training dataset is " + to_string(train[i]);
+std::string difference(const std::vector<Spec>& train, const std::vector<Spec>& measured,
+                       const std::string& what) {
+  for (size_t i = 0; i < std::min(train.size(), measured.size()); ++i) {
+    if (train[i] == measured[i]) continue;
+    return "field " + std::to_string(i) + " of the " + what + " is " + to_string(measured[i]) +
+           ", that of the training dataset is " + to_string(train[i]);
   }
-  return "this is the validation dataset";
+  return "this is the " + what;
 }
 
 // ---------------------------------------------------------------------------------- labels
@@ -386,7 +387,7 @@ void check_measured(const Pass& pass, const std::vector<Spec>& trained,
   const nn::ModeScope mode(pass.model, false);
   const std::vector<Spec> specs = dataset.specs();
   const int64_t rows = std::min(pass.options.batch_size, dataset.size());
-  const DryRun run = run_dry(pass, specs, rows, difference(trained, specs));
+  const DryRun run = run_dry(pass, specs, rows, difference(trained, specs, what));
   const auto batch = first_rows(dataset, specs, std::min(rows, most_rows));
   check_no_nan(dataset, batch, what);
   check_targets(pass, run, dataset, batch, what);

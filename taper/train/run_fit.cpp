@@ -257,6 +257,24 @@ int64_t weights_epoch(const FitOptions& options, int64_t epochs) {
 
 }  // namespace
 
+namespace {
+
+/// On the part, else on the training data: the training is done, and what is wrong with other data
+/// must not make the run one that can never end. `why` then says it.
+Evaluation evaluate_or_else(const Trainer& trainer, const data::AnyDataset& dataset,
+                            MeasuredPart& part, std::string& why) {
+  try {
+    return trainer.evaluate(part.data);
+  } catch (const Error& error) {
+    if (part.name == "training" || error.kind() == ErrorKind::internal) throw;
+    why = "the " + part.name + " data cannot be measured, the training data are: " + error.what();
+  }
+  part = {"training", dataset};
+  return trainer.evaluate(part.data);
+}
+
+}  // namespace
+
 RunResult fit_into(RunFolder& folder, Trainer& trainer, const data::AnyDataset& dataset,
                    FitOptions options) {
   const std::string digest = run_digest(*dataset, options.validation_data,
@@ -285,9 +303,10 @@ RunResult fit_into(RunFolder& folder, Trainer& trainer, const data::AnyDataset& 
     return result;
   }
 
-  const MeasuredPart part = measured_part(dataset, options.validation_data,
-                                          options.run_details.test_data, options.validation_split);
-  Evaluation found = trainer.evaluate(part.data);
+  MeasuredPart part = measured_part(dataset, options.validation_data, options.run_details.test_data,
+                                    options.validation_split);
+  std::string unmeasured;
+  Evaluation found = evaluate_or_else(trainer, dataset, part, unmeasured);
   if (options.interrupted()) {
     folder.stopped();
     return result;
@@ -317,6 +336,9 @@ RunResult fit_into(RunFolder& folder, Trainer& trainer, const data::AnyDataset& 
                                            .run = report,
                                            .test = found,
                                            .data = part.data});
+  if (!unmeasured.empty()) {
+    result.remark = unmeasured + (result.remark.empty() ? "" : "; " + result.remark);
+  }
   result.part = part.name;
   result.evaluation = std::move(found);
   return result;

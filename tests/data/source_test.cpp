@@ -347,10 +347,28 @@ TEST(PictureSource, LooksIntoFoldersOfAClass) {
     put(folder / "set" / name, encode_png(full({1, 8, 8}, 9, DType::u8)));
   }
   EXPECT_EQ(load(folder / "set", {}).train->size(), 3);
+  fs::create_directories(folder / "set" / "c" / "deep");
+  put(folder / "set" / "c" / "deep" / "4.png", encode_png(full({1, 8, 8}, 9, DType::u8)));
+  EXPECT_TRUE(has(error_of(ErrorKind::value, [&] { load(folder / "set", {}); }),
+                  "c: its pictures are in folders below it only"));
   EXPECT_EQ(picture_files({(folder / "set" / "a").string()}).size(), 2u);
   fs::create_directory(folder / "empty");
   EXPECT_TRUE(has(error_of(ErrorKind::value, [&] { picture_files({(folder / "empty").string()}); }),
                   "there are no pictures in it"));
+}
+
+TEST(PictureSource, KnowsPartsByTheirOtherNames) {
+  const TemporaryFolder folder;
+  for (const char* part : {"Training", "TEST", "Valid"}) {
+    for (const char* kind : {"a", "b"}) {
+      fs::create_directories(folder / "set" / part / kind);
+      put(folder / "set" / part / kind / "0.png", encode_png(full({1, 8, 8}, 9, DType::u8)));
+    }
+  }
+  const Examples examples = load(folder / "set", {});
+  EXPECT_EQ(examples.form.class_names, (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(examples.test);
+  EXPECT_TRUE(examples.validation);
 }
 
 TEST(DataSource, ReadsNewDataOfItsKindOnly) {

@@ -310,5 +310,23 @@ TEST(Signals, AskAProgramToStop) {
       ::testing::ExitedWithCode(0), "");
 }
 
+TEST(RunFit, EndsThoughItsTestDataCannotBeMeasured) {
+  const TemporaryFolder folder;
+  const data::TensorDataset line({ones({6, 3}), zeros({6, 1})});
+  const data::TensorDataset far({ones({6, 3}), full({6, 1}, 1e25)});
+  Trainer trainer(nn::Linear(3, 1), {.loss = nn::MSELoss(), .optimizer = optim::SGD()});
+  std::vector<std::string> heard;
+  const WarningHandler before =
+      set_warning_handler([&](const std::string& text) { heard.push_back(text); });
+  trainer.fit(line, {.verbose = false, .run = folder / "mine", .run_details = {.test_data = far}});
+  set_warning_handler(before);
+  ASSERT_EQ(heard.size(), 1u);
+  EXPECT_TRUE(has(heard[0], "the test data cannot be measured, the training data are: "));
+  const RunReport report = read_run_report(folder / "mine");
+  EXPECT_EQ(report.part, "training");
+  EXPECT_FALSE(report.test_loss);
+  EXPECT_EQ(read_run_manifest(folder / "mine")->state, RunState::finished);
+}
+
 }  // namespace
 }  // namespace taper
