@@ -372,19 +372,17 @@ void arg_tile(const void* data, int64_t kept, int64_t kept_step, int64_t reduced
   }
 }
 
-// ------------------------------------------------------------------------------- 16-bit formats
+// ------------------------------------------------------------------------- pieces of scattered
+// data
 
-using Widen = void (*)(const void* in, void* out, size_t n);
-
-/// Calls `run(float row, row's first k, count of k, first i, count of i)` for pieces that are
-/// contiguous floats: parts of rows or of columns, whichever is nearer in memory.
-template <Widen widen, class Run>
-TAPER_FN void for_widened(const void* data, int64_t kept, int64_t kept_step, int64_t reduced,
-                          int64_t step, Run run) {
+/// Calls `run(row, row's first k, count of k, first i, count of i)` for pieces that are contiguous:
+/// parts of rows or of columns, whichever is nearer in memory. `load(from, step, to, count)` makes
+/// one of the elements from `from` on.
+template <class Piece, class T, class Load, class Run>
+TAPER_FN void for_pieces(const T* x, int64_t kept, int64_t kept_step, int64_t reduced, int64_t step,
+                         Load load, Run run) {
   constexpr int64_t capacity = 1024;
-  uint16_t packed[capacity];
-  float wide[capacity];
-  const uint16_t* x = static_cast<const uint16_t*>(data);
+  Piece piece[capacity];
   const bool rows = by_rows(kept, kept_step, reduced, step);
   const int64_t outer = rows ? kept : reduced;
   const int64_t outer_step = rows ? kept_step : step;
@@ -393,67 +391,107 @@ TAPER_FN void for_widened(const void* data, int64_t kept, int64_t kept_step, int
   for (int64_t line = 0; line < outer; ++line) {
     for (int64_t begin = 0; begin < inner; begin += capacity) {
       const int64_t count = inner - begin < capacity ? inner - begin : capacity;
-      const uint16_t* from = x + line * outer_step + begin * inner_step;
-      if (inner_step != 1) {
-        for (int64_t i = 0; i < count; ++i) packed[i] = from[i * inner_step];
-        from = packed;
-      }
-      widen(from, wide, static_cast<size_t>(count));
+      load(x + line * outer_step + begin * inner_step, inner_step, piece, count);
       if (rows) {
-        run(wide, line, int64_t{1}, begin, count);
+        run(piece, line, int64_t{1}, begin, count);
       } else {
-        run(wide, begin, count, line, int64_t{1});
+        run(piece, begin, count, line, int64_t{1});
       }
     }
   }
 }
 
+struct Pack {
+  template <class T>
+  TAPER_FN void operator()(const T* from, int64_t step, T* to, int64_t count) const {
+    for (int64_t i = 0; i < count; ++i) to[i] = from[i * step];
+  }
+};
+
+using Widen = void (*)(const void* in, void* out, size_t n);
+
+template <Widen widen>
+struct PackAndWiden {
+  TAPER_FN void operator()(const uint16_t* from, int64_t step, float* to, int64_t count) const {
+    uint16_t packed[1024];
+    if (step != 1) {
+      Pack()(from, step, packed, count);
+      from = packed;
+    }
+    widen(from, to, static_cast<size_t>(count));
+  }
+};
+
+/// Whether elements lie apart in memory and are many enough to be packed before they are looked at.
+TAPER_FN bool is_scattered(int64_t kept, int64_t kept_step, int64_t reduced, int64_t step) {
+  const bool rows = by_rows(kept, kept_step, reduced, step);
+  return (rows ? step : kept_step) != 1 && (rows ? reduced : kept) >= 32;
+}
+
+template <class Op, class T>
+void reduce_any_tile(const void* data, int64_t kept, int64_t kept_step, int64_t reduced,
+                     int64_t step, void* accumulators) {
+  if (!is_scattered(kept, kept_step, reduced, step)) {
+    return reduce_tile<Op, T>(data, kept, kept_step, reduced, step, accumulators);
+  }
+  auto* sums = static_cast<Accumulator<T>*>(accumulators);
+  for_pieces<T>(static_cast<const T*>(data), kept, kept_step, reduced, step, Pack(),
+                [&](const T* piece, int64_t k, int64_t columns, int64_t, int64_t rows) {
+                  reduce_tile<Op, T>(piece, columns, 1, rows, 1, sums + k);
+                });
+}
+
+template <class Op, class T>
+void arg_any_tile(const void* data, int64_t kept, int64_t kept_step, int64_t reduced, int64_t step,
+                  int64_t first, void* accumulators, int64_t* index) {
+  if (!is_scattered(kept, kept_step, reduced, step)) {
+    return arg_tile<Op, T>(data, kept, kept_step, reduced, step, first, accumulators, index);
+  }
+  auto* best = static_cast<Accumulator<T>*>(accumulators);
+  for_pieces<T>(static_cast<const T*>(data), kept, kept_step, reduced, step, Pack(),
+                [&](const T* piece, int64_t k, int64_t columns, int64_t i, int64_t rows) {
+                  arg_tile<Op, T>(piece, columns, 1, rows, 1, first + i, best + k, index + k);
+                });
+}
+
+// ------------------------------------------------------------------------------- 16-bit formats
+
 template <class Op, Widen widen>
 void reduce_short_tile(const void* x, int64_t kept, int64_t kept_step, int64_t reduced,
                        int64_t step, void* accumulators) {
   double* sums = static_cast<double*>(accumulators);
-  for_widened<widen>(x, kept, kept_step, reduced, step,
-                     [&](const float* piece, int64_t k, int64_t columns, int64_t, int64_t rows) {
-                       reduce_tile<Op, float>(piece, columns, 1, rows, 1, sums + k);
-                     });
+  for_pieces<float>(static_cast<const uint16_t*>(x), kept, kept_step, reduced, step,
+                    PackAndWiden<widen>(),
+                    [&](const float* piece, int64_t k, int64_t columns, int64_t, int64_t rows) {
+                      reduce_tile<Op, float>(piece, columns, 1, rows, 1, sums + k);
+                    });
 }
 
 template <class Op, Widen widen>
 void arg_short_tile(const void* x, int64_t kept, int64_t kept_step, int64_t reduced, int64_t step,
                     int64_t first, void* accumulators, int64_t* index) {
   double* best = static_cast<double*>(accumulators);
-  for_widened<widen>(x, kept, kept_step, reduced, step,
-                     [&](const float* piece, int64_t k, int64_t columns, int64_t i, int64_t rows) {
-                       arg_tile<Op, float>(piece, columns, 1, rows, 1, first + i, best + k,
-                                           index + k);
-                     });
+  for_pieces<float>(
+      static_cast<const uint16_t*>(x), kept, kept_step, reduced, step, PackAndWiden<widen>(),
+      [&](const float* piece, int64_t k, int64_t columns, int64_t i, int64_t rows) {
+        arg_tile<Op, float>(piece, columns, 1, rows, 1, first + i, best + k, index + k);
+      });
 }
 
 }  // namespace
 
 // In the order of DType; bool is stored as 0 or 1.
-#define TAPER_REDUCE_TILES(Op)         \
-  {reduce_tile<Op, float>,             \
-   reduce_tile<Op, double>,            \
-   reduce_short_tile<Op, f16_to_f32>,  \
-   reduce_short_tile<Op, bf16_to_f32>, \
-   reduce_tile<Op, int8_t>,            \
-   reduce_tile<Op, int16_t>,           \
-   reduce_tile<Op, int32_t>,           \
-   reduce_tile<Op, int64_t>,           \
-   reduce_tile<Op, uint8_t>,           \
-   reduce_tile<Op, uint8_t>}
-#define TAPER_ARG_TILES(Op)         \
-  {arg_tile<Op, float>,             \
-   arg_tile<Op, double>,            \
-   arg_short_tile<Op, f16_to_f32>,  \
-   arg_short_tile<Op, bf16_to_f32>, \
-   arg_tile<Op, int8_t>,            \
-   arg_tile<Op, int16_t>,           \
-   arg_tile<Op, int32_t>,           \
-   arg_tile<Op, int64_t>,           \
-   arg_tile<Op, uint8_t>,           \
-   arg_tile<Op, uint8_t>}
+#define TAPER_REDUCE_TILES(Op)                                            \
+  {reduce_any_tile<Op, float>,        reduce_any_tile<Op, double>,        \
+   reduce_short_tile<Op, f16_to_f32>, reduce_short_tile<Op, bf16_to_f32>, \
+   reduce_any_tile<Op, int8_t>,       reduce_any_tile<Op, int16_t>,       \
+   reduce_any_tile<Op, int32_t>,      reduce_any_tile<Op, int64_t>,       \
+   reduce_any_tile<Op, uint8_t>,      reduce_any_tile<Op, uint8_t>}
+#define TAPER_ARG_TILES(Op)                                                                    \
+  {arg_any_tile<Op, float>,         arg_any_tile<Op, double>,  arg_short_tile<Op, f16_to_f32>, \
+   arg_short_tile<Op, bf16_to_f32>, arg_any_tile<Op, int8_t>,  arg_any_tile<Op, int16_t>,      \
+   arg_any_tile<Op, int32_t>,       arg_any_tile<Op, int64_t>, arg_any_tile<Op, uint8_t>,      \
+   arg_any_tile<Op, uint8_t>}
 
 const ReduceKernels reduce_kernels = {
     TAPER_REDUCE_TILES(SumOp), TAPER_REDUCE_TILES(MaxOp), TAPER_REDUCE_TILES(MinOp),
