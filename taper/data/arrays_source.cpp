@@ -177,6 +177,11 @@ DataForm measure(const Pair& pair, const std::vector<int64_t>& rows, const fs::p
   const Tensor chosen = from_values<int64_t>({std::ssize(rows)}, rows);
   const Tensor pictures = pictures_of(pair.x);
   if (pictures.defined()) {
+    if (pictures.size(1) > 4) {
+      fail(ErrorKind::shape, path.string() + ": x" + pair.end + " " + to_string(pair.x.spec()) +
+                                 " must hold pictures of at most four channels, [N,H,W], "
+                                 "[N,H,W,C] or [N,C,H,W]");
+    }
     form.picture = {pictures.size(1), pictures.size(2), pictures.size(3)};
   } else if (pair.x.rank() == 2) {
     for (int64_t i = 0; i < pair.x.size(1); ++i) form.columns.push_back(std::to_string(i));

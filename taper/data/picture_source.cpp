@@ -72,14 +72,30 @@ constexpr std::string_view train_names[] = {"train", "training"};
 constexpr std::string_view validation_names[] = {"val", "valid", "validation"};
 constexpr std::string_view test_names[] = {"test", "testing"};
 
+bool is_named(const fs::path& folder, std::span<const std::string_view> names) {
+  std::string name = folder.filename().string();
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+  return std::ranges::find(names, name) != names.end();
+}
+
 /// The folder of a part; empty if there is none. A class may have such a name.
 fs::path part_of(const fs::path& folder, std::span<const std::string_view> names) {
   for (const fs::path& each : entries_of(folder, true)) {
-    std::string name = each.filename().string();
-    std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
-    if (std::ranges::find(names, name) != names.end() && has_classes(each)) return each;
+    if (is_named(each, names) && has_classes(each)) return each;
   }
   return {};
+}
+
+/// Throws value for a part beside the training data whose pictures are in no class's folder: left
+/// out without a word it would be missed.
+void check_parts(const fs::path& folder) {
+  for (const fs::path& each : entries_of(folder, true)) {
+    if (!is_named(each, validation_names) && !is_named(each, test_names)) continue;
+    if (has_classes(each) || std::ranges::none_of(files_below(each), is_picture)) continue;
+    fail(ErrorKind::value, each.string() +
+                               ": its pictures are in no folders of classes; put them "
+                               "there or give the folder another name");
+  }
 }
 
 bool claims(const fs::path& path) {
@@ -185,6 +201,7 @@ Examples load(const fs::path& path, const SourceOptions& options) {
   form.picture = common_shape(files, options.picture_size);
   Examples examples{.train = read_files(files, form)};
   if (!train.empty()) {
+    check_parts(path);
     const fs::path validation = part_of(path, validation_names);
     const fs::path test = part_of(path, test_names);
     const auto part = [&](const fs::path& folder) {

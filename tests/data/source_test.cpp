@@ -335,6 +335,15 @@ TEST(ArraysSource, TakesBoolsForClassesAndFourChannelsForPictures) {
   EXPECT_EQ(examples.form.picture, (std::vector<int64_t>{4, 5, 6}));
   EXPECT_EQ(examples.form.class_names, (std::vector<std::string>{"0", "1"}));
   EXPECT_TRUE(examples.has_classes);
+  EXPECT_TRUE(has(error_of(ErrorKind::shape,
+                           [&] {
+                             const std::vector<uint8_t> bytes(500, 51);
+                             load(put_npz(folder / "b.npz",
+                                          {{"x", npy<uint8_t>("|u1", "4, 5, 5, 5", bytes)},
+                                           {"y", npy<uint8_t>("|b1", "4,", {0, 1, 1, 0})}}),
+                                  {});
+                           }),
+                  "x u8[4,5,5,5] must hold pictures of at most four channels"));
   const Tensor inputs = read_array(folder / "a.npz", examples.form);
   EXPECT_EQ(inputs.shape(), Shape({4, 4, 5, 6}));
   EXPECT_NEAR(inputs.to_vector<double>()[0], 0.2, 1e-6);
@@ -369,6 +378,11 @@ TEST(PictureSource, KnowsPartsByTheirOtherNames) {
   EXPECT_EQ(examples.form.class_names, (std::vector<std::string>{"a", "b"}));
   EXPECT_TRUE(examples.test);
   EXPECT_TRUE(examples.validation);
+  fs::remove_all(folder / "set" / "TEST");
+  fs::create_directory(folder / "set" / "test");
+  put(folder / "set" / "test" / "0.png", encode_png(full({1, 8, 8}, 9, DType::u8)));
+  EXPECT_TRUE(has(error_of(ErrorKind::value, [&] { load(folder / "set", {}); }),
+                  "set/test: its pictures are in no folders of classes"));
 }
 
 TEST(DataSource, ReadsNewDataOfItsKindOnly) {
