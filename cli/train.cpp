@@ -381,7 +381,7 @@ void tell_finished(const RunFolder& folder, bool json) {
   if (json) return tell_json(folder, run.exported_epoch);
   const bool early = run.exported_epoch < run.epochs;
   std::cout << fmt::format(
-      "{} is finished: {}; {} go on\n", folder.path().string(),
+      "{} is finished: {}; {} go on\n", printable(folder.path().string()),
       early ? fmt::format("it ended early, after {} of {} epochs", run.exported_epoch, run.epochs)
             : counted(run.exported_epoch, "epoch"),
       early ? "more --epochs than those" : "more --epochs");

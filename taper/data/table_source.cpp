@@ -141,7 +141,12 @@ DataForm measure(const TextTable& table, const fs::path& path, const SourceOptio
   }
   DataForm form{.target = options.target};
   const size_t target = table.find(options.target);
-  for (const std::string& name : options.drop) table.find(name);
+  for (const std::string& name : options.drop) {
+    table.find(name);
+    if (name != options.target) continue;
+    fail(ErrorKind::value,
+         path.string() + ": the target `" + name + "` cannot be dropped (`drop`), too");
+  }
   for (const std::string& name : table.names()) {
     const bool dropped = std::ranges::find(options.drop, name) != options.drop.end();
     if (name != options.target && !dropped) form.columns.push_back(name);

@@ -106,6 +106,12 @@ TEST(TableSource, PredictsNumbersInTheirOwnScale) {
 
 TEST(TableSource, NamesClassesAsTheyAreWritten) {
   const TemporaryFolder folder;
+  EXPECT_TRUE(has(error_of(ErrorKind::value,
+                           [&] {
+                             load(put(folder / "t.csv", "a,y\n1,2\n3,4\n"),
+                                  {.target = "y", .drop = {"y"}});
+                           }),
+                  "the target `y` cannot be dropped"));
   const auto names = [&](const char* text) {
     return load(put(folder / "t.csv", text), {.target = "y"}).form.class_names;
   };
