@@ -132,18 +132,25 @@ class Output {
  public:
   Output(bool json, Task task) : json_(json), kind_(task == Task::labels ? "labels" : "classes") {}
   void add(const char* noun, const std::string& name, const Prediction& prediction) {
+    any_ = true;
     if (json_) {
       all_.push_back(to_value(noun, name, kind_, prediction));
     } else {
       print(name, prediction);
     }
   }
-  void end() {
+  void list() {
     if (json_) std::cout << to_json(Value(std::move(all_))) << std::endl;
+  }
+  /// The same. Throws value if there was nothing.
+  void end() {
+    list();
+    if (!any_) fail(ErrorKind::value, "there is nothing to predict");
   }
 
  private:
   bool json_;
+  bool any_ = false;
   const char* kind_;
   Value::List all_;
 };
@@ -178,10 +185,9 @@ void predict_pictures(const SavedModel& saved, const PredictArguments& arguments
       ++failures;
     }
   }
-  output.end();
-  if (failures > 0) {
-    fail(ErrorKind::io, fmt::format("{} of {} pictures cannot be used", failures, files.size()));
-  }
+  if (failures == 0) return output.end();
+  output.list();
+  fail(ErrorKind::io, fmt::format("{} of {} pictures cannot be used", failures, files.size()));
 }
 
 /// The examples of .npz files, counted from 0 as NumPy does.
@@ -211,6 +217,10 @@ void predict_rows(const SavedModel& saved, const PredictArguments& arguments, Ou
   };
   if (arguments.files.empty()) of_table(standard_input(), "the standard input", true);
   for (const std::string& file : arguments.files) {
+    std::error_code ignored;
+    if (fs::is_directory(file, ignored)) {
+      fail(ErrorKind::unsupported, file + ": is a folder, the model takes the rows of tables");
+    }
     of_table(read_file(file, largest_table), file, arguments.files.size() == 1);
   }
   output.end();

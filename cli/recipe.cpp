@@ -490,8 +490,13 @@ data::Examples load_examples(const Recipe& recipe) {
 
 void complete_recipe(Recipe& recipe, const data::Examples& examples) {
   Subject& subject = recipe.subject;
-  if (examples.form.columns.empty() && !(subject.target.empty() && subject.drop.empty())) {
-    throw UsageError("--target and --drop are for tables, " + data_name(subject.data) + " is none");
+  const bool for_tables = !subject.target.empty() || !subject.drop.empty() || !subject.task.empty();
+  if (examples.form.source != "table" && for_tables) {
+    throw UsageError("--target, --drop and --task are for tables, " + data_name(subject.data) +
+                     " is none");
+  }
+  if (!subject.data_dir.empty() && !data::DataSource::of(subject.data).is_named()) {
+    throw UsageError("--data-dir is for named datasets, " + data_name(subject.data) + " is none");
   }
   if (examples.validation && !examples.was_split) subject.validation = 0;
   if (!examples.form.columns.empty() && subject.task.empty() && !subject.target.empty()) {

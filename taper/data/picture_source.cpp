@@ -69,7 +69,7 @@ bool has_classes(const fs::path& folder) {
 
 // What the folder of a part may be called, in capitals or not.
 constexpr std::string_view train_names[] = {"train", "training"};
-constexpr std::string_view validation_names[] = {"val", "valid", "validation"};
+constexpr std::string_view validation_names[] = {"val", "valid", "validation", "eval"};
 constexpr std::string_view test_names[] = {"test", "testing"};
 
 bool is_named(const fs::path& folder, std::span<const std::string_view> names) {

@@ -48,13 +48,18 @@ struct FieldValues {
 
 FieldValues values_of(const data::Dataset& dataset, size_t field,
                       const std::vector<Tensor>& batch) {
-  const auto* subset = dynamic_cast<const data::Subset*>(&dataset);
-  const auto* whole =
-      dynamic_cast<const data::TensorDataset*>(subset != nullptr ? &*subset->dataset() : &dataset);
-  FieldValues found{.values = batch[field], .rows = {}};
-  if (whole != nullptr) found.values = whole->fields()[field].values;
-  if (whole != nullptr && subset != nullptr) {
-    found.rows = subset->indices();
+  // Through subsets of subsets to the tensors, if there are any.
+  std::vector<int64_t> rows(static_cast<size_t>(dataset.size()));
+  std::iota(rows.begin(), rows.end(), int64_t{0});
+  const data::Dataset* at = &dataset;
+  while (const auto* subset = dynamic_cast<const data::Subset*>(at)) {
+    for (int64_t& row : rows) row = subset->indices()[static_cast<size_t>(row)];
+    at = &*subset->dataset();
+  }
+  const auto* whole = dynamic_cast<const data::TensorDataset*>(at);
+  FieldValues found{.values = batch[field], .rows = std::move(rows)};
+  if (whole != nullptr) {
+    found.values = whole->fields()[field].values;
   } else {
     found.rows.resize(static_cast<size_t>(found.values.size(0)));
     std::iota(found.rows.begin(), found.rows.end(), int64_t{0});

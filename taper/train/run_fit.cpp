@@ -291,7 +291,13 @@ RunResult fit_into(RunFolder& folder, Trainer& trainer, const data::AnyDataset& 
   };
   for (const std::string& file : options.run_details.files) folder.owns(file);
   ModelInfo info = info_of(trainer, *dataset, options.run_details);
-  check_can_be_saved(trainer.model(), info);
+  try {
+    check_can_be_saved(trainer.model(), info);
+  } catch (const Error& error) {
+    fail(error.kind(),
+         std::string("fit: what the run is told of model and data cannot be saved: ") +
+             error.what());
+  }
   const auto keeper = std::make_shared<RunKeeper>([&] {
     const nn::AnyModule& model = trainer.model();
     folder.begin(options.epochs, options.run_details.options,

@@ -43,7 +43,7 @@ TEST_F(Command, TrainsOnATableOfOnesOwn) {
   EXPECT_TRUE(has(run("report run").out, "report run/report.html"));
   expect_failure("train things.csv", 1, "which column is to be predicted");
   expect_failure("train mnist --data-dir mnist --target kind", 2,
-                 "--target and --drop are for tables");
+                 "--target, --drop and --task are for tables");
   expect_failure("evaluate run new.csv", 1, "there is no column `kind`");
 }
 
@@ -295,6 +295,13 @@ TEST_F(Command, SaysWhatIsWrongBeforeItTrains) {
   EXPECT_EQ(run("train --resume --out run --weight-decay 0.0 --task classes").code, 0);
   expect_failure(train + "--warmup 9", 2, "--warmup: 9 epochs of 2 leave none");
   expect_failure(train + "--picture-size 9", 2, "--picture-size is for folders of pictures");
+  expect_failure(train + "--data-dir mnist", 2, "--data-dir is for named datasets, things is none");
+  expect_failure("train mnist --data-dir mnist --task numbers", 2,
+                 "--target, --drop and --task are for tables, mnist is none");
+  put(folder_ / "none.csv", "width,height\n");
+  expect_failure("predict run none.csv", 1, "there is nothing to predict");
+  EXPECT_EQ(run("predict run none.csv --json").out, "[]\n");
+  expect_failure("predict run mnist", 1, "mnist: is a folder, the model takes the rows of tables");
   fs::create_directories(folder_ / "photos" / "a");
   put(folder_ / "photos" / "a" / "0.png", encode_png(full({1, 8, 8}, 9, DType::u8)));
   expect_failure("evaluate run photos", 1,

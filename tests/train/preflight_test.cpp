@@ -185,6 +185,24 @@ TEST(Preflight, CallsNoHooks) {
   EXPECT_EQ(calls, 0);
 }
 
+TEST(Preflight, LooksThroughSubsetsOfSubsets) {
+  const Sequential model{nn::Linear(3, 2)};
+  const optim::SGD optimizer(model.parameters());
+  std::vector<int64_t> labels(60, 0);
+  labels[57] = 7;
+  const TensorDataset whole({ones({60, 3}), from_values<int64_t>({60}, labels)});
+  std::vector<int64_t> order(60);
+  for (size_t i = 0; i < 60; ++i) order[i] = 59 - static_cast<int64_t>(i);
+  const data::Subset backwards(whole, order);
+  std::vector<int64_t> odd;
+  for (int64_t i = 0; i < 60; i += 2) odd.push_back(i);  // 57 is the second of these
+  const std::string text = testing::error_of(ErrorKind::value, [&] {
+    check_before_training(model, nn::CrossEntropyLoss(), optimizer, data::Subset(backwards, odd),
+                          {}, {.batch_size = 1});
+  });
+  EXPECT_NE(text.find("label 7 of example 1 of the dataset"), text.npos) << text;
+}
+
 TEST(Preflight, RefusesAnOptimizerOfAnotherModel) {
   const Sequential model{nn::Flatten(), nn::Linear(16, 2)};
   const optim::SGD optimizer(nn::Linear(16, 2).parameters());
