@@ -189,8 +189,9 @@ std::optional<double> parse_number(std::string_view text) {
   while (text.ends_with(' ')) text.remove_suffix(1);
   if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
   double value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  const char* begin = text.data();
+  const char* end = begin + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, value);
   if (stop != end || text.empty()) return {};
   if (error == std::errc()) return value;
   // Out of range: rounded to 0 or infinity.

@@ -32,7 +32,8 @@ TAPER_FN To truncated(From value) {
   using Limits = std::numeric_limits<To>;
   constexpr From low = static_cast<From>(Limits::min());
   // One above the largest To: a power of two, exact in From where the largest itself is not.
-  constexpr From above = static_cast<From>(Limits::max() / 2 + 1) * 2;
+  constexpr To half = Limits::max() / 2 + 1;
+  constexpr From above = static_cast<From>(half) * 2;
   constexpr bool exact = Limits::digits <= std::numeric_limits<From>::digits;
   constexpr From part = static_cast<From>(uint64_t{1} << std::numeric_limits<From>::digits);
   constexpr From highest = exact ? static_cast<From>(Limits::max()) : above - above / part;
