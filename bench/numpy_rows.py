@@ -25,9 +25,8 @@ N = 1000
 DTYPES = {"f32": np.float32, "f64": np.float64, "i8": np.int8, "i16": np.int16, "i32": np.int32,
           "i64": np.int64, "u8": np.uint8, "bool": np.bool_}
 LAYOUTS = ("contiguous", "transposed", "strided")
-RENAMED = {"concat": "concatenate", "permute_dims": "transpose", "astype": None, "index": None}
 
-# What is slower than the limit for a reason: row or row and dtype.
+# Rows that are slower than the limit for a reason.
 EXCEPTIONS = {
     "any": "NumPy stops at the first one, which is near",
     "all": "NumPy stops at the first one, which is near",

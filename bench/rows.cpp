@@ -17,13 +17,6 @@
 namespace taper {
 namespace {
 
-DType dtype_named(const std::string& name) {
-  for (const DType dtype : all_dtypes) {
-    if (dtype_name(dtype) == name) return dtype;
-  }
-  fail(ErrorKind::not_found, "unknown dtype " + name);
-}
-
 double number(const Value& value) {
   const int64_t* whole = value.get_if<int64_t>();
   return whole != nullptr ? static_cast<double>(*whole) : *value.get_if<double>();
@@ -34,7 +27,7 @@ Tensor make_input(const Value& text) {
   const Value::Integers* sizes = text.find("shape")->get_if<Value::Integers>();
   Shape shape(sizes != nullptr ? *sizes : Value::Integers());
   const std::string& layout = *text.find("layout")->get_if<std::string>();
-  const DType dtype = dtype_named(*text.find("dtype")->get_if<std::string>());
+  const DType dtype = parse_dtype(*text.find("dtype")->get_if<std::string>());
   if (layout == "transposed") std::swap(shape[0], shape[1]);
   if (layout == "strided") shape[1] *= 2;
   const Tensor values = uniform(shape, number(*text.find("low")), number(*text.find("high")));

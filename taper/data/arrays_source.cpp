@@ -1,6 +1,7 @@
 // Arrays of NumPy: an .npz file with `x` and `y`, or `x_train`, `y_train`, `x_test` and `y_test`.
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include <taper/core/error.h>
@@ -28,21 +29,26 @@ const Tensor* find(const NamedTensors& arrays, std::string_view name) {
   return nullptr;
 }
 
+/// The place of the first false one; nothing if all are true.
+std::optional<int64_t> first_false(const Tensor& flags) {
+  if (static_cast<bool>(all(flags))) return {};
+  return static_cast<int64_t>(argmin(astype(flags, DType::u8)).item());
+}
+
 /// Throws io for a number that is none, naming its place.
 void check_finite(const Tensor& values, const std::string& name, const fs::path& path) {
   if (!is_float(values.dtype()) || values.numel() == 0) return;
   const Tensor flat = flatten(values);
-  const Tensor good = flat - flat == 0;
-  if (static_cast<bool>(all(good))) return;
-  const auto place = static_cast<int64_t>(argmin(astype(good, DType::u8)).item());
+  const std::optional<int64_t> place = first_false(flat - flat == 0);
+  if (!place) return;
   std::string where;
-  int64_t rest = place;
+  int64_t rest = *place;
   for (int axis = values.rank() - 1; axis >= 0; --axis) {
     where = std::to_string(rest % values.size(axis)) + (where.empty() ? "" : ",") + where;
     rest /= values.size(axis);
   }
   fail(ErrorKind::io, path.string() + ": " + name + "[" + where + "] must be a finite number, is " +
-                          print_real(flat.to_vector<double>()[static_cast<size_t>(place)]));
+                          print_real(flat.to_vector<double>()[static_cast<size_t>(*place)]));
 }
 
 /// The arrays of a part of the file, whose names end in `end`.
@@ -148,12 +154,10 @@ Tensor targets_of(const Tensor& y, const std::string& name, const DataForm& form
   }
   const Tensor labels = astype(y, DType::i64);
   const auto classes = std::ssize(form.class_names);
-  const Tensor good = (labels >= 0) & (labels < classes);
-  if (!static_cast<bool>(all(good))) {
-    const auto place = static_cast<int64_t>(argmin(astype(good, DType::u8)).item());
+  if (const auto place = first_false((labels >= 0) & (labels < classes))) {
     fail(ErrorKind::value,
-         what + "[" + std::to_string(place) + "] is " +
-             std::to_string(labels.to_vector<int64_t>()[static_cast<size_t>(place)]) +
+         what + "[" + std::to_string(*place) + "] is " +
+             std::to_string(labels.to_vector<int64_t>()[static_cast<size_t>(*place)]) +
              ", there are the classes 0 to " + std::to_string(classes - 1));
   }
   return labels;

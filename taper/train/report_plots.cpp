@@ -63,7 +63,7 @@ std::vector<Plot> plot_curves(const History& history, const RunOrigin& run) {
   }
   const std::string head =
       fmt::format(
-          "set grid lc '#dddddd'\nset xlabel 'epoch'\nset key outside bottom center "
+          "set grid lc '#dddddd'\nset xlabel 'epoch'\nset key outside top center "
           "horizontal\nset format y '%g'\n"
           "set xrange [{}:{}]\nset arrow from first {}, graph 0 to first {}, graph 1 nohead "
           "dt 3 lc rgb '#666666'\n",

@@ -63,10 +63,12 @@ void index_cpu(const Kernel& k, const IndexAttrs& attrs) {
         const T* from = x.as<T>() + parts.before.at(begin / picked.count);
         const int64_t* places = picked.places.get() + first;
         T* to = k.out().as<T>() + begin * inner;
-        for (int64_t i = 0; single && i < rows; ++i)
-          to[i] = from[places[i] * parts.picked.stride()];
-        for (int64_t i = 0; !single && i < rows; ++i) {
-          gather_row(to + i * inner, from + parts.picked.at(places[i]), parts.after);
+        if (single) {
+          for (int64_t i = 0; i < rows; ++i) to[i] = from[places[i] * parts.picked.stride()];
+        } else {
+          for (int64_t i = 0; i < rows; ++i) {
+            gather_row(to + i * inner, from + parts.picked.at(places[i]), parts.after);
+          }
         }
         begin += rows;
       }
