@@ -15,6 +15,7 @@ namespace taper {
 class OpBase;
 class State;
 class Tensor;
+struct Number;
 
 inline constexpr int max_outputs = 4;
 
@@ -31,13 +32,20 @@ struct Specs {
   const Spec& operator[](int i) const { return spec[i]; }
 };
 
-/// A borrowed argument of an op. `donated` says that the caller gives its handle up, so a sole
-/// owner's buffer may become the output's.
+/// A borrowed argument of an op: a tensor, or a number that a call gives the dtype of the tensors
+/// beside it. `donated` says that the caller gives its handle up, so a sole owner's buffer may
+/// become the output's.
 struct Arg {
-  const Tensor* tensor;
+  union {
+    const Tensor* tensor = nullptr;
+    const Number* number;
+  };
   bool donated = false;
+  bool is_number = false;
+  Arg() = default;
   Arg(const Tensor& borrowed) : tensor(&borrowed) {}  // NOLINT: implicit on purpose
   Arg(const Tensor& borrowed, bool give) : tensor(&borrowed), donated(give) {}
+  Arg(const Number& borrowed) : number(&borrowed), is_number(true) {}  // NOLINT
 };
 
 inline Arg donate(const Tensor& tensor) { return {tensor, true}; }

@@ -6,6 +6,7 @@
 #include <taper/ops/composed.h>
 #include <taper/ops/node_extra.h>
 #include <taper/ops/op.h>
+#include <taper/ops/promotion.h>
 #include <taper/ops/tape.h>
 
 namespace taper {
@@ -14,7 +15,13 @@ constinit thread_local std::string_view captured_function;
 
 void violate(ErrorKind kind, std::string rule) { throw Violation{kind, std::move(rule)}; }
 
-void OpBase::count_inputs() {
+void OpBase::complete() {
+  const auto bit = [](DType dtype) { return 1u << static_cast<unsigned>(dtype); };
+  if (promotion == Promotion::to_bool) settled_dtypes = bit(DType::boolean);
+  if (promotion == Promotion::to_float) {
+    settled_dtypes = 0;
+    for (DType dtype : all_dtypes) settled_dtypes |= is_float(dtype) ? bit(dtype) : 0;
+  }
   most_inputs = inputs.size();
   for (std::string_view name : inputs) {
     if (name.ends_with('*')) most_inputs = SIZE_MAX;
@@ -70,7 +77,8 @@ void report(const OpBase& op, const Violation& violation, std::span<const Arg> a
   NamedOperands operands;
   const std::vector<bool> left_out = beside_the_point(op, violation.rule, args.size());
   for (size_t i = 0; i < args.size(); ++i) {
-    if (!left_out[i]) operands.emplace_back(operand_name(op, i), *args[i].tensor);
+    if (left_out[i] || args[i].is_number) continue;
+    operands.emplace_back(operand_name(op, i), *args[i].tensor);
   }
   report(function.empty() ? op.name : function, violation, operands);
 }
@@ -95,21 +103,33 @@ Violation as_violation(const Error& error) {
 
 namespace {
 
-/// Checks that the operands are there. True if a gradient flows to one of them.
-bool check_operands(const OpBase& op, std::span<const Arg> args) {
+struct Checked {
+  bool requires_grad = false;  // a gradient flows to an operand
+  bool unsettled = false;      // there are numbers, or dtypes that the row promotes
+};
+
+/// Checks that the operands are there.
+Checked check_operands(const OpBase& op, std::span<const Arg> args) {
   if (args.size() < op.least_inputs || args.size() > op.most_inputs) {
     violate(ErrorKind::value, "takes " + std::to_string(op.least_inputs) + " operands, got " +
                                   std::to_string(args.size()));
   }
-  bool requires_grad = false;
+  Checked checked;
+  uint32_t dtypes = 0;  // of the operands that are promoted, by bit
   for (size_t i = 0; i < args.size(); ++i) {
-    if (args[i].tensor->defined()) [[likely]] {
-      requires_grad |= args[i].tensor->requires_grad();
+    if (args[i].is_number) [[unlikely]] {
+      checked.unsettled = true;
+    } else if (args[i].tensor->defined()) [[likely]] {
+      const TensorImpl& impl = *args[i].tensor->impl();
+      checked.requires_grad |= static_cast<bool>(impl.node);
+      dtypes |= uint32_t{i >= op.promoted_from} << static_cast<unsigned>(impl.spec.dtype);
     } else if (!op.is_optional(i)) {
       violate(ErrorKind::value, operand_name(op, i) + " is undefined");
     }
   }
-  return requires_grad;
+  const bool differ = (dtypes & (dtypes - 1)) != 0 || (dtypes & ~op.settled_dtypes) != 0;
+  checked.unsettled |= differ && op.promotion != Promotion::none;
+  return checked;
 }
 
 Tensor row_major_copy(const Tensor& tensor) {
@@ -308,17 +328,35 @@ Results run_and_record(const OpBase& op, const void* attrs, std::span<const Arg>
   return results;
 }
 
+/// A call whose operands have the dtypes that its rule will see.
+Results call_settled(const OpBase& op, const void* attrs, std::span<const Arg> args, bool on_tape) {
+  if (on_tape && saves(op.saves, Saves::inputs) && any_donated(args)) [[unlikely]] {
+    return call_giving_nothing(op, attrs, args);  // what the tape saves must stay as it is
+  }
+  const Specs specs = op.infer(InSpecs(args), attrs);
+  if (on_tape && op.gradient_through_expansion) return expand(op, attrs, args);
+  return run_and_record(op, attrs, args, specs, on_tape);
+}
+
+/// A call that has numbers, or operands of several dtypes, brought to one. Apart, because it would
+/// cost every call a large frame.
+[[gnu::noinline]] Results call_promoted(const OpBase& op, const void* attrs,
+                                        std::span<const Arg> args, bool on_tape) {
+  if (op.promotion == Promotion::none) violate(ErrorKind::value, "takes tensors, not numbers");
+  if (Tensor holds = settled_comparison(op, args); holds.defined()) return {{std::move(holds)}};
+  const Promoted promoted(op, args);
+  return call_settled(op, attrs, promoted.args(), on_tape);
+}
+
 }  // namespace
 
 Results call(const OpBase& op, const void* attrs, std::span<const Arg> args) {
   try {
-    const bool on_tape = check_operands(op, args) && tape_on;
-    if (on_tape && saves(op.saves, Saves::inputs) && any_donated(args)) [[unlikely]] {
-      return call_giving_nothing(op, attrs, args);  // what the tape saves must stay as it is
-    }
-    const Specs specs = op.infer(InSpecs(args), attrs);
-    if (on_tape && op.gradient_through_expansion) return expand(op, attrs, args);
-    return run_and_record(op, attrs, args, specs, on_tape);
+    const Checked checked = check_operands(op, args);
+    const bool on_tape = checked.requires_grad && tape_on;
+    if (checked.unsettled) [[unlikely]]
+      return call_promoted(op, attrs, args, on_tape);
+    return call_settled(op, attrs, args, on_tape);
   } catch (const Violation& violation) {
     report(op, violation, args);
   } catch (const Error& error) {

@@ -111,6 +111,20 @@ enum class Role : uint8_t {
   probabilities,  ///< values in [0, 1]
 };
 
+/// How a call brings its operands to one dtype before the row's rule sees them. Numbers among them
+/// become 0-d tensors of it: a float beside integers makes f32, otherwise a number takes the
+/// tensors' dtype and must fit.
+enum class Promotion : uint8_t {
+  none,      ///< operands stay as they are; numbers are refused
+  same,      ///< the dtype that all promote to, as the array API says
+  to_float,  ///< the same; f32 where that is no float
+  to_bool,   ///< bool: whether elements are not 0
+  to_first,  ///< the first operand's dtype
+};
+
+/// What a row compares, so that a number beside integers is compared exactly, whatever its size.
+enum class Relation : uint8_t { none, equal, not_equal, less, less_equal, greater, greater_equal };
+
 /// Output `output` may take the buffer of input `input` if the caller donates it. The kernel must
 /// not fail, for want of memory say, once it writes.
 struct Reuse {
@@ -144,6 +158,10 @@ struct Row {
   /// Operand names; a trailing `?` marks an optional one, a trailing `*` any number of them.
   std::vector<std::string_view> inputs;
   std::vector<std::string_view> outputs = {"y"};
+  Promotion promotion = Promotion::none;
+  /// The first operand that is promoted: 1 behind a condition.
+  uint8_t promoted_from = 0;
+  Relation relation = Relation::none;
   /// The one rule of shapes and dtypes; throws Violation for what the user did wrong.
   Face<Infer> infer;
   /// The meaning in simpler ops: oracle, fallback where there is no kernel.
@@ -177,6 +195,10 @@ class TAPER_API OpBase : public Registered<OpBase> {
 
   std::vector<std::string_view> inputs;
   std::vector<std::string_view> outputs;
+  Promotion promotion = Promotion::none;
+  uint8_t promoted_from = 0;
+  Relation relation = Relation::none;
+  uint32_t settled_dtypes = ~0u;  // by bit: promoted operands that are all of one of these stay
   Saves saves = Saves::nothing;
   const char* why_not_differentiable = nullptr;
   bool gradient_through_expansion = false;
@@ -195,8 +217,8 @@ class TAPER_API OpBase : public Registered<OpBase> {
   size_t least_inputs = 0;
   size_t most_inputs = 0;
 
-  /// Sets the bounds on the number of operands.
-  void count_inputs();
+  /// Sets what follows from `inputs` and `promotion`.
+  void complete();
   /// Whether the operand may be absent.
   bool is_optional(size_t input) const;
 
@@ -241,6 +263,9 @@ class Op final : public OpBase {
   Op(const Row<A>& row) : OpBase(row.name, row.doc), row_(row) {
     inputs = row.inputs;
     outputs = row.outputs;
+    promotion = row.promotion;
+    promoted_from = row.promoted_from;
+    relation = row.relation;
     saves = row.grad.saves;
     why_not_differentiable = row.grad.why_not;
     gradient_through_expansion = row.grad.expanded;
@@ -256,7 +281,7 @@ class Op final : public OpBase {
     onnx = row.onnx;
     static_assert(alignof(A) <= 8);  // the tape's alignment
     attrs_size = std::is_empty_v<A> ? 0 : sizeof(A);
-    count_inputs();
+    complete();
   }
 
   /// The first (for most ops the only) output.

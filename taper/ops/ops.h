@@ -29,6 +29,7 @@ class TAPER_API Operand {
   Operand(const Number& value) : scalar_(value) {}  // NOLINT
   const Tensor* tensor() const { return tensor_; }
   const std::optional<Number>& scalar() const { return scalar_; }
+  operator Arg() const { return tensor_ != nullptr ? Arg(*tensor_) : Arg(*scalar_); }  // NOLINT
 
  private:
   const Tensor* tensor_ = nullptr;
@@ -135,10 +136,10 @@ TAPER_API Tensor square(const Tensor& x);
 TAPER_API Tensor sqrt(const Tensor& x);
 TAPER_API Tensor rsqrt(const Tensor& x);
 TAPER_API Tensor reciprocal(const Tensor& x);
-/// x kept within [low, high]; a bound left out does not bound. `high` wins if low > high, as in
-/// NumPy.
-TAPER_API Tensor clip(const Tensor& x, std::optional<Number> low = {},
-                      std::optional<Number> high = {});
+/// x kept within [low, high], numbers or tensors; a bound left out does not bound. `high` wins if
+/// low > high, as in NumPy.
+TAPER_API Tensor clip(const Tensor& x, const std::optional<Operand>& low = {},
+                      const std::optional<Operand>& high = {});
 /// The largest integer not above x; integers stay as they are, here and in `round`.
 TAPER_API Tensor floor(const Tensor& x);
 TAPER_API Tensor round(const Tensor& x);
@@ -168,8 +169,9 @@ TAPER_API Tensor less(const Operand& x1, const Operand& x2);
 TAPER_API Tensor less_equal(const Operand& x1, const Operand& x2);
 TAPER_API Tensor greater(const Operand& x1, const Operand& x2);
 TAPER_API Tensor greater_equal(const Operand& x1, const Operand& x2);
-TAPER_API Tensor logical_and(const Tensor& x1, const Tensor& x2);
-TAPER_API Tensor logical_or(const Tensor& x1, const Tensor& x2);
+/// Of numbers, whether they are not 0.
+TAPER_API Tensor logical_and(const Operand& x1, const Operand& x2);
+TAPER_API Tensor logical_or(const Operand& x1, const Operand& x2);
 TAPER_API Tensor logical_not(const Tensor& x);
 /// Bit by bit for integers, `&`, `|`, `^` and `~`; of bools the logical ones.
 TAPER_API Tensor bitwise_and(const Operand& x1, const Operand& x2);

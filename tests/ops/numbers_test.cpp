@@ -94,7 +94,7 @@ TEST(Numbers, OneThatItsTensorCannotHoldIsAnErrorOfTheOp) {
   EXPECT_EQ(thrown_text(ErrorKind::value, [&] { (void)(x - 256); }),
             "subtract: 256 is out of the range of u8, 0 to 255 (x1 u8[2])");
   EXPECT_EQ(thrown_text(ErrorKind::value, [&] { where(equal(x, 0), x, -1); }),
-            "where: -1 is out of the range of u8, 0 to 255 (x1 u8[2])");
+            "where: -1 is out of the range of u8, 0 to 255 (condition bool[2], x1 u8[2])");
   EXPECT_EQ(thrown_text(ErrorKind::value, [] { full({2}, 1000, DType::i8); }),
             "full: 1000 is out of the range of i8, -128 to 127");
   thrown_text(ErrorKind::value, [&] { full_like(x, NAN); });

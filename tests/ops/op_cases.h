@@ -7,6 +7,7 @@
 #include <taper/core/philox.h>
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
+#include <taper/ops/promotion.h>
 
 // Turns the samples of the rows into calls. Everything here works on every row alike.
 
@@ -87,6 +88,13 @@ inline std::vector<Tensor> make_inputs(const AnySample& sample, DType floating) 
 
 inline std::vector<Arg> as_args(const std::vector<Tensor>& inputs) {
   return {inputs.begin(), inputs.end()};
+}
+
+/// What the row's rule says of operands that a call has promoted.
+inline Specs inferred(const OpBase& op, const AnySample& sample, const std::vector<Arg>& args) {
+  if (op.promotion == Promotion::none) return op.infer(InSpecs(args), sample.attrs.get());
+  const Promoted promoted(op, args);
+  return op.infer(InSpecs(promoted.args()), sample.attrs.get());
 }
 
 inline Results run(const OpBase& op, const AnySample& sample, const std::vector<Tensor>& inputs) {

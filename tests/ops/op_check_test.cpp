@@ -69,7 +69,7 @@ void expect_close(const Tensor& actual, const Tensor& expected, double scale_tol
 /// Runs the row on `inputs` and compares all that can be compared.
 void check(const OpCase& c, const std::vector<Tensor>& inputs, const std::string& where) {
   const auto args = as_args(inputs);
-  const Specs specs = c.op->infer(InSpecs(args), c.sample.attrs.get());
+  const Specs specs = inferred(*c.op, c.sample, args);
   const Results actual = run(*c.op, c.sample, inputs);
   if (specs[0].shape.numel() == 0) {  // nothing to compare, and an oracle may need an element
     ASSERT_EQ(to_string(actual[0].spec()), to_string(specs[0])) << where;
@@ -153,7 +153,7 @@ TEST_P(OpCheck, TakesSizesZeroAndOneWhereItsRuleAllowsThem) {
       const std::vector<Tensor> inputs = make_inputs(sample, DType::f32);
       try {
         const auto args = as_args(inputs);
-        c.op->infer(InSpecs(args), sample.attrs.get());
+        inferred(*c.op, sample, args);
       } catch (const Violation&) {
         continue;  // the rule needs the other size
       } catch (const Error&) {
@@ -246,7 +246,7 @@ bool refused_for_its_values(const OpBase& op, const AnySample& sample) {
     for (size_t i = 0; i < inputs.size(); ++i) {
       if (!inputs[i].defined() && !op.is_optional(i)) return false;
     }
-    op.infer(InSpecs(args), sample.attrs.get());
+    inferred(op, sample, args);
   } catch (const Violation&) {
     return false;
   }

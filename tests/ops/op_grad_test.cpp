@@ -19,7 +19,7 @@ class OpWithoutGradient : public ::testing::TestWithParam<OpCase> {};
 bool stays_double(const OpCase& c) {
   const std::vector<Tensor> inputs = make_inputs(c.sample, DType::f64);
   const auto args = as_args(inputs);
-  const Specs specs = c.op->infer(InSpecs(args), c.sample.attrs.get());
+  const Specs specs = inferred(*c.op, c.sample, args);
   bool any = false;
   for (uint8_t i = 0; i < specs.count; ++i) {
     if (is_float(specs[i].dtype) && specs[i].dtype != DType::f64) return false;

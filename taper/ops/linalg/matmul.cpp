@@ -2,7 +2,6 @@
 
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
-#include <taper/ops/pointwise/operands.h>
 #include <taper/ops/pointwise/pointwise.h>
 #include <taper/ops/tape.h>
 
@@ -156,6 +155,7 @@ const Op<NoAttrs> matmul_op{{.name = "matmul",
                                  "The matrix product of the last two axes; others broadcast. A 1-d "
                                  "operand is a row on the left, a column on the right.",
                              .inputs = {"x1", "x2"},
+                             .promotion = Promotion::same,
                              .infer = infer_matmul,
                              .reference = matmul_reference,
                              .grad = {matmul_vjp, Saves::inputs},
@@ -254,7 +254,7 @@ const Op<NoAttrs> linear_op{{.name = "linear",
 
 }  // namespace
 
-Tensor matmul(const Tensor& x1, const Tensor& x2) { return call_promoted(matmul_op, x1, x2); }
+Tensor matmul(const Tensor& x1, const Tensor& x2) { return matmul_op({x1, x2}); }
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   return linear_op({x, weight, bias});

@@ -176,6 +176,7 @@ const Op<LossAttrs> bce_op{
      .doc = "-(t log x + (1 - t) log(1 - x)) of probabilities x and targets t.",
      .inputs = {"input", "target"},
      .outputs = {"loss"},
+     .promotion = Promotion::to_first,
      .infer = infer_elementwise,
      .expand = expand_bce,
      .grad = {bce_vjp, Saves::inputs},
@@ -184,6 +185,7 @@ const Op<LossAttrs> bce_logits_op{{.name = "binary_cross_entropy_with_logits",
                                    .doc = "binary_cross_entropy of sigmoid(x), computed stably.",
                                    .inputs = {"input", "target"},
                                    .outputs = {"loss"},
+                                   .promotion = Promotion::to_first,
                                    .infer = infer_elementwise,
                                    .expand = expand_bce_logits,
                                    .grad = through_expansion{},
@@ -192,6 +194,7 @@ const Op<LossAttrs> mse_op{{.name = "mse_loss",
                             .doc = "The squared difference of input and target.",
                             .inputs = {"input", "target"},
                             .outputs = {"loss"},
+                            .promotion = Promotion::to_first,
                             .infer = infer_elementwise,
                             .expand = expand_mse,
                             .grad = through_expansion{},
@@ -257,25 +260,20 @@ const Op<BatchNormAttrs> batch_norm_op{
      .onnx = {"BatchNormalization", 15},
      .samples = batch_norm_samples}};
 
-Tensor like_input(const Tensor& target, const Tensor& input) {
-  const bool differ = target.defined() && input.defined() && target.dtype() != input.dtype();
-  return differ ? astype(target, input.dtype()) : target;
-}
-
 }  // namespace
 
 Tensor cross_entropy(const Tensor& input, const Tensor& target, Reduction reduction) {
   return cross_entropy_op({input, target}, {reduction});
 }
 Tensor binary_cross_entropy(const Tensor& input, const Tensor& target, Reduction reduction) {
-  return bce_op({input, like_input(target, input)}, {reduction});
+  return bce_op({input, target}, {reduction});
 }
 Tensor binary_cross_entropy_with_logits(const Tensor& input, const Tensor& target,
                                         Reduction reduction) {
-  return bce_logits_op({input, like_input(target, input)}, {reduction});
+  return bce_logits_op({input, target}, {reduction});
 }
 Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction) {
-  return mse_op({input, like_input(target, input)}, {reduction});
+  return mse_op({input, target}, {reduction});
 }
 Tensor batch_norm(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor& weight,
                   const Tensor& bias, double eps) {

@@ -1,10 +1,9 @@
 #include <taper/ops/pointwise/pointwise.h>
 
 #if TAPER_ROWS
-#include <cmath>
+#include <limits>
 
-#include <taper/ops/composed.h>
-#include <taper/ops/pointwise/operands.h>
+#include <taper/ops/pointwise/rebind.h>
 #endif
 
 namespace taper {
@@ -120,23 +119,38 @@ struct Sign {
   }
 };
 struct Clip {
-  double low = 0;
-  double high = 1;
+  static constexpr bool takes_integers = true;
   template <class T>
-  TAPER_FN T operator()(const T& x) const {
-    return where(x < T(low), T(low), where(x > T(high), T(high), x));
+  TAPER_FN T operator()(const T& x, const T& low, const T& high) const {
+    if constexpr (std::is_integral_v<T>) {
+      const T y = x < low ? low : x;
+      return y > high ? high : y;
+    } else {  // NaN of any
+      const T y = where((x < low) | (low != low), low, x);
+      return where((y > high) | (high != high), high, y);
+    }
   }
 };
 struct Floor {
+  static constexpr bool takes_integers = true;
   template <class T>
   TAPER_FN T operator()(const T& x) const {
-    return floor(x);
+    if constexpr (std::is_integral_v<T>) {
+      return x;
+    } else {
+      return floor(x);
+    }
   }
 };
 struct Round {
+  static constexpr bool takes_integers = true;
   template <class T>
   TAPER_FN T operator()(const T& x) const {
-    return rint(x);
+    if constexpr (std::is_integral_v<T>) {
+      return x;
+    } else {
+      return rint(x);
+    }
   }
 };
 
@@ -152,7 +166,7 @@ TAPER_VALUE_TILES(Maximum)
 TAPER_VALUE_TILES(Minimum)
 TAPER_VALUE_TILES(Abs)
 TAPER_VALUE_TILES(Sign)
-TAPER_TILES(Clip)
+TAPER_VALUE_TILES(Clip)
 TAPER_VALUE_TILES(Floor)
 TAPER_VALUE_TILES(Round)
 
@@ -168,17 +182,23 @@ std::vector<Sample<F>> binary_samples() {
           {.inputs = {{.shape = {4, 1}}, {.shape = {3}}}},
           {.inputs = {{.shape = {}}, {.shape = {7}}}},
           {.inputs = {{.shape = {2, 1, 3}}, {.shape = {4, 1}}}},
-          {.inputs = {{.shape = {2, 3}}, {.shape = {2}}}, .error = "do not broadcast"},
-          {.inputs = {{.shape = {2}}, {.shape = {2}, .dtype = DType::i32}},
-           .error = "must have one dtype"}};
+          {.inputs = {{.shape = {2, 3}}, {.shape = {2}}}, .error = "do not broadcast"}};
+}
+
+std::vector<Sample<Add>> add_samples() {
+  auto samples = binary_samples<Add>();
+  const SampleInput whole{.shape = {3, 4}, .low = -9, .high = 9, .dtype = DType::i32};
+  const SampleInput bytes{.shape = {4}, .low = 0, .high = 99, .dtype = DType::u8};
+  samples.push_back({.inputs = {{.shape = {3, 4}}, whole}});
+  samples.push_back({.inputs = {bytes, whole}});
+  return samples;
 }
 
 std::vector<Sample<Divide>> divide_samples() {
   auto samples = binary_samples<Divide>();
   for (auto& sample : samples) sample.inputs[1].away = 0.3;
-  samples.push_back(
-      {.inputs = {{.shape = {2}, .dtype = DType::i32}, {.shape = {2}, .dtype = DType::i32}},
-       .error = "takes floating tensors"});
+  const SampleInput whole{.shape = {2}, .low = 1, .high = 9, .dtype = DType::i32};
+  samples.push_back({.inputs = {whole, whole}});
   return samples;
 }
 
@@ -211,7 +231,19 @@ std::vector<Sample<F>> unary_samples() {
 }
 
 std::vector<Sample<Clip>> clip_samples() {
-  return {{.inputs = {{.shape = {4, 9}, .low = -2, .high = 2}}, .attrs = {-0.5, 0.75}}};
+  const SampleInput x{.shape = {4, 9}, .low = -2, .high = 2, .apart = 0.01};
+  const SampleInput low{.shape = {9}, .low = -1, .high = 0};
+  const SampleInput high{.shape = {4, 1}, .low = 0.2, .high = 1};
+  const SampleInput none{.absent = true};
+  const SampleInput whole{.shape = {3, 7}, .low = -9, .high = 9, .dtype = DType::i32};
+  const SampleInput bound{.shape = {}, .low = -3, .high = 3, .dtype = DType::i32};
+  return {{.inputs = {x, low, high}},
+          {.inputs = {x, high, low}},
+          {.inputs = {x, {.shape = {}}}},
+          {.inputs = {x, none, high}},
+          {.inputs = {x}},
+          {.inputs = {whole, bound, none}},
+          {.inputs = {whole, low, none}, .error = "do not broadcast"}};
 }
 
 std::vector<Sample<Floor>> floor_samples() {
@@ -271,6 +303,51 @@ Grads reciprocal_vjp(const Saved& s, const Reciprocal&) {
 }
 Grads abs_vjp(const Saved& s, const Abs&) { return {s.grad() * sign(s.in(0))}; }
 
+Specs infer_clip(const InSpecs& in, const Clip& attrs) {
+  return detail::infer_functor<Clip>(in, attrs);
+}
+Results expand_clip(const Inputs& in, const Clip&) {
+  Tensor y = in[0];
+  if (in.size() > 1 && in[1].defined()) y = maximum(y, in[1]);
+  if (in.size() > 2 && in[2].defined()) y = minimum(y, in[2]);
+  return {{y}};
+}
+/// A bound that is absent is the end of the dtype's range.
+void clip_cpu(const Kernel& kernel, const Clip& attrs) {
+  const DType dtype = kernel.in(0).dtype();
+  const ScalarView lowest = visit_dtype(dtype, [&]<class T>() {
+    if constexpr (std::is_integral_v<T>) return ScalarView(std::numeric_limits<T>::min(), dtype);
+    return ScalarView(-std::numeric_limits<double>::infinity(), dtype);
+  });
+  const ScalarView highest = visit_dtype(dtype, [&]<class T>() {
+    if constexpr (std::is_integral_v<T>) return ScalarView(std::numeric_limits<T>::max(), dtype);
+    return ScalarView(std::numeric_limits<double>::infinity(), dtype);
+  });
+  const auto bound = [&](size_t i, const ScalarView& otherwise) {
+    return kernel.inputs.size() > i && kernel.in(i).present() ? kernel.in(i) : otherwise.view();
+  };
+  const View inputs[] = {kernel.in(0), bound(1, lowest), bound(2, highest)};
+  run_pointwise(tiles_of<Clip>().value, &attrs, inputs, kernel.outputs, detail::pointwise_grain);
+}
+/// To the bound where it bounds, `high` before `low`; an element that equals a bound is within.
+Grads clip_vjp(const Saved& s, const Clip&) {
+  Grads grads(s.inputs());
+  Tensor grad = s.grad();
+  const bool has_low = s.inputs() > 1 && s.in(1).defined();
+  if (s.inputs() > 2 && s.in(2).defined()) {
+    const Tensor above = greater(has_low ? maximum(s.in(0), s.in(1)) : s.in(0), s.in(2));
+    if (s.needs(2)) grads[2] = to(s, 2, where(above, grad, 0));
+    grad = where(above, 0, grad);
+  }
+  if (has_low) {
+    const Tensor below = less(s.in(0), s.in(1));
+    if (s.needs(1)) grads[1] = to(s, 1, where(below, grad, 0));
+    grad = where(below, 0, grad);
+  }
+  if (s.needs(0)) grads[0] = to(s, 0, grad);
+  return grads;
+}
+
 /// The larger (smaller) operand takes the gradient; equal ones half each.
 template <class F>
 Grads extreme_vjp(const Saved& s, const F&) {
@@ -287,7 +364,7 @@ const PointwiseOp<Add> add_op = Pointwise<Add>{.name = "add",
                                                .doc = "x1 + x2.",
                                                .grad = Grad<Add>(add_vjp, Saves::nothing),
                                                .onnx = {"Add", 7},
-                                               .samples = binary_samples<Add>};
+                                               .samples = add_samples};
 const PointwiseOp<Subtract> subtract_op =
     Pointwise<Subtract>{.name = "subtract",
                         .doc = "x1 - x2.",
@@ -302,7 +379,8 @@ const PointwiseOp<Multiply> multiply_op =
                         .samples = binary_samples<Multiply>};
 const PointwiseOp<Divide> divide_op =
     Pointwise<Divide>{.name = "divide",
-                      .doc = "x1 / x2, for floating tensors.",
+                      .doc = "x1 / x2; integers become floats.",
+                      .promotion = Promotion::to_float,
                       .grad = Grad<Divide>(divide_vjp, Saves::inputs),
                       .onnx = {"Div", 7},
                       .samples = divide_samples};
@@ -310,6 +388,7 @@ const Op<Remainder> remainder_op{
     {.name = "remainder",
      .doc = "x1 - x2 * floor(x1 / x2): the remainder with the sign of x2, as Python's %.",
      .inputs = {"x1", "x2"},
+     .promotion = Promotion::same,
      .infer = detail::infer_functor<Remainder>,
      .reference = detail::reference_pointwise<Remainder>,
      .grad = {remainder_vjp, Saves::inputs},
@@ -345,6 +424,7 @@ const PointwiseOp<Square> square_op =
 const PointwiseOp<Reciprocal> reciprocal_op =
     Pointwise<Reciprocal>{.name = "reciprocal",
                           .doc = "1 / x.",
+                          .promotion = Promotion::to_float,
                           .grad = Grad<Reciprocal>(reciprocal_vjp, Saves::outputs),
                           .onnx = {"Reciprocal", 6},
                           .samples = unary_samples<Reciprocal>};
@@ -359,8 +439,19 @@ const PointwiseOp<Sign> sign_op =
                     .grad = Grad<Sign>(zero_vjp<Sign>, Saves::nothing),
                     .onnx = {"Sign", 9},
                     .samples = unary_samples<Sign>};
-const PointwiseOp<Clip> clip_op =
-    Pointwise<Clip>{.name = "clip", .doc = "x kept within [low, high].", .samples = clip_samples};
+const Op<Clip> clip_op{{.name = "clip",
+                        .doc = "x kept within [low, high]; `high` wins where low > high.",
+                        .inputs = {"x", "low?", "high?"},
+                        .promotion = Promotion::same,
+                        .infer = infer_clip,
+                        .expand = expand_clip,
+                        .grad = {clip_vjp, Saves::inputs},
+                        .layout = Layout::like_inputs,
+                        .any_strides = true,
+                        .reuse = {{0, 0}},
+                        .kernels = {.cpu = clip_cpu},
+                        .onnx = {"Clip", 12},
+                        .samples = clip_samples}};
 const PointwiseOp<Floor> floor_op =
     Pointwise<Floor>{.name = "floor",
                      .doc = "The largest integer not above x.",
@@ -376,43 +467,30 @@ const PointwiseOp<Round> round_op =
 
 }  // namespace
 
-Tensor add(const Operand& x1, const Operand& x2) { return call_promoted(add_op, x1, x2); }
-Tensor subtract(const Operand& x1, const Operand& x2) { return call_promoted(subtract_op, x1, x2); }
-Tensor multiply(const Operand& x1, const Operand& x2) { return call_promoted(multiply_op, x1, x2); }
-Tensor divide(const Operand& x1, const Operand& x2) {
-  return call_promoted(divide_op, x1, x2, true);
-}
-Tensor remainder(const Operand& x1, const Operand& x2) {
-  return call_promoted(remainder_op, x1, x2);
-}
-Tensor maximum(const Operand& x1, const Operand& x2) { return call_promoted(maximum_op, x1, x2); }
-Tensor minimum(const Operand& x1, const Operand& x2) { return call_promoted(minimum_op, x1, x2); }
+Tensor add(const Operand& x1, const Operand& x2) { return add_op({x1, x2}); }
+Tensor subtract(const Operand& x1, const Operand& x2) { return subtract_op({x1, x2}); }
+Tensor multiply(const Operand& x1, const Operand& x2) { return multiply_op({x1, x2}); }
+Tensor divide(const Operand& x1, const Operand& x2) { return divide_op({x1, x2}); }
+Tensor remainder(const Operand& x1, const Operand& x2) { return remainder_op({x1, x2}); }
+Tensor maximum(const Operand& x1, const Operand& x2) { return maximum_op({x1, x2}); }
+Tensor minimum(const Operand& x1, const Operand& x2) { return minimum_op({x1, x2}); }
 Tensor negative(const Tensor& x) { return negative_op({x}); }
 Tensor abs(const Tensor& x) { return abs_op({x}); }
 Tensor sign(const Tensor& x) { return sign_op({x}); }
 Tensor square(const Tensor& x) { return square_op({x}); }
-Tensor reciprocal(const Tensor& x) { return reciprocal_op({to_floating(x)}); }
-Tensor clip(const Tensor& x, std::optional<Number> low, std::optional<Number> high) {
-  if (x.defined() && is_integer(x.dtype())) {
-    return composed_of_x(name_of(clip_op), x, [&] {
-      Tensor kept = x;
-      if (low) kept = maximum(kept, *low);
-      if (high) kept = minimum(kept, *high);
-      return kept;
-    });
-  }
-  const double below = high ? high->real : INFINITY;
-  const double above = low ? low->real : -INFINITY;
-  if (std::isnan(below) || std::isnan(above)) return maximum(x, NAN);  // as for integers
-  return clip_op({x}, {above > below ? below : above, below});
+Tensor reciprocal(const Tensor& x) { return reciprocal_op({x}); }
+Tensor clip(const Tensor& x, const std::optional<Operand>& low,
+            const std::optional<Operand>& high) {
+  const Tensor none;
+  return clip_op({x, low ? Arg(*low) : Arg(none), high ? Arg(*high) : Arg(none)});
 }
-Tensor floor(const Tensor& x) { return x.defined() && is_integer(x.dtype()) ? x : floor_op({x}); }
-Tensor round(const Tensor& x) { return x.defined() && is_integer(x.dtype()) ? x : round_op({x}); }
+Tensor floor(const Tensor& x) { return floor_op({x}); }
+Tensor round(const Tensor& x) { return round_op({x}); }
 
 Tensor& operator+=(Tensor& a, const Operand& b) { return rebind(a, b, add_op); }
 Tensor& operator-=(Tensor& a, const Operand& b) { return rebind(a, b, subtract_op); }
 Tensor& operator*=(Tensor& a, const Operand& b) { return rebind(a, b, multiply_op); }
-Tensor& operator/=(Tensor& a, const Operand& b) { return rebind(a, b, divide_op, true); }
+Tensor& operator/=(Tensor& a, const Operand& b) { return rebind(a, b, divide_op); }
 Tensor& operator%=(Tensor& a, const Operand& b) { return rebind(a, b, remainder_op); }
 
 #endif

@@ -1,7 +1,7 @@
 #include <taper/ops/pointwise/pointwise.h>
 
 #if TAPER_ROWS
-#include <taper/ops/pointwise/operands.h>
+#include <taper/ops/pointwise/rebind.h>
 #endif
 
 namespace taper {
@@ -54,15 +54,14 @@ std::vector<Sample<F>> bitwise_samples() {
   return {{.inputs = {bits, row}},
           {.inputs = {bytes, bytes}},
           {.inputs = {flags, flags}},
-          {.inputs = {bits, flags}, .error = "must have one dtype"},
+          {.inputs = {bits, {.shape = {5}, .low = 0, .high = 2, .dtype = DType::boolean}}},
           {.inputs = {reals, reals}, .error = "does not take f32"}};
 }
 
 std::vector<Sample<BitwiseInvert>> invert_samples() {
   return {{.inputs = {{.shape = {3, 5}, .low = -99, .high = 99, .dtype = DType::i32}}},
           {.inputs = {{.shape = {2}}}, .error = "does not take f32"},
-          {.inputs = {{.shape = {2}, .low = 0, .high = 2, .dtype = DType::boolean}},
-           .error = "takes integers; of bools, logical_not"}};
+          {.inputs = {{.shape = {7}, .low = 0, .high = 2, .dtype = DType::boolean}}}};
 }
 
 template <class F>
@@ -74,10 +73,21 @@ Pointwise<F> bitwise(std::string_view name, std::string_view doc, Onnx onnx) {
           .samples = bitwise_samples<F>};
 }
 
-/// The inverse of the byte that holds a bool would be no bool.
-Specs infer_invert(const InSpecs& in, const BitwiseInvert& attrs) {
-  if (is_bool(in[0].dtype)) violate(ErrorKind::dtype, "takes integers; of bools, logical_not");
-  return detail::infer_functor<BitwiseInvert>(in, attrs);
+/// A bool is a byte of 0 or 1, whose own inverse would be no bool.
+void invert_cpu(const Kernel& kernel, const BitwiseInvert& attrs) {
+  if (!is_bool(kernel.in(0).dtype())) return detail::run_value<BitwiseInvert>(kernel, attrs);
+  const ScalarView one(1, DType::boolean);
+  const View inputs[] = {kernel.in(0), one.view()};
+  const BitwiseXor differs;
+  run_pointwise(tiles_of<BitwiseXor>().value, &differs, inputs, kernel.outputs,
+                detail::pointwise_grain);
+}
+
+Results invert_reference(const Inputs& in, const BitwiseInvert& attrs) {
+  if (!is_bool(in[0].dtype())) return detail::reference_pointwise<BitwiseInvert>(in, attrs);
+  std::vector<double> values = in[0].to_vector<double>();
+  for (double& value : values) value = 1 - value;
+  return {{from_values(in[0].shape(), values)}};
 }
 
 const PointwiseOp<BitwiseAnd> and_op = bitwise<BitwiseAnd>(
@@ -87,26 +97,24 @@ const PointwiseOp<BitwiseOr> or_op = bitwise<BitwiseOr>(
 const PointwiseOp<BitwiseXor> xor_op = bitwise<BitwiseXor>(
     "bitwise_xor", "Each bit is set in one only; of bools, they differ.", {"BitwiseXor", 18});
 const Op<BitwiseInvert> invert_op{{.name = "bitwise_invert",
-                                   .doc = "Each bit is not set in x.",
+                                   .doc = "Each bit is not set in x; of bools, the opposite.",
                                    .inputs = {"x"},
-                                   .infer = infer_invert,
-                                   .reference = detail::reference_pointwise<BitwiseInvert>,
+                                   .infer = detail::infer_functor<BitwiseInvert>,
+                                   .reference = invert_reference,
                                    .grad = not_differentiable{"it takes integers"},
                                    .layout = Layout::like_inputs,
                                    .any_strides = true,
                                    .reuse = {{0, 0}},
-                                   .kernels = {.cpu = detail::run_value<BitwiseInvert>},
+                                   .kernels = {.cpu = invert_cpu},
                                    .onnx = {"BitwiseNot", 18},
                                    .samples = invert_samples}};
 
 }  // namespace
 
-Tensor bitwise_and(const Operand& x1, const Operand& x2) { return call_promoted(and_op, x1, x2); }
-Tensor bitwise_or(const Operand& x1, const Operand& x2) { return call_promoted(or_op, x1, x2); }
-Tensor bitwise_xor(const Operand& x1, const Operand& x2) { return call_promoted(xor_op, x1, x2); }
-Tensor bitwise_invert(const Tensor& x) {
-  return x.defined() && is_bool(x.dtype()) ? logical_not(x) : invert_op({x});
-}
+Tensor bitwise_and(const Operand& x1, const Operand& x2) { return and_op({x1, x2}); }
+Tensor bitwise_or(const Operand& x1, const Operand& x2) { return or_op({x1, x2}); }
+Tensor bitwise_xor(const Operand& x1, const Operand& x2) { return xor_op({x1, x2}); }
+Tensor bitwise_invert(const Tensor& x) { return invert_op({x}); }
 
 Tensor& operator&=(Tensor& a, const Operand& b) { return rebind(a, b, and_op); }
 Tensor& operator|=(Tensor& a, const Operand& b) { return rebind(a, b, or_op); }

@@ -1,9 +1,5 @@
 #include <taper/ops/pointwise/pointwise.h>
 
-#if TAPER_ROWS
-#include <taper/ops/pointwise/operands.h>
-#endif
-
 namespace taper {
 
 #define TAPER_COMPARISON(Name, op)                           \
@@ -86,10 +82,11 @@ std::vector<Sample<F>> comparison_samples() {
 template <class F>
 std::vector<Sample<F>> bool_samples() {
   const SampleInput flags{.shape = {4, 5}, .low = 0, .high = 2, .dtype = DType::boolean};
+  const SampleInput whole{.shape = {5}, .low = -2, .high = 2, .dtype = DType::i32};
   if constexpr (arity<F> == 1) {
-    return {{.inputs = {flags}}};
+    return {{.inputs = {flags}}, {.inputs = {whole}}};
   } else {
-    return {{.inputs = {flags, flags}}};
+    return {{.inputs = {flags, flags}}, {.inputs = {whole, flags}}};
   }
 }
 
@@ -114,9 +111,11 @@ Grads where_vjp(const Saved& s, const Where&) {
 }
 
 template <class F>
-Pointwise<F> comparison(std::string_view name, std::string_view doc, Onnx onnx = {}) {
+Pointwise<F> comparison(std::string_view name, Relation relation, std::string_view doc,
+                        Onnx onnx = {}) {
   return {.name = name,
           .doc = doc,
+          .relation = relation,
           .grad = Grad<F>(not_differentiable{"a comparison is piecewise constant"}),
           .reuse = {},
           .onnx = onnx,
@@ -126,19 +125,23 @@ template <class F>
 Pointwise<F> logical(std::string_view name, std::string_view doc, Onnx onnx) {
   return {.name = name,
           .doc = doc,
+          .promotion = Promotion::to_bool,
           .grad = Grad<F>(not_differentiable{"it takes bools"}),
           .onnx = onnx,
           .samples = bool_samples<F>};
 }
 
-const PointwiseOp<Equal> equal_op = comparison<Equal>("equal", "x1 == x2.", {"Equal", 11});
-const PointwiseOp<NotEqual> not_equal_op = comparison<NotEqual>("not_equal", "x1 != x2.");
-const PointwiseOp<Less> less_op = comparison<Less>("less", "x1 < x2.", {"Less", 9});
+const PointwiseOp<Equal> equal_op =
+    comparison<Equal>("equal", Relation::equal, "x1 == x2.", {"Equal", 11});
+const PointwiseOp<NotEqual> not_equal_op =
+    comparison<NotEqual>("not_equal", Relation::not_equal, "x1 != x2.");
+const PointwiseOp<Less> less_op = comparison<Less>("less", Relation::less, "x1 < x2.", {"Less", 9});
 const PointwiseOp<LessEqual> less_equal_op =
-    comparison<LessEqual>("less_equal", "x1 <= x2.", {"LessOrEqual", 12});
-const PointwiseOp<Greater> greater_op = comparison<Greater>("greater", "x1 > x2.", {"Greater", 9});
-const PointwiseOp<GreaterEqual> greater_equal_op =
-    comparison<GreaterEqual>("greater_equal", "x1 >= x2.", {"GreaterOrEqual", 12});
+    comparison<LessEqual>("less_equal", Relation::less_equal, "x1 <= x2.", {"LessOrEqual", 12});
+const PointwiseOp<Greater> greater_op =
+    comparison<Greater>("greater", Relation::greater, "x1 > x2.", {"Greater", 9});
+const PointwiseOp<GreaterEqual> greater_equal_op = comparison<GreaterEqual>(
+    "greater_equal", Relation::greater_equal, "x1 >= x2.", {"GreaterOrEqual", 12});
 const PointwiseOp<LogicalAnd> logical_and_op =
     logical<LogicalAnd>("logical_and", "Both are true.", {"And", 7});
 const PointwiseOp<LogicalOr> logical_or_op =
@@ -156,61 +159,17 @@ const PointwiseOp<Where> where_op =
 
 }  // namespace
 
-namespace {
-
-Tensor compared(Relation relation, const Operand& x1, const Operand& x2) {
-  const auto call = [](Relation which, const Operand& a, const Operand& b) {
-    switch (which) {
-      case Relation::equal:
-        return call_promoted(equal_op, a, b);
-      case Relation::not_equal:
-        return call_promoted(not_equal_op, a, b);
-      case Relation::less:
-        return call_promoted(less_op, a, b);
-      case Relation::less_equal:
-        return call_promoted(less_equal_op, a, b);
-      case Relation::greater:
-        return call_promoted(greater_op, a, b);
-      default:
-        return call_promoted(greater_equal_op, a, b);
-    }
-  };
-  return compare(call, relation, x1, x2);
-}
-
-}  // namespace
-
-Tensor equal(const Operand& x1, const Operand& x2) { return compared(Relation::equal, x1, x2); }
-Tensor not_equal(const Operand& x1, const Operand& x2) {
-  return compared(Relation::not_equal, x1, x2);
-}
-Tensor less(const Operand& x1, const Operand& x2) { return compared(Relation::less, x1, x2); }
-Tensor less_equal(const Operand& x1, const Operand& x2) {
-  return compared(Relation::less_equal, x1, x2);
-}
-Tensor greater(const Operand& x1, const Operand& x2) { return compared(Relation::greater, x1, x2); }
-Tensor greater_equal(const Operand& x1, const Operand& x2) {
-  return compared(Relation::greater_equal, x1, x2);
-}
-namespace {
-
-/// The truth of numbers: whether they are not 0.
-Tensor truth(const Tensor& x) {
-  return x.defined() && !is_bool(x.dtype()) ? not_equal_op({x, zeros({}, x.dtype())}) : x;
-}
-
-}  // namespace
-
-Tensor logical_and(const Tensor& x1, const Tensor& x2) {
-  return logical_and_op({truth(x1), truth(x2)});
-}
-Tensor logical_or(const Tensor& x1, const Tensor& x2) {
-  return logical_or_op({truth(x1), truth(x2)});
-}
-Tensor logical_not(const Tensor& x) { return logical_not_op({truth(x)}); }
+Tensor equal(const Operand& x1, const Operand& x2) { return equal_op({x1, x2}); }
+Tensor not_equal(const Operand& x1, const Operand& x2) { return not_equal_op({x1, x2}); }
+Tensor less(const Operand& x1, const Operand& x2) { return less_op({x1, x2}); }
+Tensor less_equal(const Operand& x1, const Operand& x2) { return less_equal_op({x1, x2}); }
+Tensor greater(const Operand& x1, const Operand& x2) { return greater_op({x1, x2}); }
+Tensor greater_equal(const Operand& x1, const Operand& x2) { return greater_equal_op({x1, x2}); }
+Tensor logical_and(const Operand& x1, const Operand& x2) { return logical_and_op({x1, x2}); }
+Tensor logical_or(const Operand& x1, const Operand& x2) { return logical_or_op({x1, x2}); }
+Tensor logical_not(const Tensor& x) { return logical_not_op({x}); }
 Tensor where(const Tensor& condition, const Operand& x1, const Operand& x2) {
-  const Promoted both = promote_operands(x1, x2, name_of(where_op));
-  return where_op({condition, both.x1, both.x2});
+  return where_op({condition, x1, x2});
 }
 
 #endif

@@ -2,10 +2,6 @@
 
 #if TAPER_ROWS
 #include <cmath>
-
-#include <taper/ops/composed.h>
-#include <taper/ops/integer/integer_pow.h>
-#include <taper/ops/pointwise/operands.h>
 #endif
 
 namespace taper {
@@ -33,9 +29,20 @@ TAPER_UNARY_FUNCTOR(Softplus, softplus(x))
 #undef TAPER_UNARY_FUNCTOR
 
 struct Power {
+  static constexpr bool takes_integers = true;
   template <class T>
   TAPER_FN T operator()(const T& a, const T& b) const {
-    return pow(a, b);
+    if constexpr (std::is_integral_v<T>) {  // modulo 2^bits, as products of integers are
+      auto square = static_cast<uint64_t>(a);
+      uint64_t result = 1;
+      for (auto left = static_cast<uint64_t>(b); left != 0; left >>= 1) {
+        if ((left & 1) != 0) result *= square;
+        square *= square;
+      }
+      return static_cast<T>(result);
+    } else {
+      return pow(a, b);
+    }
   }
 };
 
@@ -82,11 +89,21 @@ std::vector<Sample<F>> positive() {
   return {{.inputs = {{.shape = {3, 4}, .low = 0.2, .high = 4}}},
           {.inputs = {{.shape = {5}, .low = 0.5, .high = 50}}}};
 }
+SampleInput whole(const Shape& shape, double low, double high, DType dtype = DType::i64) {
+  return {.shape = shape, .low = low, .high = high, .dtype = dtype};
+}
 std::vector<Sample<Power>> power_samples() {
+  const SampleInput flags{.shape = {2}, .low = 0, .high = 2, .dtype = DType::boolean};
   return {
       {.inputs = {{.shape = {3, 4}, .low = 0.3, .high = 3}, {.shape = {4}, .low = -2, .high = 2}},
        .tolerance = 4},
-      {.inputs = {{.shape = {}, .low = 0.5, .high = 2}, {.shape = {2, 3}}}, .tolerance = 4}};
+      {.inputs = {{.shape = {}, .low = 0.5, .high = 2}, {.shape = {2, 3}}}, .tolerance = 4},
+      {.inputs = {whole({3, 4}, -4, 4), whole({3, 4}, 0, 5)}},
+      {.inputs = {whole({2, 1}, -4, 4), whole({5}, 0, 5)}},
+      {.inputs = {whole({7}, 0, 3, DType::i32), whole({}, 2, 3, DType::i32)}},
+      {.inputs = {whole({3}, 1, 4), whole({3}, -4, -1)}, .error = "is no integer"},
+      {.inputs = {flags, flags}, .error = "does not take bool"},
+      {.inputs = {whole({2, 3}, 0, 3), whole({2}, 0, 3)}, .error = "do not broadcast"}};
 }
 template <class F>
 std::vector<Sample<F>> two_same() {
@@ -146,10 +163,31 @@ Grads pow_vjp(const Saved& s, const Power&) {
   return grads;
 }
 
+template <class T>
+void check_exponents(const View& exponents) {
+  for_each_offset(exponents.shape(), *exponents.strides, [&](int64_t offset) {
+    const T exponent = exponents.as<const T>()[offset];
+    if (exponent >= T(0)) return;
+    violate(ErrorKind::value, "an integer to the power " + std::to_string(exponent) +
+                                  " is no integer; convert the base to a float with astype");
+  });
+}
+void power_cpu(const Kernel& kernel, const Power& attrs) {
+  visit_dtype(kernel.in(1).dtype(), [&]<class T>() {
+    if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) check_exponents<T>(kernel.in(1));
+  });
+  detail::run_value<Power>(kernel, attrs);
+}
+
 template <class F>
 Pointwise<F> unary(std::string_view name, std::string_view doc, typename Grad<F>::Rule rule,
                    Saves saves, std::vector<Sample<F>> (*samples)(), Onnx onnx = {}) {
-  return {.name = name, .doc = doc, .grad = Grad<F>(rule, saves), .onnx = onnx, .samples = samples};
+  return {.name = name,
+          .doc = doc,
+          .promotion = Promotion::to_float,
+          .grad = Grad<F>(rule, saves),
+          .onnx = onnx,
+          .samples = samples};
 }
 
 const PointwiseOp<Sqrt> sqrt_op = unary<Sqrt>("sqrt", "The square root; NaN below zero.", sqrt_vjp,
@@ -174,6 +212,7 @@ const PointwiseOp<Erf> erf_op =
     unary<Erf>("erf", "The error function.", erf_vjp, Saves::inputs, wide<Erf>, {"Erf", 9});
 const PointwiseOp<Sigmoid> sigmoid_op = Pointwise<Sigmoid>{.name = "sigmoid",
                                                            .doc = "1 / (1 + exp(-x)).",
+                                                           .promotion = Promotion::to_float,
                                                            .grad = {{sigmoid_vjp, Saves::outputs}},
                                                            .role = Role::probabilities,
                                                            .onnx = {"Sigmoid", 6},
@@ -181,37 +220,36 @@ const PointwiseOp<Sigmoid> sigmoid_op = Pointwise<Sigmoid>{.name = "sigmoid",
 const PointwiseOp<Softplus> softplus_op =
     unary<Softplus>("softplus", "log(1 + exp(x)), without overflow.", softplus_vjp, Saves::inputs,
                     wide<Softplus>, {"Softplus", 1});
-const PointwiseOp<Power> pow_op = Pointwise<Power>{.name = "pow",
-                                                   .doc = "x1 to the power x2.",
-                                                   .grad = Grad<Power>(pow_vjp, Saves::both),
-                                                   .onnx = {"Pow", 15},
-                                                   .samples = power_samples};
+const Op<Power> pow_op{{.name = "pow",
+                        .doc = "x1 to the power x2; integers keep their dtype and wrap around.",
+                        .inputs = {"x1", "x2"},
+                        .promotion = Promotion::same,
+                        .infer = detail::infer_functor<Power>,
+                        .reference = detail::reference_pointwise<Power>,
+                        .grad = {pow_vjp, Saves::both},
+                        .layout = Layout::like_inputs,
+                        .any_strides = true,
+                        .refuses_values = true,
+                        .reuse = {{0, 0}, {0, 1}},
+                        .kernels = {.cpu = power_cpu},
+                        .onnx = {"Pow", 15},
+                        .samples = power_samples}};
 
 }  // namespace
 
-Tensor sqrt(const Tensor& x) { return sqrt_op({to_floating(x)}); }
-Tensor rsqrt(const Tensor& x) { return rsqrt_op({to_floating(x)}); }
-Tensor exp(const Tensor& x) { return exp_op({to_floating(x)}); }
-Tensor expm1(const Tensor& x) { return expm1_op({to_floating(x)}); }
-Tensor log(const Tensor& x) { return log_op({to_floating(x)}); }
-Tensor log1p(const Tensor& x) { return log1p_op({to_floating(x)}); }
-Tensor sin(const Tensor& x) { return sin_op({to_floating(x)}); }
-Tensor cos(const Tensor& x) { return cos_op({to_floating(x)}); }
-Tensor tanh(const Tensor& x) { return tanh_op({to_floating(x)}); }
-Tensor erf(const Tensor& x) { return erf_op({to_floating(x)}); }
-Tensor sigmoid(const Tensor& x) { return sigmoid_op({to_floating(x)}); }
-Tensor softplus(const Tensor& x) { return softplus_op({to_floating(x)}); }
-Tensor pow(const Operand& x1, const Operand& x2) {
-  const auto is_whole = [](const Operand& x) {
-    if (x.tensor() == nullptr) return !is_float(x.scalar()->dtype);
-    return x.tensor()->defined() && !is_float(x.tensor()->dtype());
-  };
-  if (!is_whole(x1) || !is_whole(x2)) return call_promoted(pow_op, x1, x2, true);
-  const Promoted both = promote_operands(x1, x2, name_of(pow_op));
-  return composed(
-      name_of(pow_op), [&] { return NamedOperands{{"x1", both.x1}, {"x2", both.x2}}; },
-      [&] { return integer_pow(both.x1, both.x2); });
-}
+Tensor sqrt(const Tensor& x) { return sqrt_op({x}); }
+Tensor rsqrt(const Tensor& x) { return rsqrt_op({x}); }
+Tensor exp(const Tensor& x) { return exp_op({x}); }
+Tensor expm1(const Tensor& x) { return expm1_op({x}); }
+Tensor log(const Tensor& x) { return log_op({x}); }
+Tensor log1p(const Tensor& x) { return log1p_op({x}); }
+Tensor sin(const Tensor& x) { return sin_op({x}); }
+Tensor cos(const Tensor& x) { return cos_op({x}); }
+Tensor tanh(const Tensor& x) { return tanh_op({x}); }
+Tensor erf(const Tensor& x) { return erf_op({x}); }
+Tensor sigmoid(const Tensor& x) { return sigmoid_op({x}); }
+Tensor softplus(const Tensor& x) { return softplus_op({x}); }
+Tensor pow(const Operand& x1, const Operand& x2) { return pow_op({x1, x2}); }
 
 #endif
 

@@ -23,6 +23,20 @@
 
 namespace taper {
 
+/// A number as an operand of a kernel.
+class ScalarView {
+ public:
+  ScalarView(const Number& value, DType dtype)
+      : element_(convert(value, dtype, "kernel")), spec_{dtype, Device::cpu, {}} {}
+  /// Only to read.
+  View view() const { return {const_cast<std::byte*>(element_.data()), &spec_, &strides_, true}; }
+
+ private:
+  Element element_;
+  Spec spec_;
+  Strides strides_;
+};
+
 /// The tables that TAPER_TILES made for F, of the instruction set that runs.
 template <class F>
 const PointwiseTiles& tiles_of();
@@ -56,6 +70,8 @@ struct Pointwise {
   /// Left out: x, or x1 and x2.
   std::vector<std::string_view> inputs = {};
   std::vector<std::string_view> outputs = {"y"};
+  Promotion promotion = Promotion::same;
+  Relation relation = Relation::none;
   /// Left out (with TAPER_TILES): made by dual numbers, to any order.
   std::optional<Grad<F> > grad = {};
   std::vector<Reuse> reuse = {{0, 0}, {0, 1}};
@@ -96,18 +112,15 @@ auto apply_functor(const G& functor, const T* values, std::index_sequence<K...>)
 template <class G>
 using Operands = std::make_index_sequence<selects<G> ? arity<G> - 1 : arity<G> >;
 
-/// The functor on doubles, element by element: the oracle.
-template <class F, class G = F>
-Results reference_pointwise(const Inputs& in, const F& attrs) {
+template <class Number, class G>
+Results apply_elementwise(const Inputs& in, const G& functor) {
   constexpr size_t n = arity<G>;
-  using Number = std::conditional_t<only_integers<G>, int64_t, double>;
   Shape shape = in[0].shape();
   for (size_t k = 1; k < n; ++k) shape = broadcast_shapes(shape, in[k].shape());
   std::array<std::vector<Number>, n> columns;
   for (size_t k = 0; k < n; ++k) columns[k] = broadcast_to(in[k], shape).to_vector<Number>();
-  const G functor = functor_of<G>(attrs);
   Results out;
-  std::array<std::vector<double>, results<G> > values;
+  std::array<std::vector<Number>, results<G> > values;
   for (size_t i = 0; i < static_cast<size_t>(shape.numel()); ++i) {
     Number x[n];
     for (size_t k = 0; k < n; ++k) x[k] = columns[k][i];
@@ -115,11 +128,25 @@ Results reference_pointwise(const Inputs& in, const F& attrs) {
     if constexpr (results<G> > 1) {
       for (size_t m = 0; m < results<G>; ++m) values[m].push_back(y[m]);
     } else {
-      values[0].push_back(static_cast<double>(y));
+      values[0].push_back(static_cast<Number>(y));
     }
   }
   for (size_t m = 0; m < results<G>; ++m) out[static_cast<int>(m)] = from_values(shape, values[m]);
   return out;
+}
+
+/// The functor on the widest numbers of the operands' kind, element by element: the oracle.
+template <class F, class G = F>
+Results reference_pointwise(const Inputs& in, const F& attrs) {
+  const G functor = functor_of<G>(attrs);
+  bool any_float = false;
+  for (size_t k = selects<G> ? 1 : 0; k < arity<G>; ++k) any_float |= is_float(in[k].dtype());
+  if constexpr (only_integers<G>) {
+    return apply_elementwise<int64_t>(in, functor);
+  } else if constexpr (takes_integers<G>) {
+    if (!any_float) return apply_elementwise<int64_t>(in, functor);
+  }
+  if constexpr (!only_integers<G>) return apply_elementwise<double>(in, functor);
 }
 
 /// The functor on tensors: the meaning in simpler ops, differentiable to any order.
@@ -173,7 +200,6 @@ class PointwiseOp {
   Tensor operator()(std::initializer_list<Arg> args, const F& attrs = {}) const {
     return value_(args, attrs);
   }
-  friend std::string_view name_of(const PointwiseOp& op) { return op.value_.name; }
   Results all(std::span<const Arg> args, const F& attrs = {}) const {
     return value_.all(args, attrs);
   }
@@ -192,6 +218,9 @@ class PointwiseOp {
                 .doc = row.doc,
                 .inputs = input_names(row),
                 .outputs = row.outputs,
+                .promotion = row.promotion,
+                .promoted_from = selects<F> ? uint8_t{1} : uint8_t{0},
+                .relation = row.relation,
                 .infer = detail::infer_functor<F>,
                 .reference = detail::reference_pointwise<F>,
                 .grad = grad_of(row),

@@ -55,7 +55,7 @@ inline std::vector<Case> label_cases() {
                         .train = {ones({4, 1, 6}), good_labels()}};
        }},
       {"classes for a binary loss", shape, "binary_cross_entropy_with_logits", "BCEWithLogitsLoss",
-       "(input f32[4,3], target f32[4])", "target must have the shape", "",
+       "(input f32[4,3], target i64[4])", "target must have the shape", "",
        to(good_labels(), BCEWithLogitsLoss())},
       {"targets too wide", shape, "mse_loss", "MSELoss", "(input f32[4,1], target f32[4,2])",
        "target must have the shape", "; the model needs 2 outputs, it has 1",

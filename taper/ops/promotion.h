@@ -1,0 +1,33 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include <taper/ops/op.h>
+
+namespace taper {
+
+/// The operands of a call with the one dtype that the row's promotion gives them; numbers are 0-d
+/// tensors. Throws value for a number that the dtype cannot hold.
+class Promoted {
+ public:
+  Promoted(const OpBase& op, std::span<const Arg> args);
+  Promoted(const Promoted&) = delete;
+  Promoted& operator=(const Promoted&) = delete;
+
+  std::span<const Arg> args() const { return args_; }
+
+ private:
+  static constexpr size_t inline_count = 4;
+  Arg few_args_[inline_count];
+  Tensor few_made_[inline_count];
+  std::vector<Arg> many_args_;
+  std::vector<Tensor> many_made_;
+  std::span<const Arg> args_;
+};
+
+/// The result of comparing integers with a number that holds everywhere or nowhere, such as one out
+/// of their range; undefined if the elements matter.
+Tensor settled_comparison(const OpBase& op, std::span<const Arg> args);
+
+}  // namespace taper
