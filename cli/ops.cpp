@@ -33,7 +33,7 @@ std::string gradient(const OpBase& op) {
   if (op.why_not_differentiable != nullptr) {
     return std::string("none: ") + op.why_not_differentiable;
   }
-  return op.gradient_through_expansion ? "of its expansion" : "a rule in ops";
+  return op.gradient_through_expansion ? "that of simpler ops" : "a rule in ops";
 }
 
 void print_one(const OpBase& op) {
@@ -44,6 +44,7 @@ void print_one(const OpBase& op) {
     std::cout << fmt::format(
         "attribute   {}: {}{}\n", attribute.name, attribute.kind,
         attribute.is_required ? ", required" : " = " + attribute.default_value.print());
+    if (!attribute.doc.empty()) std::cout << "            " << attribute.doc << '\n';
   }
   std::cout << "gradient    " << gradient(op) << '\n';
   if (!op.onnx.name.empty()) {
@@ -60,7 +61,10 @@ Value to_value(const OpBase& op) {
   for (const FieldInfo& attribute : op.describe_attrs()) {
     attributes.push_back(
         Value(Fields{{"name", Value(attribute.name)},
+                     {"type", FieldCodec<FieldType>::to_value(attribute.type)},
+                     {"none", Value(attribute.may_be_none)},
                      {"kind", Value(attribute.kind)},
+                     {"doc", Value(attribute.doc)},
                      {"required", Value(attribute.is_required)},
                      {"default", attribute.is_required ? Value() : attribute.default_value}}));
   }
@@ -78,8 +82,8 @@ Value to_value(const OpBase& op) {
                       {"onnx", onnx}});
 }
 
-void ops(const std::string& name, bool json) {
-  std::vector<const OpBase*> shown = all_ops();
+void ops(const std::string& name, bool all_rows, bool json) {
+  std::vector<const OpBase*> shown = all_rows ? all_ops() : public_ops();
   if (!name.empty()) {
     shown = {&find_named([&]() -> auto& { return Registry<OpBase>::get(name, "op"); })};
   }
@@ -99,16 +103,18 @@ void ops(const std::string& name, bool json) {
 void add_ops(CLI::App& app) {
   struct Arguments {
     std::string name;
+    bool all = false;
     bool json = false;
   };
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("ops", "List the ops with operands and attributes");
   std::vector<std::string> names;
-  for (const OpBase* op : all_ops()) names.emplace_back(op->name);
+  for (const OpBase* op : public_ops()) names.emplace_back(op->name);
   offer(command->add_option("NAME", arguments->name, "Show this op only"), std::move(names));
+  command->add_flag("--all", arguments->all, "Also list the parts that other ops are made of");
   command->add_flag("--json", arguments->json,
                     "Print a list, or with NAME an object, for programs");
-  command->callback([arguments] { ops(arguments->name, arguments->json); });
+  command->callback([arguments] { ops(arguments->name, arguments->all, arguments->json); });
 }
 
 }  // namespace taper::cli

@@ -71,14 +71,14 @@ std::string bad_operand(const OpBase& op, std::span<const Arg> args) {
   return {};
 }
 
-void check_outputs(const OpBase& op, std::span<const Arg> args, const Results& results) {
-  for (size_t i = 0; i < op.outputs.size(); ++i) {
-    const Tensor& output = results[static_cast<int>(i)];
+void check_outputs(const OpBase& op, std::span<const Arg> args, const Results& results, int count) {
+  for (int i = 0; i < count; ++i) {
+    const Tensor& output = results[i];
     const Bad bad = find_bad(output);
     if (!bad.nan && !bad.infinity) continue;
     const std::string before = bad_operand(op, args);
     if (!bad.nan && !before.empty()) continue;
-    const std::string which = op.outputs.size() > 1 ? " " + std::string(op.outputs[i]) : "";
+    const std::string which = count > 1 ? " " + output_name(op, static_cast<size_t>(i)) : "";
     violate(ErrorKind::value, "output" + which + " has " + describe(bad, output.shape()) + before);
   }
 }
@@ -94,7 +94,7 @@ struct detect_anomaly::Checker final : EagerInterpreter {
   Results call(const OpBase& op, const void* attrs, std::span<const Arg> args,
                const Specs& specs) override {
     Results results = EagerInterpreter::call(op, attrs, args, specs);
-    if (!args.empty() && !aside_now) check_outputs(op, args, results);
+    if (!args.empty() && !aside_now) check_outputs(op, args, results, specs.count);
     return results;
   }
   bool paths_before;

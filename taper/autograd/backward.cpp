@@ -1,4 +1,5 @@
 #include <memory>
+#include <span>
 #include <string>
 
 #include <taper/autograd/anomaly_check.h>
@@ -51,10 +52,17 @@ class NodeNumbers {
 
 /// A node of one backward pass with the gradients that have arrived at its outputs.
 struct Visit {
-  explicit Visit(Node* visited) : node(visited) {}
+  explicit Visit(Node* visited) : node(visited) {
+    if (visited->outputs > inline_outputs) many.resize(visited->outputs);
+  }
+  std::span<Tensor> grads() { return many.empty() ? std::span<Tensor>(few) : std::span(many); }
+  std::span<const Tensor> grads() const {
+    return many.empty() ? std::span<const Tensor>(few) : std::span(many);
+  }
   Node* node;
   bool wanted = false;  // it leads to something whose gradient is asked for
-  Tensor grads[max_outputs];
+  Tensor few[inline_outputs];
+  std::vector<Tensor> many;
 };
 
 Node* edge_node(const Edge& edge) { return static_cast<Node*>(edge.node.get()); }
@@ -101,7 +109,7 @@ class Backward {
   }
 
   void start(const Tensor& loss, const Tensor& grad_loss) {
-    accumulate(visits_[numbers_[node_of(loss)]].grads[loss.impl()->output], grad_loss);
+    accumulate(visits_[numbers_[node_of(loss)]].grads()[loss.impl()->output], grad_loss);
   }
 
   void run(bool keep_graph, std::span<const Tensor> targets, bool stop_at_targets = false) {
@@ -119,13 +127,13 @@ class Backward {
 
   Tensor gradient(const Tensor& target) {
     if (!target.defined() || !target.requires_grad()) return {};
-    return visits_[numbers_[node_of(target)]].grads[target.impl()->output];
+    return visits_[numbers_[node_of(target)]].grads()[target.impl()->output];
   }
 
   template <class Do>
   void for_leaves(Do&& what) {
     for (Visit& visit : visits_) {
-      if (visit.node->is_leaf() && visit.grads[0].defined()) what(*visit.node, visit.grads[0]);
+      if (visit.node->is_leaf() && visit.grads()[0].defined()) what(*visit.node, visit.grads()[0]);
     }
   }
 
@@ -165,7 +173,7 @@ class Backward {
   }
 
   static bool has_gradient(const Visit& visit) {
-    for (const Tensor& grad : visit.grads) {
+    for (const Tensor& grad : visit.grads()) {
       if (grad.defined()) return true;
     }
     return false;
@@ -204,7 +212,7 @@ class Backward {
   static void call_hooks(Visit& visit) {
     const std::vector<TensorHook> hooks = visit.node->extra->hooks;  // one may remove itself
     for (const TensorHook& hook : hooks) {
-      Tensor& grad = visit.grads[hook.output];
+      Tensor& grad = visit.grads()[hook.output];
       if (!grad.defined()) continue;
       const Tensor replaced = hook.call(grad);
       if (!replaced.defined()) continue;
@@ -225,7 +233,7 @@ class Backward {
       const std::string found = find_not_finite(grads[i]);
       if (found.empty()) continue;
       std::string why = "the gradient of " + input_name(*visit.node, i) + " has " + found;
-      for (const Tensor& arrived : visit.grads) {
+      for (const Tensor& arrived : visit.grads()) {
         const std::string before = arrived.defined() ? find_not_finite(arrived) : "";
         if (before.empty()) continue;
         why +=
@@ -238,9 +246,13 @@ class Backward {
 
   static Grads gradients_of_inputs(Visit& visit, const bool* wanted) {
     Node& node = *visit.node;
-    if (node.op != nullptr) return node.op->vjp(Saved(node, visit.grads, wanted), node.attrs);
+    const Tensor* grads = visit.grads().data();
+    if (node.op != nullptr && node.op->gradient_through_expansion) {
+      return expansion_gradients(node, grads, wanted);
+    }
+    if (node.op != nullptr) return node.op->vjp(Saved(node, grads, wanted), node.attrs);
     try {
-      return node.extra->function->backward(node, visit.grads, wanted);
+      return node.extra->function->backward(node, grads, wanted);
     } catch (const Violation& violation) {
       fail_at(node, violation.kind, violation.rule);
     }
@@ -271,13 +283,13 @@ class Backward {
     if (anomaly_mode_on()) [[unlikely]]
       check_gradients(visit, grads, wanted);
     if (!is_target(node, targets)) {
-      for (Tensor& grad : visit.grads) grad = Tensor();
+      for (Tensor& grad : visit.grads()) grad = Tensor();
     }
     for (size_t i = 0; i < grads.size(); ++i) {
       if (!wanted[i] || !grads[i].defined()) continue;
       TAPER_CHECK(grads[i].shape() == node.input_specs[i].shape);
       const Edge& edge = node.edges[i];
-      accumulate(visits_[numbers_[edge_node(edge)]].grads[edge.output], grads[i]);
+      accumulate(visits_[numbers_[edge_node(edge)]].grads()[edge.output], grads[i]);
     }
   }
 

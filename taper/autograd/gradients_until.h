@@ -1,9 +1,10 @@
 #pragma once
 
 #include <span>
+#include <string_view>
 #include <vector>
 
-#include <taper/core/tensor.h>
+#include <taper/ops/tape.h>
 
 namespace taper {
 
@@ -11,6 +12,13 @@ namespace taper {
 /// thread. The pass ends at the targets: what they were computed from is not visited.
 std::vector<Tensor> gradients_until(std::span<const Tensor> results, std::span<const Tensor> grads,
                                     std::span<const Tensor> targets);
+
+/// The gradients of a node's operands through its op's expansion, which runs again, on the tape.
+Grads expansion_gradients(const Node& node, const Tensor* grads, const bool* wanted);
+
+/// `operand` under a node of its own, whose gradient is that of this use alone; gradients flow on
+/// to the operand's node if `outer_tape` says so. `owner` stands in messages.
+Tensor own_operand(const Tensor& operand, bool outer_tape, std::string_view owner);
 
 /// What a transform such as `grad(f)` finds.
 struct TransformGradients {

@@ -3,34 +3,10 @@
 
 #include <taper/autograd/autograd.h>
 #include <taper/autograd/gradients_until.h>
-#include <taper/ops/node_extra.h>
 #include <taper/ops/ops.h>
 
 namespace taper {
 namespace {
-
-/// Hands a gradient on as it is.
-class Identity final : public FunctionGradient {
- public:
-  explicit Identity(std::string transform) : transform_(std::move(transform)) {}
-  std::string name() const override { return transform_; }
-  Grads backward(Node&, const Tensor* grads, const bool*) override { return {grads[0]}; }
-  void free() override {}
-
- private:
-  std::string transform_;
-};
-
-/// The operand under a node of its own, through which gradients flow on to the operand's.
-Tensor own_operand(const Tensor& operand, bool outer_tape, const char* transform) {
-  Tensor own = operand.detach();
-  if (!outer_tape || !operand.requires_grad()) return own.set_requires_grad();
-  std::vector<Edge> edges;
-  edges.push_back({operand.impl()->node, operand.impl()->output});
-  record_function(std::make_unique<Identity>(transform), std::move(edges), {operand.spec()},
-                  {&own, 1});
-  return own;
-}
 
 struct Differentiated {
   Tensor value;

@@ -1,6 +1,6 @@
 // Reflection of plain structs without macros: names, values, equality, hash and print.
 //
-// A struct of options or attributes is an aggregate of at most 16 fields:
+// A struct of options or attributes is an aggregate of at most 32 fields:
 //
 //   struct SoftmaxAttrs { int axis = -1; };
 //
@@ -24,140 +24,13 @@
 
 #include <taper/core/api.h>
 #include <taper/core/error.h>
+#include <taper/core/field_count.h>
 #include <taper/core/value.h>
 
 namespace taper {
 
-inline constexpr size_t max_field_count = 16;
-
 // ---------------------------------------------------------------------------------------------
-// Names and values
-namespace detail {
-
-/// The number of {} that initialise an A. A field that {} cannot initialise makes it 0.
-template <class A>
-consteval size_t count_fields() {
-  if constexpr (!requires { A{{}}; }) {
-    return 0;
-  } else if constexpr (!requires { A{{}, {}}; }) {
-    return 1;
-  } else if constexpr (!requires { A{{}, {}, {}}; }) {
-    return 2;
-  } else if constexpr (!requires { A{{}, {}, {}, {}}; }) {
-    return 3;
-  } else if constexpr (!requires { A{{}, {}, {}, {}, {}}; }) {
-    return 4;
-  } else if constexpr (!requires { A{{}, {}, {}, {}, {}, {}}; }) {
-    return 5;
-  } else if constexpr (!requires { A{{}, {}, {}, {}, {}, {}, {}}; }) {
-    return 6;
-  } else if constexpr (!requires { A{{}, {}, {}, {}, {}, {}, {}, {}}; }) {
-    return 7;
-  } else if constexpr (!requires { A{{}, {}, {}, {}, {}, {}, {}, {}, {}}; }) {
-    return 8;
-  } else if constexpr (!requires { A{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}}; }) {
-    return 9;
-  } else if constexpr (!requires { A{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}}; }) {
-    return 10;
-  } else if constexpr (!requires { A{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}}; }) {
-    return 11;
-  } else if constexpr (!requires { A{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}}; }) {
-    return 12;
-  } else if constexpr (!requires { A{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}}; }) {
-    return 13;
-  } else if constexpr (!requires {
-                         A{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
-                       }) {
-    return 14;
-  } else if constexpr (!requires {
-                         A{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
-                       }) {
-    return 15;
-  } else if constexpr (!requires {
-                         A{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
-                       }) {
-    return 16;
-  } else {
-    return 17;
-  }
-}
-
-}  // namespace detail
-
-/// The number of fields of the aggregate A.
-template <class A>
-consteval size_t field_count() {
-  static_assert(std::is_aggregate_v<A>,
-                "fields: the struct must be an aggregate: no constructor, no private or virtual "
-                "member");
-  if constexpr (std::is_aggregate_v<A>) {
-    constexpr size_t count = detail::count_fields<A>();
-    static_assert(count > 0 || std::is_empty_v<A>,
-                  "fields: each field must have a default constructor and be no reference");
-    static_assert(count <= max_field_count, "fields: a struct has at most 16 fields");
-    return count;
-  } else {
-    return 0;
-  }
-}
-
-/// Returns visit(field, field, ...) with references to all fields of `a`.
-template <class A, class Visit>
-constexpr decltype(auto) with_fields(A& a, Visit&& visit) {
-  constexpr size_t count = field_count<std::remove_const_t<A>>();
-  if constexpr (count == 1) {
-    auto& [f1] = a;
-    return visit(f1);
-  } else if constexpr (count == 2) {
-    auto& [f1, f2] = a;
-    return visit(f1, f2);
-  } else if constexpr (count == 3) {
-    auto& [f1, f2, f3] = a;
-    return visit(f1, f2, f3);
-  } else if constexpr (count == 4) {
-    auto& [f1, f2, f3, f4] = a;
-    return visit(f1, f2, f3, f4);
-  } else if constexpr (count == 5) {
-    auto& [f1, f2, f3, f4, f5] = a;
-    return visit(f1, f2, f3, f4, f5);
-  } else if constexpr (count == 6) {
-    auto& [f1, f2, f3, f4, f5, f6] = a;
-    return visit(f1, f2, f3, f4, f5, f6);
-  } else if constexpr (count == 7) {
-    auto& [f1, f2, f3, f4, f5, f6, f7] = a;
-    return visit(f1, f2, f3, f4, f5, f6, f7);
-  } else if constexpr (count == 8) {
-    auto& [f1, f2, f3, f4, f5, f6, f7, f8] = a;
-    return visit(f1, f2, f3, f4, f5, f6, f7, f8);
-  } else if constexpr (count == 9) {
-    auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9] = a;
-    return visit(f1, f2, f3, f4, f5, f6, f7, f8, f9);
-  } else if constexpr (count == 10) {
-    auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10] = a;
-    return visit(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10);
-  } else if constexpr (count == 11) {
-    auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11] = a;
-    return visit(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11);
-  } else if constexpr (count == 12) {
-    auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12] = a;
-    return visit(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12);
-  } else if constexpr (count == 13) {
-    auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13] = a;
-    return visit(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13);
-  } else if constexpr (count == 14) {
-    auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14] = a;
-    return visit(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14);
-  } else if constexpr (count == 15) {
-    auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15] = a;
-    return visit(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15);
-  } else if constexpr (count == 16) {
-    auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16] = a;
-    return visit(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16);
-  } else {
-    return visit();
-  }
-}
-
+// Names
 namespace detail {
 
 // An object that is declared and never defined: the addresses of its fields are constants, and the
@@ -284,10 +157,36 @@ class TAPER_API FieldMismatch : public Error {
   std::string expected_;
 };
 
+/// What a field is, for bindings: how an argument of it is taken and documented.
+enum class FieldType : uint8_t {
+  other,
+  boolean,
+  integer,
+  real,
+  number,  ///< an integer, a real or a bool, kept as it is written
+  text,
+  choice,  ///< a word of an enum
+  list,
+  object,
+  shape,
+  axis,
+  axes,
+  dtype,
+  device,
+};
+
+template <>
+struct EnumNames<FieldType> {
+  static constexpr std::array<std::string_view, 14> names{
+      "other", "boolean", "integer", "real", "number", "text",  "choice",
+      "list",  "object",  "shape",   "axis", "axes",   "dtype", "device"};
+};
+
 /// How a field of type T turns into a Value and back. A type of your own becomes a field by a
 /// specialisation:
 ///
 ///   template <> struct FieldCodec<Shape> {
+///     static constexpr FieldType type = FieldType::shape;     // left out: other
 ///     static std::string kind() { return "shape"; }           // in errors and documentation
 ///     static Value to_value(const Shape& shape);
 ///     static Shape from_value(const Value& value);            // throws FieldMismatch
@@ -319,6 +218,7 @@ TAPER_API std::vector<Value> read_list(const Value& value, const std::string& ki
 
 template <>
 struct TAPER_API FieldCodec<bool> {
+  static constexpr FieldType type = FieldType::boolean;
   static std::string kind() { return "bool"; }
   static Value to_value(bool value) { return value; }
   static bool from_value(const Value& value);  // ONNX has no bool: takes 0 and 1 too
@@ -329,6 +229,7 @@ struct FieldCodec<T> {
   static constexpr T low = std::numeric_limits<T>::min();
   static constexpr T high = std::numeric_limits<T>::max();
 
+  static constexpr FieldType type = FieldType::integer;
   static std::string kind() { return "int"; }
   static Value to_value(T value) { return value; }
   static T from_value(const Value& value) {
@@ -341,6 +242,7 @@ template <std::floating_point T>
 struct FieldCodec<T> {
   static_assert(sizeof(T) <= sizeof(double), "fields: use double, not long double");
 
+  static constexpr FieldType type = FieldType::real;
   static std::string kind() { return "float"; }
   static Value to_value(T value) {
     if constexpr (std::is_same_v<T, float>) {
@@ -359,6 +261,7 @@ template <NamedEnum E>
 struct FieldCodec<E> {
   static constexpr auto& names = EnumNames<E>::names;
 
+  static constexpr FieldType type = FieldType::choice;
   static std::string kind() { return detail::enum_kind(names.data(), names.size()); }
   static Value to_value(E value) { return names.at(static_cast<size_t>(value)); }
   static E from_value(const Value& value) {
@@ -368,6 +271,7 @@ struct FieldCodec<E> {
 
 template <>
 struct TAPER_API FieldCodec<std::string> {
+  static constexpr FieldType type = FieldType::text;
   static std::string kind() { return "str"; }
   static Value to_value(const std::string& value) { return value; }
   static std::string from_value(const Value& value);
@@ -375,6 +279,7 @@ struct TAPER_API FieldCodec<std::string> {
 
 template <>
 struct TAPER_API FieldCodec<Fields> {
+  static constexpr FieldType type = FieldType::object;
   static std::string kind() { return "object"; }
   static Value to_value(const Fields& value) { return value; }
   static Fields from_value(const Value& value);
@@ -384,6 +289,7 @@ template <class T>
 struct FieldCodec<std::vector<T>> {
   static_assert(!std::is_same_v<T, bool>, "fields: std::vector<bool> cannot be a field");
 
+  static constexpr FieldType type = FieldType::list;
   static std::string kind() { return "list of " + FieldCodec<T>::kind(); }
   static Value to_value(const std::vector<T>& elements) {
     Value::List list;
@@ -407,6 +313,7 @@ struct FieldCodec<std::vector<T>> {
 /// Takes a single element too and repeats it: kernel_size=3.
 template <class T, size_t N>
 struct FieldCodec<std::array<T, N>> {
+  static constexpr FieldType type = FieldType::list;
   static std::string kind() {
     const std::string element = FieldCodec<T>::kind();
     return element + " or list of " + std::to_string(N) + " " + element;
@@ -434,7 +341,14 @@ struct FieldCodec<std::array<T, N>> {
 };
 
 template <class T>
+inline constexpr FieldType field_type = [] {
+  if constexpr (requires { FieldCodec<T>::type; }) return FieldCodec<T>::type;
+  return FieldType::other;
+}();
+
+template <class T>
 struct FieldCodec<std::optional<T>> {
+  static constexpr FieldType type = field_type<T>;
   static std::string kind() { return FieldCodec<T>::kind() + " or none"; }
   static Value to_value(const std::optional<T>& value) {
     return value ? FieldCodec<T>::to_value(*value) : Value();
@@ -451,6 +365,7 @@ struct FieldCodec<std::optional<T>> {
 
 template <class T>
 struct FieldCodec<Required<T>> {
+  static constexpr FieldType type = field_type<T>;
   static std::string kind() { return FieldCodec<T>::kind(); }
   static Value to_value(const Required<T>& field) {
     return field.is_set() ? FieldCodec<T>::to_value(field.value()) : Value();

@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include <taper/core/api.h>
 #include <taper/core/function_ref.h>
@@ -17,19 +18,34 @@ class State;
 class Tensor;
 struct Number;
 
-inline constexpr int max_outputs = 4;
+/// So many outputs of a call need no memory of their own for their handles and specs.
+inline constexpr int inline_outputs = 4;
 
 /// What an op's rule infers: the spec of each output.
 struct Specs {
-  uint8_t count = 0;
-  Spec spec[max_outputs];
+  uint16_t count = 0;
+  union {
+    Spec spec[inline_outputs];  // only the first `count` are made: it is on every call
+  };
+  std::unique_ptr<std::vector<Spec>> more = {};
 
-  Specs() = default;
+  Specs() {}                                              // NOLINT: leaves `spec` as it is
   Specs(const Spec& only) : count(1) { spec[0] = only; }  // NOLINT: implicit on purpose
   Specs(std::initializer_list<Spec> specs) {
-    for (const Spec& each : specs) spec[count++] = each;
+    for (const Spec& each : specs) push_back(each);
   }
-  const Spec& operator[](int i) const { return spec[i]; }
+  void push_back(const Spec& next) {
+    if (count < inline_outputs) {
+      spec[count] = next;
+    } else {
+      if (!more) more = std::make_unique<std::vector<Spec>>();
+      more->push_back(next);
+    }
+    ++count;
+  }
+  const Spec& operator[](int i) const {
+    return i < inline_outputs ? spec[i] : (*more)[static_cast<size_t>(i - inline_outputs)];
+  }
 };
 
 /// A borrowed argument of an op: a tensor, or a number that a call gives the dtype of the tensors

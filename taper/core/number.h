@@ -18,6 +18,7 @@ struct Number {
   int64_t integer;              // the value if it is an integer or bool
   DType dtype;                  // the kind only: boolean, i64 or f32
   bool above_integers = false;  // an unsigned integer that no i64 holds
+  Number() : Number(0) {}
   template <class T>
     requires(std::is_arithmetic_v<T>)
   Number(T value)  // NOLINT
@@ -67,6 +68,12 @@ class Element {
 /// truncated. Throws a value Error that begins with `who` for NaN, infinity and what is out of an
 /// integer dtype's range.
 TAPER_API Element convert(const Number& value, DType dtype, std::string_view who);
+
+/// The same number of the same kind; floating ones by their bits, so that NaN equals itself.
+inline bool operator==(const Number& a, const Number& b) {
+  return a.dtype == b.dtype && a.integer == b.integer && a.above_integers == b.above_integers &&
+         std::bit_cast<uint64_t>(a.real) == std::bit_cast<uint64_t>(b.real);
+}
 
 /// Whether `convert` would give a value.
 TAPER_API bool fits(const Number& value, DType dtype);

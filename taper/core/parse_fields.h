@@ -81,9 +81,12 @@ Fields to_fields(const A& options) {
 /// What bindings, stubs and documentation need to know about one field.
 struct FieldInfo {
   std::string_view name;
-  std::string kind;  ///< "int", "list of float", "one of "mean", "sum"", "str or none", ...
+  FieldType type = FieldType::other;
+  bool may_be_none = false;
+  std::string kind;  ///< for people: "int", "list of float", "one of "mean", "sum"", ...
   bool is_required = false;
-  Value default_value;  ///< none if it is required
+  Value default_value;        ///< none if it is required
+  std::string_view doc = {};  ///< a line, where somebody wrote one
 };
 
 template <class A>
@@ -92,7 +95,8 @@ std::vector<FieldInfo> describe_fields() {
   const A defaults{};
   each_field(defaults, [&infos]<class T>(std::string_view name, const T& field) {
     constexpr bool is_required = detail::IsRequired<T>::value;
-    infos.push_back({name, FieldCodec<T>::kind(), is_required, FieldCodec<T>::to_value(field)});
+    infos.push_back({name, field_type<T>, detail::IsOptional<T>::value, FieldCodec<T>::kind(),
+                     is_required, FieldCodec<T>::to_value(field)});
   });
   return infos;
 }

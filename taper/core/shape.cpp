@@ -1,6 +1,7 @@
 #include <taper/core/shape.h>
 
 #include <algorithm>
+#include <charconv>
 #include <ostream>
 
 namespace taper {
@@ -49,7 +50,30 @@ std::string to_string(const Shape& shape) {
 }
 
 std::string to_string(const Spec& spec) {
-  return std::string(dtype_name(spec.dtype)) + to_string(spec.shape);
+  const std::string text = std::string(dtype_name(spec.dtype)) + to_string(spec.shape);
+  return spec.device == Device() ? text : text + " on " + to_string(spec.device);
+}
+
+std::string to_string(Device device) {
+  if (device.kind == DeviceKind::cpu) return "cpu";
+  return "cuda:" + std::to_string(device.index);
+}
+
+Device parse_device(std::string_view text) {
+  if (text == "cpu") return {};
+  constexpr std::string_view cuda = "cuda";
+  if (text.starts_with(cuda)) {
+    const std::string_view rest = text.substr(cuda.size());
+    uint8_t index = 0;
+    if (rest.empty()) return {DeviceKind::cuda, index};
+    const char* const end = rest.data() + rest.size();
+    const auto read = std::from_chars(rest.data() + 1, end, index);
+    if (rest[0] == ':' && read.ec == std::errc() && read.ptr == end) {
+      return {DeviceKind::cuda, index};
+    }
+  }
+  fail(ErrorKind::not_found, "no device `" + std::string(text) +
+                                 "`; a device is `cpu`, `cuda` or `cuda:0` to `cuda:255`");
 }
 
 std::ostream& operator<<(std::ostream& out, const Shape& shape) { return out << to_string(shape); }

@@ -5,6 +5,7 @@
 #include <iosfwd>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <taper/core/dtype.h>
@@ -98,17 +99,29 @@ TAPER_API Shape broadcast_shapes(const Shape& a, const Shape& b);
 /// Bytes for `numel` elements; throws value if a size is negative or the product overflows.
 TAPER_API size_t checked_bytes(const Shape& shape, DType dtype);
 
-enum class Device : uint8_t { cpu };
+enum class DeviceKind : uint8_t { cpu, cuda };
+
+/// Where a tensor's memory is: a kind of device and its number.
+struct alignas(2) Device {
+  DeviceKind kind = DeviceKind::cpu;
+  uint8_t index = 0;
+  bool operator==(const Device&) const = default;
+};
+
+/// `cpu`, `cuda:1`
+TAPER_API std::string to_string(Device device);
+/// The device of such a text; `cuda` is `cuda:0`. Throws not_found for another.
+TAPER_API Device parse_device(std::string_view text);
 
 /// What is known of a tensor without its data.
 struct Spec {
   DType dtype = DType::f32;
-  Device device = Device::cpu;
+  Device device = {};
   Shape shape;
   bool operator==(const Spec&) const = default;
 };
 
-/// `f32[8,32,28,28]`
+/// `f32[8,32,28,28]`, with its device where that is not the CPU: `f32[8] on cuda:1`.
 TAPER_API std::string to_string(const Spec& spec);
 TAPER_API std::ostream& operator<<(std::ostream& out, const Spec& spec);
 

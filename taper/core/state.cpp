@@ -191,9 +191,9 @@ void update(const State& cell, FunctionRef<Tensor(Tensor&)> f) {
 
 void update(std::initializer_list<std::reference_wrapper<const State>> cells,
             FunctionRef<Results(std::span<Tensor* const>)> f) {
-  TAPER_CHECK(cells.size() <= max_outputs);
-  std::optional<Updated> updated[max_outputs];
-  Tensor* old[max_outputs];
+  TAPER_CHECK(cells.size() <= inline_outputs);
+  std::optional<Updated> updated[inline_outputs];
+  Tensor* old[inline_outputs];
   size_t count = 0;
   for (const State& cell : cells) {
     for (size_t i = 0; i < count; ++i) {

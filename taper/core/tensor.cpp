@@ -53,7 +53,14 @@ Tensor empty(const Spec& spec) {
   return result;
 }
 
-Tensor empty(const Shape& shape, DType dtype) { return empty(Spec{dtype, Device::cpu, shape}); }
+Tensor empty(const Shape& shape, DType dtype) { return empty(Spec{dtype, {}, shape}); }
+
+Tensor& Results::behind(int i) {
+  const auto at = static_cast<size_t>(i - inline_outputs);
+  if (!more) more = std::make_unique<std::vector<Tensor>>();
+  if (at >= more->size()) more->resize(at + 1);
+  return (*more)[at];
+}
 
 Tensor empty_strided(const Spec& spec, const Strides& strides) {
   return empty_strided(spec, strides, is_row_major(spec.shape, strides));

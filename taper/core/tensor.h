@@ -44,11 +44,11 @@ static_assert(sizeof(Storage) <= storage_header_bytes);
 struct TensorImpl {
   std::atomic<uint32_t> refs{1};
   int32_t value_id = -1;  // its number in the graph being captured
-  uint8_t output = 0;     // which output of `node` it is
-  bool row_major = true;
-  bool of_input = false;      // it stands for an operand of the function that is captured
-  bool of_cell = false;       // it is what a State holds, which says whether it needs a gradient
-  uint32_t capture = 0;       // the number of the capture that `value_id` belongs to
+  uint32_t capture = 0;   // the number of the capture that `value_id` belongs to
+  uint16_t output = 0;    // which output of `node` it is
+  bool row_major : 1 = true;
+  bool of_input : 1 = false;  // it stands for an operand of the function that is captured
+  bool of_cell : 1 = false;   // it is what a State holds, which says whether it needs a gradient
   int64_t offset = 0;         // of the first element, in elements
   std::byte* data = nullptr;  // the first element
   Spec spec;
@@ -174,11 +174,16 @@ class TAPER_API Tensor {
   Ptr<TensorImpl> impl_;
 };
 
-/// The outputs of one op.
-struct Results {
-  Tensor tensor[max_outputs];
-  Tensor& operator[](int i) { return tensor[i]; }
-  const Tensor& operator[](int i) const { return tensor[i]; }
+/// The outputs of one op; the specs of its call say how many.
+struct TAPER_API Results {
+  Tensor tensor[inline_outputs];
+  std::unique_ptr<std::vector<Tensor>> more = {};
+  Tensor& operator[](int i) { return i < inline_outputs ? tensor[i] : behind(i); }
+  const Tensor& operator[](int i) const {
+    return i < inline_outputs ? tensor[i] : (*more)[static_cast<size_t>(i - inline_outputs)];
+  }
+  /// One of `more`, which grows to hold it.
+  Tensor& behind(int i);
 };
 
 inline TensorImpl* new_impl() { return new (allocate(sizeof(TensorImpl))) TensorImpl; }

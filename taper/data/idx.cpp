@@ -80,7 +80,7 @@ class IdxReader {
       refuse("has " + std::to_string(rank) + " axes, at most " + std::to_string(Shape::max_rank) +
              " are possible");
     }
-    Spec spec{*dtype, Device::cpu, {}};
+    Spec spec{*dtype, {}, {}};
     for (int axis = 0; axis < rank; ++axis) spec.shape.push_back(read_size());
     return spec;
   }

@@ -92,7 +92,7 @@ Tensor read_images(const Source& source, const fs::path& path) {
   if (shape[0] == 0) {
     fail(ErrorKind::io, source.function + ": " + path.string() + ": there are no images");
   }
-  const Spec spec{DType::u8, Device::cpu, {shape[0], 1, side, side}};
+  const Spec spec{DType::u8, {}, {shape[0], 1, side, side}};
   return view_of(images, spec, row_major_strides(spec.shape), 0);
 }
 

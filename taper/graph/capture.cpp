@@ -67,7 +67,7 @@ class Recorder final : public Interpreter {
       node.inputs.push_back(id_of(*args[i].tensor));
     }
     Results results;
-    for (uint8_t i = 0; i < specs.count; ++i) {
+    for (int i = 0; i < specs.count; ++i) {
       results[i] = new_value(specs[i]);
       node.outputs.push_back(results[i].impl()->value_id);
       makers_.resize(graph_.specs.size(), nullptr);

@@ -64,9 +64,9 @@ class Verifier {
     for (ValueId id : node.inputs) use(id, index);
     const Specs specs = inferred(graph_, node);
     if (specs.count != node.outputs.size()) fail_at(graph_, index, "wrong number of outputs");
-    for (uint8_t i = 0; i < specs.count; ++i) {
-      define(node.outputs[i], index);
-      if (graph_.specs[static_cast<size_t>(node.outputs[i])] != specs[i]) {
+    for (int i = 0; i < specs.count; ++i) {
+      define(node.outputs[static_cast<size_t>(i)], index);
+      if (graph_.specs[static_cast<size_t>(node.outputs[static_cast<size_t>(i)])] != specs[i]) {
         fail_at(graph_, index, "its rule gives " + to_string(specs[i]));
       }
     }

@@ -17,8 +17,7 @@ Plan::Plan(Captured captured, const std::vector<Tensor>& inputs)
   steps_.resize(graph.nodes.size());
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     for (ValueId id : graph.nodes[i].outputs) {
-      Specs& specs = steps_[i].specs;
-      specs.spec[specs.count++] = graph.specs[static_cast<size_t>(id)];
+      steps_[i].specs.push_back(graph.specs[static_cast<size_t>(id)]);
     }
   }
   find_givers(find_ends());

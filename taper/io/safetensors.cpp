@@ -297,7 +297,7 @@ class Reader {
       refuse_tensor(name,
                     "data_offsets must be two integers, got " + std::to_string(offsets.size()));
     }
-    const Entry entry{name, Spec{dtype, Device::cpu, shape}, static_cast<uint64_t>(offsets[0]),
+    const Entry entry{name, Spec{dtype, {}, shape}, static_cast<uint64_t>(offsets[0]),
                       static_cast<uint64_t>(offsets[1])};
     check_size(entry);
     return entry;

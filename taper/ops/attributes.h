@@ -1,14 +1,34 @@
 #pragma once
 
 #include <taper/core/fields.h>
+#include <taper/core/number.h>
 #include <taper/core/shape.h>
 #include <taper/core/value.h>
 
+// Types of attributes that fields do not know by themselves.
+
 namespace taper {
+
+/// One axis, counted from the end if negative: bindings know it as `axis` and as PyTorch's `dim`.
+struct Axis {
+  int64_t value = 0;
+  Axis() = default;
+  Axis(int64_t axis) : value(axis) {}         // NOLINT: implicit, as an int64_t would be
+  operator int64_t() const { return value; }  // NOLINT
+};
+
+template <>
+struct FieldCodec<Axis> {
+  static constexpr FieldType type = FieldType::axis;
+  static std::string kind() { return "int"; }
+  static Value to_value(Axis axis) { return axis.value; }
+  static Axis from_value(const Value& value) { return FieldCodec<int64_t>::from_value(value); }
+};
 
 /// A Shape as an attribute: a list of int.
 template <>
 struct FieldCodec<Shape> {
+  static constexpr FieldType type = FieldType::shape;
   static std::string kind() { return "list of int"; }
   static Value to_value(const Shape& shape) { return Value(shape.to_vector()); }
   static Shape from_value(const Value& value) {
@@ -19,10 +39,43 @@ struct FieldCodec<Shape> {
 /// A dtype as an attribute: its name.
 template <>
 struct FieldCodec<DType> {
+  static constexpr FieldType type = FieldType::dtype;
   static std::string kind() { return "dtype"; }
   static Value to_value(DType dtype) { return Value(std::string(dtype_name(dtype))); }
   static DType from_value(const Value& value) {
     return parse_dtype(FieldCodec<std::string>::from_value(value));
+  }
+};
+
+/// A device as an attribute: `cpu`, `cuda:0`.
+template <>
+struct FieldCodec<Device> {
+  static constexpr FieldType type = FieldType::device;
+  static std::string kind() { return "device"; }
+  static Value to_value(Device device) { return Value(to_string(device)); }
+  static Device from_value(const Value& value) {
+    return parse_device(FieldCodec<std::string>::from_value(value));
+  }
+};
+
+/// A number of any kind, kept as it was written.
+template <>
+struct FieldCodec<Number> {
+  static constexpr FieldType type = FieldType::number;
+  static std::string kind() { return "number"; }
+  static Value to_value(const Number& number) {
+    if (is_bool(number.dtype)) return Value(number.integer != 0);
+    if (is_float(number.dtype) || number.above_integers) return Value(number.real);
+    return Value(number.integer);
+  }
+  static Number from_value(const Value& value) {
+    if (const bool* flag = value.get_if<bool>()) return *flag;
+    if (const int64_t* integer = value.get_if<int64_t>()) return *integer;
+    try {
+      return FieldCodec<double>::from_value(value);
+    } catch (const FieldMismatch&) {
+      throw FieldMismatch(kind(), value);
+    }
   }
 };
 

@@ -13,6 +13,7 @@ class TAPER_API Axes {
  public:
   Axes() = default;
   Axes(int64_t axis) : axes_(Shape{axis}) {}                         // NOLINT
+  Axes(Axis axis) : Axes(axis.value) {}                              // NOLINT
   Axes(int axis) : Axes(static_cast<int64_t>(axis)) {}               // NOLINT
   Axes(std::initializer_list<int64_t> axes) : axes_(Shape(axes)) {}  // NOLINT
   template <std::same_as<bool> Bool>
@@ -32,6 +33,7 @@ class TAPER_API Axes {
 
 template <>
 struct FieldCodec<Axes> {
+  static constexpr FieldType type = FieldType::axes;
   static std::string kind() { return "list of int or none"; }
   static Value to_value(const Axes& axes) {
     return axes.all() ? Value() : FieldCodec<Shape>::to_value(*axes.given());

@@ -33,7 +33,29 @@ bool OpBase::is_optional(size_t input) const {
   return inputs[std::min(input, inputs.size() - 1)].ends_with('?');
 }
 
+std::vector<FieldInfo> OpBase::documented(std::vector<FieldInfo> fields) const {
+  for (FieldInfo& field : fields) {
+    for (const AttributeDoc& line : attributes) {
+      if (line.name == field.name) field.doc = line.doc;
+    }
+  }
+  return fields;
+}
+
 std::vector<const OpBase*> all_ops() { return Registry<OpBase>::all(); }
+
+std::vector<const OpBase*> public_ops() {
+  std::vector<const OpBase*> ops = all_ops();
+  std::erase_if(ops, [](const OpBase* op) { return op->internal; });
+  return ops;
+}
+
+std::string output_name(const OpBase& op, size_t index) {
+  std::string name(op.outputs[std::min(index, op.outputs.size() - 1)]);
+  if (!name.ends_with('*')) return name;
+  name.pop_back();
+  return name + "[" + std::to_string(index - (op.outputs.size() - 1)) + "]";
+}
 
 std::string operand_name(const OpBase& op, size_t index) {
   if (op.inputs.empty()) return "input";
@@ -194,8 +216,8 @@ bool is_given_once(std::span<const Arg> args, size_t at) {
 }
 
 /// The donated input whose buffer the output may take; null if there is none.
-const Tensor* reusable(const OpBase& op, uint8_t output, std::span<const Arg> args,
-                       const Spec& spec, const Strides& strides) {
+const Tensor* reusable(const OpBase& op, size_t output, std::span<const Arg> args, const Spec& spec,
+                       const Strides& strides) {
   for (const Reuse& reuse : op.reuse) {
     if (reuse.output != output || reuse.input >= args.size()) continue;
     const Arg& arg = args[reuse.input];
@@ -212,7 +234,7 @@ const Tensor* reusable(const OpBase& op, uint8_t output, std::span<const Arg> ar
 /// Views of the operands, with copies where the kernel wants row-major ones.
 class KernelInputs {
  public:
-  KernelInputs(const OpBase& op, std::span<const Arg> args) {
+  [[gnu::always_inline]] KernelInputs(const OpBase& op, std::span<const Arg> args) {
     View* view = reinterpret_cast<View*>(few_);
     if (args.size() > inline_count) {
       many_.resize(args.size());
@@ -242,7 +264,7 @@ class KernelInputs {
 };
 
 /// Fresh memory in the row's order, or that of a donated input.
-Tensor make_output(const OpBase& op, uint8_t output, std::span<const Arg> args, const Spec& spec) {
+Tensor make_output(const OpBase& op, size_t output, std::span<const Arg> args, const Spec& spec) {
   const OutputLayout layout = output_layout(op, args, spec);
   const Tensor* reused = reusable(op, output, args, spec, layout.strides);
   if (reused != nullptr) return shallow_copy(*reused);
@@ -258,24 +280,37 @@ bool outputs_are_plain(const OpBase& op, std::span<const Arg> args) {
   return plain;
 }
 
-Results run_kernel(const OpBase& op, const void* attrs, std::span<const Arg> args,
-                   const Specs& specs) {
+/// Apart, because it would cost every call a large frame.
+[[noreturn, gnu::cold, gnu::noinline]] void refuse_values(const OpBase& op,
+                                                          const Violation& violation) {
+  TAPER_CHECK(op.refuses_values);
+  throw violation;
+}
+
+/// Runs the kernel on outputs that `views` has room for.
+[[gnu::always_inline]] inline Results run_kernel(const OpBase& op, const void* attrs,
+                                                 std::span<const Arg> args, const Specs& specs,
+                                                 View* views) {
   const KernelInputs inputs(op, args);
   Results results;
   const bool plain = outputs_are_plain(op, args);
-  alignas(View) std::byte views[max_outputs * sizeof(View)];
-  View* const outputs = reinterpret_cast<View*>(views);
-  for (uint8_t i = 0; i < specs.count; ++i) {
-    results[i] = plain ? empty(specs[i]) : make_output(op, i, args, specs[i]);
-    new (outputs + i) View(view_for_kernel(results[i]));
+  for (int i = 0; i < specs.count; ++i) {
+    results[i] = plain ? empty(specs[i]) : make_output(op, static_cast<size_t>(i), args, specs[i]);
+    new (views + i) View(view_for_kernel(results[i]));
   }
   try {
-    op.run_cpu({inputs.views(), {outputs, specs.count}}, attrs);
-  } catch (const Violation&) {
-    TAPER_CHECK(op.refuses_values);
-    throw;
+    op.run(DeviceKind::cpu, {inputs.views(), {views, specs.count}}, attrs);
+  } catch (const Violation& violation) {
+    refuse_values(op, violation);
   }
   return results;
+}
+
+/// Apart, as all calls with many outputs are: they need memory for the views.
+[[gnu::noinline]] Results run_kernel_with_many(const OpBase& op, const void* attrs,
+                                               std::span<const Arg> args, const Specs& specs) {
+  std::vector<View> views(specs.count);
+  return run_kernel(op, attrs, args, specs, views.data());
 }
 
 /// Runs the expansion; what goes wrong in it is reported as this op's, which the user called.
@@ -287,55 +322,85 @@ Results expand(const OpBase& op, const void* attrs, std::span<const Arg> args) {
   }
 }
 
+/// Outputs over the input's buffer; false if they need a copy.
+[[gnu::noinline]] bool make_views(const OpBase& op, const void* attrs, const Tensor& x,
+                                  const Specs& specs, Results& results) {
+  const TensorImpl& impl = *x.impl();
+  const Strided strided{impl.spec, impl.strides, impl.offset, impl.row_major};
+  ViewLayout first;
+  std::vector<ViewLayout> all(specs.count > 1 ? specs.count : 0);
+  ViewLayout* const layouts = all.empty() ? &first : all.data();
+  if (!op.view(strided, attrs, specs, layouts)) return false;
+  for (int i = 0; i < specs.count; ++i) {
+    results[i] = view_of(x, specs[i], layouts[i].strides, layouts[i].offset);
+  }
+  return true;
+}
+
 }  // namespace
 
 Results execute(const OpBase& op, const void* attrs, std::span<const Arg> args,
                 const Specs& specs) {
   if (op.is_view) {
     Results results;
-    const Tensor& input = *args[0].tensor;
-    ViewLayout layout;
-    if (op.view(input, attrs, specs[0].shape, layout)) {
-      results[0] = view_of(input, specs[0], layout.strides, layout.offset);
-      return results;
-    }
+    if (make_views(op, attrs, *args[0].tensor, specs, results)) return results;
   }
-  if (op.has_kernel) return run_kernel(op, attrs, args, specs);
+  if (op.has_kernel) {
+    if (specs.count > inline_outputs) [[unlikely]]
+      return run_kernel_with_many(op, attrs, args, specs);
+    alignas(View) std::byte views[inline_outputs * sizeof(View)];
+    return run_kernel(op, attrs, args, specs, reinterpret_cast<View*>(views));
+  }
   const TapeMode off(false);
   return expand(op, attrs, args);
 }
 
 namespace {
 
-bool any_donated(std::span<const Arg> args) {
-  return std::ranges::any_of(args, [](const Arg& arg) { return arg.donated; });
+/// Whether an operand is given up that the tape will save.
+bool gives_saved(const OpBase& op, std::span<const Arg> args) {
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (args[i].donated && op.saves.operand(i)) return true;
+  }
+  return false;
 }
 
-/// Apart, because it would cost every call a large frame.
+/// A call after its checks. One named result, so that nothing is moved on the way out.
+[[gnu::always_inline]] inline Results run_and_record(const OpBase& op, const void* attrs, std::span<const Arg> args,
+                       const Specs& specs, bool on_tape) {
+  Results results = interpreter != nullptr ? interpreter->call(op, attrs, args, specs)
+                                           : execute(op, attrs, args, specs);
+  if (on_tape) record(op, attrs, args, results, specs.count);
+  return results;
+}
+
+Results call_giving_nothing(const OpBase& op, const void* attrs, std::span<const Arg> args);
+
+/// Checked by its rule, run as its expansion.
+[[gnu::noinline]] Results call_inlined(const OpBase& op, const void* attrs,
+                                       std::span<const Arg> args) {
+  const FunctionScope scope(op.name);
+  return expand(op, attrs, args);
+}
+
+/// A call whose operands have the dtypes that its rule will see.
+[[gnu::always_inline]] inline Results call_settled(const OpBase& op, const void* attrs,
+                                                   std::span<const Arg> args, bool on_tape) {
+  if (on_tape && op.saves.operands != 0 && gives_saved(op, args)) [[unlikely]] {
+    return call_giving_nothing(op, attrs, args);  // what the tape saves must stay as it is
+  }
+  const Specs specs = op.infer(InSpecs(args), attrs);
+  if (op.inlined) [[unlikely]]
+    return call_inlined(op, attrs, args);
+  return run_and_record(op, attrs, args, specs, on_tape);
+}
+
+/// On the tape. Apart, because it would cost every call a large frame.
 [[gnu::cold, gnu::noinline]] Results call_giving_nothing(const OpBase& op, const void* attrs,
                                                          std::span<const Arg> args) {
   std::vector<Arg> kept(args.begin(), args.end());
   for (Arg& arg : kept) arg.donated = false;
-  return call(op, attrs, kept);
-}
-
-/// A call after its checks. One named result, so that nothing is moved on the way out.
-Results run_and_record(const OpBase& op, const void* attrs, std::span<const Arg> args,
-                       const Specs& specs, bool on_tape) {
-  Results results = interpreter != nullptr ? interpreter->call(op, attrs, args, specs)
-                                           : execute(op, attrs, args, specs);
-  if (on_tape) record(op, attrs, args, results);
-  return results;
-}
-
-/// A call whose operands have the dtypes that its rule will see.
-Results call_settled(const OpBase& op, const void* attrs, std::span<const Arg> args, bool on_tape) {
-  if (on_tape && saves(op.saves, Saves::inputs) && any_donated(args)) [[unlikely]] {
-    return call_giving_nothing(op, attrs, args);  // what the tape saves must stay as it is
-  }
-  const Specs specs = op.infer(InSpecs(args), attrs);
-  if (on_tape && op.gradient_through_expansion) return expand(op, attrs, args);
-  return run_and_record(op, attrs, args, specs, on_tape);
+  return call_settled(op, attrs, kept, true);
 }
 
 /// A call that has numbers, or operands of several dtypes, brought to one. Apart, because it would

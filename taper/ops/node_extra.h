@@ -23,7 +23,7 @@ class FunctionGradient {
 
 struct TensorHook {
   uint64_t id = 0;
-  uint8_t output = 0;
+  uint16_t output = 0;
   std::function<Tensor(const Tensor&)> call;
 };
 
@@ -50,9 +50,11 @@ void record_function(std::unique_ptr<FunctionGradient> function, std::vector<Edg
                      const std::vector<Spec>& input_specs, std::span<Tensor> outputs);
 
 /// A tensor like `output` that is output `index` of the node.
-Tensor attach_output(const Tensor& output, Node& node, uint8_t index);
+Tensor attach_output(const Tensor& output, Node& node, uint16_t index);
 
 /// The operand's name in a message: the last declared one serves all the rest.
 std::string operand_name(const OpBase& op, size_t index);
+/// The same for an output.
+std::string output_name(const OpBase& op, size_t index);
 
 }  // namespace taper

@@ -34,7 +34,9 @@ class Inputs {
  public:
   explicit Inputs(std::span<const Arg> args) : args_(args) {}
   const Tensor& operator[](size_t i) const { return *args_[i].tensor; }
+  bool present(size_t i) const { return i < args_.size() && args_[i].tensor->defined(); }
   size_t size() const { return args_.size(); }
+  InSpecs specs() const { return InSpecs(args_); }
 
  private:
   std::span<const Arg> args_;
@@ -48,17 +50,43 @@ struct Kernel {
   const View& out(size_t i = 0) const { return outputs[i]; }
 };
 
+/// How a tensor lies in its buffer: all that the rule of a view sees of it.
+struct Strided {
+  const Spec& spec;
+  const Strides& strides;
+  int64_t offset;
+  bool row_major;
+  const Shape& shape() const { return spec.shape; }
+};
+
 /// The layout of a view op's output over its input's buffer.
 struct ViewLayout {
   Strides strides;
   int64_t offset = 0;
 };
 
-/// What the tape keeps for a gradient rule.
-enum class Saves : uint8_t { nothing = 0, inputs = 1, outputs = 2, both = 3 };
-constexpr bool saves(Saves what, Saves part) {
-  return (static_cast<uint8_t>(what) & static_cast<uint8_t>(part)) != 0;
-}
+/// What the tape keeps for a gradient rule: operands by bit, the last for all from 31 on, and
+/// whether the outputs.
+struct Saves {
+  uint32_t operands = 0;
+  bool results = false;
+
+  static const Saves nothing;
+  static const Saves inputs;
+  static const Saves outputs;
+  static const Saves both;
+  /// These operands, by number.
+  static constexpr Saves only(std::initializer_list<unsigned> which, bool with_outputs = false) {
+    Saves saves{0, with_outputs};
+    for (unsigned operand : which) saves.operands |= 1u << operand;
+    return saves;
+  }
+  constexpr bool operand(size_t i) const { return (operands >> (i < 31 ? i : 31) & 1u) != 0; }
+};
+inline constexpr Saves Saves::nothing{0, false};
+inline constexpr Saves Saves::inputs{~0u, false};
+inline constexpr Saves Saves::outputs{0, true};
+inline constexpr Saves Saves::both{~0u, true};
 
 class Saved;
 /// Gradients of an op's inputs, in their order; undefined where none is needed.
@@ -68,7 +96,7 @@ using Grads = std::vector<Tensor>;
 struct not_differentiable {
   const char* why;
 };
-/// The gradient is the one of the op's expansion.
+/// The gradient is the one of the op's expansion, which the backward pass runs again.
 struct through_expansion {};
 
 /// The gradient of an op: a rule written in ops, or one of the two choices above. It has no default
@@ -78,8 +106,8 @@ struct Grad {
   using Rule = Grads (*)(const Saved& saved, const A& attrs);
   Grad() = delete;
   constexpr Grad(Rule vjp, Saves kept) : rule(vjp), saves(kept) {}
-  constexpr Grad(not_differentiable reason) : why_not(reason.why) {}  // NOLINT
-  constexpr Grad(through_expansion) : expanded(true) {}               // NOLINT
+  constexpr Grad(not_differentiable reason) : why_not(reason.why) {}           // NOLINT
+  constexpr Grad(through_expansion) : saves(Saves::inputs), expanded(true) {}  // NOLINT
   Rule rule = nullptr;
   Saves saves = Saves::nothing;
   const char* why_not = nullptr;
@@ -140,12 +168,18 @@ struct Onnx {
   int last = newest;
 };
 
+/// A line about an attribute, for bindings and documentation.
+struct AttributeDoc {
+  std::string_view name;
+  std::string_view doc;
+};
+
 /// One op: everything that the framework knows about it.
 template <class A>
 struct Row {
   using Infer = Specs (*)(const InSpecs& in, const A& attrs);
   using Expand = Results (*)(const Inputs& in, const A& attrs);
-  using MakeView = bool (*)(const Tensor& in, const A& attrs, const Shape& shape, ViewLayout& view);
+  using MakeView = bool (*)(const Strided& x, const A& attrs, const Specs& out, ViewLayout* views);
   using RunCpu = void (*)(const Kernel& kernel, const A& attrs);
   using RunCuda = void (*)(const Kernel& kernel, const A& attrs);
   struct Kernels {
@@ -155,8 +189,15 @@ struct Row {
 
   std::string_view name;
   std::string_view doc;
-  /// Operand names; a trailing `?` marks an optional one, a trailing `*` any number of them.
-  std::vector<std::string_view> inputs;
+  /// A part of other rows, such as a kernel for a gradient: neither listed nor bound.
+  bool internal = false;
+  /// A function of simpler ops: a call runs the expansion, whose ops stand on the tape and in the
+  /// graph.
+  bool inlined = false;
+  std::vector<AttributeDoc> attributes = {};
+  /// Operand names; a trailing `?` marks an optional one, a trailing `*` any number of them. The
+  /// last output may have one, too: the rule's specs say how many there are.
+  std::vector<std::string_view> inputs = {};
   std::vector<std::string_view> outputs = {"y"};
   Promotion promotion = Promotion::none;
   /// The first operand that is promoted: 1 behind a condition.
@@ -169,7 +210,7 @@ struct Row {
   /// A plain computation in float64 for rows without an expansion: an oracle only.
   Expand reference = nullptr;
   Grad<A> grad;
-  /// For view ops: the layout of the output over the input's buffer; false if it needs a copy.
+  /// For view ops: the layout of each output over the input's buffer; false if it needs a copy.
   MakeView view = nullptr;
   Layout layout = Layout::row_major;
   /// The kernel takes inputs of any strides; otherwise they are made row-major first.
@@ -193,6 +234,9 @@ class TAPER_API OpBase : public Registered<OpBase> {
   OpBase(const OpBase&) = delete;
   OpBase& operator=(const OpBase&) = delete;
 
+  bool internal = false;
+  bool inlined = false;
+  std::vector<AttributeDoc> attributes;
   std::vector<std::string_view> inputs;
   std::vector<std::string_view> outputs;
   Promotion promotion = Promotion::none;
@@ -205,7 +249,7 @@ class TAPER_API OpBase : public Registered<OpBase> {
   Layout layout = Layout::row_major;
   bool any_strides = false;
   bool refuses_values = false;
-  bool has_kernel = false;
+  bool has_kernel = false;  // for the CPU
   bool has_expansion = false;
   bool has_reference = false;
   bool is_view = false;
@@ -219,6 +263,8 @@ class TAPER_API OpBase : public Registered<OpBase> {
 
   /// Sets what follows from `inputs` and `promotion`.
   void complete();
+  /// Puts the row's lines into the fields.
+  std::vector<FieldInfo> documented(std::vector<FieldInfo> fields) const;
   /// Whether the operand may be absent.
   bool is_optional(size_t input) const;
 
@@ -226,9 +272,10 @@ class TAPER_API OpBase : public Registered<OpBase> {
   virtual Results expand(const Inputs& in, const void* attrs) const = 0;
   virtual Results reference(const Inputs& in, const void* attrs) const = 0;
   virtual Grads vjp(const Saved& saved, const void* attrs) const = 0;
-  virtual bool view(const Tensor& in, const void* attrs, const Shape& shape,
-                    ViewLayout& layout) const = 0;
-  virtual void run_cpu(const Kernel& kernel, const void* attrs) const = 0;
+  virtual bool view(const Strided& x, const void* attrs, const Specs& out,
+                    ViewLayout* views) const = 0;
+  virtual bool has_kernel_for(DeviceKind device) const = 0;
+  virtual void run(DeviceKind device, const Kernel& kernel, const void* attrs) const = 0;
   virtual void copy_attrs(void* to, const void* from) const = 0;
   virtual void destroy_attrs(void* attrs) const = 0;
   virtual bool equal_attrs(const void* a, const void* b) const = 0;
@@ -236,12 +283,16 @@ class TAPER_API OpBase : public Registered<OpBase> {
   virtual Fields attrs_to_fields(const void* attrs) const = 0;
   /// The attributes of these names; the others keep their defaults. Throws value, naming the field.
   virtual std::shared_ptr<const void> attrs_from_fields(const Fields& fields) const = 0;
+  virtual size_t hash_attrs(const void* attrs) const = 0;
+  /// The attributes with their lines of documentation.
   virtual std::vector<FieldInfo> describe_attrs() const = 0;
   virtual std::vector<AnySample> samples() const = 0;
 };
 
-/// Every row, sorted by name.
+/// Every row, internal ones too, sorted by name.
 TAPER_API std::vector<const OpBase*> all_ops();
+/// The rows that users see: what is listed and bound.
+TAPER_API std::vector<const OpBase*> public_ops();
 
 /// Runs an op: infers, then captures or executes, then records on the tape.
 TAPER_API Results call(const OpBase& op, const void* attrs, std::span<const Arg> args);
@@ -261,6 +312,9 @@ class Op final : public OpBase {
  public:
   // NOLINTNEXTLINE: implicit, so that `static const Op<A> op{{.name = ...}}` reads as a row
   Op(const Row<A>& row) : OpBase(row.name, row.doc), row_(row) {
+    internal = row.internal;
+    inlined = row.inlined;
+    attributes = row.attributes;
     inputs = row.inputs;
     outputs = row.outputs;
     promotion = row.promotion;
@@ -304,12 +358,13 @@ class Op final : public OpBase {
   Grads vjp(const Saved& saved, const void* attrs) const override {
     return row_.grad.rule(saved, get(attrs));
   }
-  bool view(const Tensor& in, const void* attrs, const Shape& shape,
-            ViewLayout& view) const override {
-    return row_.view(in, get(attrs), shape, view);
+  bool view(const Strided& x, const void* attrs, const Specs& out,
+            ViewLayout* views) const override {
+    return row_.view(x, get(attrs), out, views);
   }
-  void run_cpu(const Kernel& kernel, const void* attrs) const override {
-    row_.kernels.cpu(kernel, get(attrs));
+  bool has_kernel_for(DeviceKind device) const override { return kernel_for(device) != nullptr; }
+  void run(DeviceKind device, const Kernel& kernel, const void* attrs) const override {
+    kernel_for(device)(kernel, get(attrs));
   }
   void copy_attrs(void* to, const void* from) const override { new (to) A(get(from)); }
   void destroy_attrs(void* attrs) const override { static_cast<A*>(attrs)->~A(); }
@@ -326,7 +381,10 @@ class Op final : public OpBase {
       return std::make_shared<A>(parse_fields<A>(name, fields));
     }
   }
-  std::vector<FieldInfo> describe_attrs() const override { return describe_fields<A>(); }
+  size_t hash_attrs(const void* attrs) const override { return fields_hash(get(attrs)); }
+  std::vector<FieldInfo> describe_attrs() const override {
+    return documented(describe_fields<A>());
+  }
   std::vector<AnySample> samples() const override {
     std::vector<AnySample> all;
     for (Sample<A>& sample : row_.samples.value()) {
@@ -338,6 +396,9 @@ class Op final : public OpBase {
 
  private:
   static const A& get(const void* attrs) { return *static_cast<const A*>(attrs); }
+  auto kernel_for(DeviceKind device) const {
+    return device == DeviceKind::cpu ? row_.kernels.cpu : row_.kernels.cuda;
+  }
 
   Row<A> row_;
 };

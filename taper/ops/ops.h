@@ -80,19 +80,28 @@ Tensor tensor(const Values& values, DType dtype) {
   return from_values({static_cast<int64_t>(values.size())}, values, dtype);
 }
 /// `value` converted by the rule of numbers: what an integer dtype cannot hold is a value error.
-TAPER_API Tensor full(const Shape& shape, const Number& value, DType dtype = DType::f32);
-TAPER_API Tensor zeros(const Shape& shape, DType dtype = DType::f32);
-TAPER_API Tensor ones(const Shape& shape, DType dtype = DType::f32);
-TAPER_API Tensor full_like(const Tensor& x, const Number& value);
-TAPER_API Tensor zeros_like(const Tensor& x);
-TAPER_API Tensor ones_like(const Tensor& x);
+TAPER_API Tensor full(const Shape& shape, const Number& value, DType dtype = DType::f32,
+                      Device device = {});
+TAPER_API Tensor zeros(const Shape& shape, DType dtype = DType::f32, Device device = {});
+TAPER_API Tensor ones(const Shape& shape, DType dtype = DType::f32, Device device = {});
+TAPER_API Tensor full_like(const Tensor& x, const Number& value, std::optional<DType> dtype = {});
+TAPER_API Tensor zeros_like(const Tensor& x, std::optional<DType> dtype = {});
+TAPER_API Tensor ones_like(const Tensor& x, std::optional<DType> dtype = {});
 /// start, start + step, ... below `stop` (above it if step < 0), ceil((stop - start) / step) of
 /// them. Integers make i64 and are exact; with a float among them, f32. Throws value for a step of
 /// 0, for no finite range and for elements out of an integer `dtype`.
 TAPER_API Tensor arange(const Number& start, const Number& stop, const Number& step = 1,
-                        std::optional<DType> dtype = {});
+                        std::optional<DType> dtype = {}, Device device = {});
 /// 0, 1, ... below `stop`.
 TAPER_API Tensor arange(const Number& stop, std::optional<DType> dtype = {});
+/// `num` numbers in equal steps from `start` to `stop`, which is the last one unless `endpoint` is
+/// false. Throws value for num < 0, dtype if `dtype` is not floating.
+TAPER_API Tensor linspace(double start, double stop, int64_t num, DType dtype = DType::f32,
+                          bool endpoint = true, Device device = {});
+/// Ones on diagonal `k` (above the main one if positive) of [n_rows, n_cols], zeros elsewhere;
+/// square without n_cols.
+TAPER_API Tensor eye(int64_t n_rows, std::optional<int64_t> n_cols = {}, int64_t k = 0,
+                     DType dtype = DType::f32, Device device = {});
 
 // ---------------------------------------------------------------------------------- random
 class Generator;
@@ -194,12 +203,14 @@ TAPER_API Tensor flatten(const Tensor& x, int64_t start_axis = 0, int64_t end_ax
 TAPER_API Tensor permute_dims(const Tensor& x, const Shape& axes);
 TAPER_API Tensor matrix_transpose(const Tensor& x);
 TAPER_API Tensor expand_dims(const Tensor& x, int64_t axis = 0);
-TAPER_API Tensor squeeze(const Tensor& x, int64_t axis);
+/// x without the given axes of size one, or without all that have it.
+TAPER_API Tensor squeeze(const Tensor& x, const Axes& axis = {});
 TAPER_API Tensor broadcast_to(const Tensor& x, const Shape& shape);
 /// The elements start, start + step, ... before `stop` of one axis, as Python slices count; a view.
 TAPER_API Tensor slice(const Tensor& x, int64_t axis, std::optional<int64_t> start,
                        std::optional<int64_t> stop, int64_t step = 1);
-TAPER_API Tensor flip(const Tensor& x, int64_t axis);
+/// In reverse order along the given axes, or along all.
+TAPER_API Tensor flip(const Tensor& x, const Axes& axis = {});
 /// x with the places that `slice` would read replaced by `values`.
 TAPER_API Tensor slice_update(const Tensor& x, const Tensor& values, int64_t axis,
                               std::optional<int64_t> start, std::optional<int64_t> stop,

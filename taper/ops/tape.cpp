@@ -31,10 +31,9 @@ void destroy(T* first, size_t count) {
 }
 
 /// A node with its arrays, their elements still to be constructed.
-Node* new_node(const OpBase& op, const void* attrs, size_t inputs) {
-  const size_t outputs = op.outputs.size();
-  const size_t kept_inputs = saves(op.saves, Saves::inputs) ? inputs : 0;
-  const size_t kept_outputs = saves(op.saves, Saves::outputs) ? outputs : 0;
+Node* new_node(const OpBase& op, const void* attrs, size_t inputs, size_t outputs) {
+  const size_t kept_inputs = op.saves.operands != 0 ? inputs : 0;
+  const size_t kept_outputs = op.saves.results ? outputs : 0;
   const size_t bytes = sizeof(Node) + (sizeof(Edge) + sizeof(Spec)) * inputs +
                        sizeof(Spec) * outputs + sizeof(Tensor) * (kept_inputs + kept_outputs) +
                        op.attrs_size;
@@ -44,7 +43,7 @@ Node* new_node(const OpBase& op, const void* attrs, size_t inputs) {
   node->op = &op;
   node->bytes = static_cast<uint32_t>(bytes);
   node->inputs = static_cast<uint16_t>(inputs);
-  node->outputs = static_cast<uint8_t>(outputs);
+  node->outputs = static_cast<uint16_t>(outputs);
   node->edges = room_for<Edge>(place, inputs);
   node->saved_inputs = kept_inputs > 0 ? room_for<Tensor>(place, inputs) : nullptr;
   node->saved_outputs = kept_outputs > 0 ? room_for<Tensor>(place, outputs) : nullptr;
@@ -103,8 +102,9 @@ Tensor as_leaf(const Tensor& updated, Ptr<TapeRecord> leaf) {
   return result;
 }
 
-void record(const OpBase& op, const void* attrs, std::span<const Arg> args, Results& results) {
-  Node* node = new_node(op, attrs, args.size());
+void record(const OpBase& op, const void* attrs, std::span<const Arg> args, Results& results,
+            size_t count) {
+  Node* node = new_node(op, attrs, args.size(), count);
   Ptr<TapeRecord> owner(node);
   Edge* edge = node->edges;
   Spec* spec = node->input_specs;
@@ -119,12 +119,14 @@ void record(const OpBase& op, const void* attrs, std::span<const Arg> args, Resu
     }
   }
   if (Tensor* saved = node->saved_inputs; saved != nullptr) {
-    for (const Arg& arg : args) new (saved++) Tensor(*arg.tensor);
+    for (size_t i = 0; i < args.size(); ++i) {
+      new (saved++) Tensor(op.saves.operand(i) ? *args[i].tensor : Tensor());
+    }
   }
   if (node->saved_outputs != nullptr) {  // all of them exist before memory can be wanting
-    for (uint8_t i = 0; i < node->outputs; ++i) new (node->saved_outputs + i) Tensor;
+    for (uint16_t i = 0; i < node->outputs; ++i) new (node->saved_outputs + i) Tensor;
   }
-  for (uint8_t i = 0; i < node->outputs; ++i) {
+  for (uint16_t i = 0; i < node->outputs; ++i) {
     Tensor& output = results[i];
     new (node->output_specs + i) Spec(output.spec());
     if (node->saved_outputs != nullptr) node->saved_outputs[i] = shallow_copy(output);
@@ -158,7 +160,7 @@ NodeExtra& extra_of(Node& node) {
 void record_function(std::unique_ptr<FunctionGradient> function, std::vector<Edge> edges,
                      const std::vector<Spec>& input_specs, std::span<Tensor> outputs) {
   TAPER_CHECK(edges.size() == input_specs.size() && edges.size() <= UINT16_MAX);
-  TAPER_CHECK(outputs.size() <= max_outputs);
+  TAPER_CHECK(outputs.size() <= UINT16_MAX);
   const size_t bytes =
       sizeof(Node) + (sizeof(Edge) + sizeof(Spec)) * edges.size() + sizeof(Spec) * outputs.size();
   auto* place = static_cast<std::byte*>(allocate(bytes));
@@ -166,7 +168,7 @@ void record_function(std::unique_ptr<FunctionGradient> function, std::vector<Edg
   const Ptr<TapeRecord> owner(node);
   place += sizeof(Node);
   node->bytes = static_cast<uint32_t>(bytes);
-  node->outputs = static_cast<uint8_t>(outputs.size());
+  node->outputs = static_cast<uint16_t>(outputs.size());
   node->edges = room_for<Edge>(place, edges.size());
   node->input_specs = room_for<Spec>(place, edges.size());
   node->output_specs = room_for<Spec>(place, outputs.size());
@@ -178,13 +180,13 @@ void record_function(std::unique_ptr<FunctionGradient> function, std::vector<Edg
   NodeExtra& extra = extra_of(*node);
   extra.function = std::move(function);
   if (keep_layer_paths) extra.layer = layer_path();
-  for (uint8_t i = 0; i < node->outputs; ++i) {
+  for (uint16_t i = 0; i < node->outputs; ++i) {
     new (node->output_specs + i) Spec(outputs[i].spec());
     if (is_float(outputs[i].dtype())) outputs[i] = attach_output(outputs[i], *node, i);
   }
 }
 
-Tensor attach_output(const Tensor& output, Node& node, uint8_t index) {
+Tensor attach_output(const Tensor& output, Node& node, uint16_t index) {
   Tensor attached = shallow_copy(output);
   node.refs.fetch_add(1, std::memory_order_relaxed);
   attached.impl()->node = Ptr<TapeRecord>(&node);
@@ -195,7 +197,7 @@ Tensor attach_output(const Tensor& output, Node& node, uint8_t index) {
 Tensor Saved::out(size_t i) const {
   const Tensor& twin = node_.saved_outputs[i];
   if (!tape_on || !is_float(twin.dtype())) return twin;
-  return attach_output(twin, const_cast<Node&>(node_), static_cast<uint8_t>(i));
+  return attach_output(twin, const_cast<Node&>(node_), static_cast<uint16_t>(i));
 }
 
 void free_saved(Node& node) {

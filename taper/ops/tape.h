@@ -9,9 +9,9 @@ namespace taper {
 
 /// Where a gradient goes: one output of a node. No node means that none is needed.
 struct Edge {
-  static constexpr uint8_t absent_operand = 255;  // as `output`, without a node
+  static constexpr uint16_t absent_operand = UINT16_MAX;  // as `output`, without a node
   Ptr<TapeRecord> node;
-  uint8_t output = 0;
+  uint16_t output = 0;
 };
 
 struct NodeExtra;
@@ -24,11 +24,11 @@ struct Node final : TapeRecord {
   Node* next_released = nullptr;
   uint32_t bytes = 0;
   uint16_t inputs = 0;
-  uint8_t outputs = 0;
+  uint16_t outputs = 0;
   bool freed : 1 = false;    // what it saved is gone
   bool of_cell : 1 = false;  // the leaf of a State, which says whether it needs a gradient
   Edge* edges = nullptr;
-  Tensor* saved_inputs = nullptr;
+  Tensor* saved_inputs = nullptr;   // by operand, undefined where the row does not save it
   Tensor* saved_outputs = nullptr;  // detached twins, so that no cycle of counts arises
   Spec* input_specs = nullptr;
   Spec* output_specs = nullptr;
@@ -46,7 +46,11 @@ class TAPER_API Saved {
   Saved(const Node& node, const Tensor* grads, const bool* needed)
       : node_(node), grads_(grads), needed_(needed) {}
 
-  const Tensor& in(size_t i) const { return node_.saved_inputs[i]; }
+  /// An operand that the row saves.
+  const Tensor& in(size_t i) const {
+    TAPER_CHECK(node_.op->saves.operand(i));
+    return node_.saved_inputs[i];
+  }
   /// A forward output, on the tape if the rule itself is being recorded.
   Tensor out(size_t i = 0) const;
   const Spec& in_spec(size_t i) const { return node_.input_specs[i]; }
@@ -56,6 +60,7 @@ class TAPER_API Saved {
   /// Whether the gradient of input i is wanted.
   bool needs(size_t i) const { return needed_[i]; }
   size_t inputs() const { return node_.inputs; }
+  size_t outputs() const { return node_.outputs; }
 
  private:
   const Node& node_;
@@ -94,9 +99,9 @@ inline Ptr<TapeRecord> kept_leaf(const Tensor& tensor) {
 /// `updated` as the leaf with this record, so that `grad()` is the same after an update.
 TAPER_API Tensor as_leaf(const Tensor& updated, Ptr<TapeRecord> leaf);
 
-/// Puts the outputs of a call on the tape.
+/// Puts the `count` outputs of a call on the tape.
 TAPER_API void record(const OpBase& op, const void* attrs, std::span<const Arg> args,
-                      Results& results);
+                      Results& results, size_t count);
 
 /// Lets go of what a node saved; its gradient cannot be computed again.
 TAPER_API void free_saved(Node& node);

@@ -19,7 +19,7 @@ namespace {
 class Array {
  public:
   Array(DType dtype, const Shape& shape, const Strides& strides)
-      : spec_{dtype, Device::cpu, shape}, strides_(strides) {
+      : spec_{dtype, {}, shape}, strides_(strides) {
     int64_t low = 0;
     int64_t high = 0;
     for (int i = 0; i < shape.rank(); ++i) {

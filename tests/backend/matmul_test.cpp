@@ -24,7 +24,7 @@ class Array {
  public:
   /// Strides may be negative or 0; row-major if empty.
   Array(DType dtype, const Shape& shape, const std::vector<int64_t>& strides = {})
-      : spec_{dtype, Device::cpu, shape},
+      : spec_{dtype, {}, shape},
         strides_(strides.empty() ? row_major_strides(shape) : Strides(strides)) {
     int64_t low = 0;
     int64_t high = 0;

@@ -39,7 +39,7 @@ inline Strides layout_strides(const Shape& shape, Layout layout) {
 class TestArray {
  public:
   TestArray(DType dtype, const Shape& shape, Layout layout = Layout::row_major)
-      : spec_{dtype, Device::cpu, shape}, strides_(layout_strides(shape, layout)) {
+      : spec_{dtype, {}, shape}, strides_(layout_strides(shape, layout)) {
     int64_t last = 0;
     for (int i = 0; i < shape.rank(); ++i) last += strides_[i] * (shape[i] > 0 ? shape[i] - 1 : 0);
     bytes_.resize(static_cast<size_t>(last + 1) * item_size(dtype), std::byte{0x5a});

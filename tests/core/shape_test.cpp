@@ -51,13 +51,13 @@ TEST(Shape, IsComparedBySizesAndRank) {
   EXPECT_NE((Shape{2, 3}), (Shape{3, 2}));
   EXPECT_NE((Shape{2}), (Shape{2, 1}));
   EXPECT_NE(Shape(), (Shape{1}));
-  EXPECT_NE((Spec{DType::f32, Device::cpu, {2}}), (Spec{DType::f64, Device::cpu, {2}}));
+  EXPECT_NE((Spec{DType::f32, {}, {2}}), (Spec{DType::f64, {}, {2}}));
 }
 
 TEST(Shape, IsPrinted) {
   EXPECT_EQ(to_string(Shape{8, 32, 28, 28}), "[8,32,28,28]");
   EXPECT_EQ(to_string(Shape()), "[]");
-  EXPECT_EQ(to_string(Spec{DType::bf16, Device::cpu, {2, 0}}), "bf16[2,0]");
+  EXPECT_EQ(to_string(Spec{DType::bf16, {}, {2, 0}}), "bf16[2,0]");
 }
 
 // ---------------------------------------------------------------------------------- broadcasting
@@ -230,7 +230,7 @@ TEST(Shape, TakesAxesInAndOutWhereTheyCanBe) {
 
 TEST(Shape, IsPrintedAlikeSpecsAndDtypes) {
   std::ostringstream out;
-  out << Shape{2, 3} << ' ' << DType::bf16 << ' ' << Spec{DType::i64, Device::cpu, {4}};
+  out << Shape{2, 3} << ' ' << DType::bf16 << ' ' << Spec{DType::i64, {}, {4}};
   EXPECT_EQ(out.str(), "[2,3] bf16 i64[4]");
 }
 

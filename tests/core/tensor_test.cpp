@@ -128,7 +128,7 @@ TEST(TensorReading, SizesAndSpec) {
   EXPECT_EQ(x.size(0), 2);
   EXPECT_EQ(x.size(-1), 4);
   EXPECT_EQ(x.numel(), 24);
-  EXPECT_EQ(x.device(), Device::cpu);
+  EXPECT_EQ(x.device(), Device());
   EXPECT_EQ(thrown_text(ErrorKind::index, [&] { x.size(3); }),
             "size: axis must be in [-3, 2], got 3 (x i16[2,3,4])");
 }
@@ -240,7 +240,7 @@ struct Foreign {
   int freed = 0;
   Tensor tensor() {
     return from_foreign(
-        numbers, {DType::f32, Device::cpu, {2, 2}},
+        numbers, {DType::f32, {}, {2, 2}},
         [](void* self) { ++static_cast<Foreign*>(self)->freed; }, this);
   }
   Floats now() const { return {numbers, numbers + 4}; }
@@ -287,14 +287,14 @@ TEST(ForeignMemory, IsFreedOnceWhenTheLastTensorGoes) {
 TEST(ForeignMemory, OfAWrongSizeStaysWithItsOwner) {
   Foreign memory;
   thrown_text(ErrorKind::value, [&] {
-    from_foreign(memory.numbers, {DType::f32, Device::cpu, {-2}}, nullptr, nullptr);
+    from_foreign(memory.numbers, {DType::f32, {}, {-2}}, nullptr, nullptr);
   });
   EXPECT_EQ(memory.freed, 0);
 }
 
 TEST(ForeignMemory, MayNeedNoFree) {
   const float numbers[] = {1, 2};
-  EXPECT_EQ(values_of(from_foreign(numbers, {DType::f32, Device::cpu, {2}}, nullptr, nullptr)),
+  EXPECT_EQ(values_of(from_foreign(numbers, {DType::f32, {}, {2}}, nullptr, nullptr)),
             (Floats{1, 2}));
 }
 

@@ -41,7 +41,7 @@ std::vector<int64_t> labels_of(const Dataset& dataset) {
 TEST(Dataset, TwoFunctionsAreEnough) {
   const Pairs dataset(10);
   EXPECT_EQ(dataset.specs(),
-            (std::vector<Spec>{{DType::f32, Device::cpu, {2}}, {DType::i64, Device::cpu, {}}}));
+            (std::vector<Spec>{{DType::f32, {}, {2}}, {DType::i64, {}, {}}}));
   const std::vector<int64_t> indices = {3, 1, 3};
   const std::vector<Tensor> batch = read_batch(dataset, indices);
   EXPECT_EQ(to_string(batch[0].spec()), "f32[3,2]");
@@ -56,7 +56,7 @@ TEST(Dataset, CopiesStridedExamples) {
     int64_t size() const override { return 1; }
     std::vector<Tensor> get(int64_t) const override {
       const Tensor base = tensor<int32_t>({0, 1, 2, 3, 4, 5});
-      return {view_of(base, {DType::i32, Device::cpu, {3, 2}}, {1, 3}, 0)};
+      return {view_of(base, {DType::i32, {}, {3, 2}}, {1, 3}, 0)};
     }
   };
   const std::vector<int64_t> indices = {0};
@@ -198,7 +198,7 @@ TEST(TensorDataset, ScalesIntegers) {
 
 TEST(TensorDataset, TakesStridedTensors) {
   const Tensor base = tensor<int32_t>({0, 1, 2, 3, 4, 5});
-  const TensorDataset dataset({view_of(base, {DType::i32, Device::cpu, {3, 2}}, {1, 3}, 0)});
+  const TensorDataset dataset({view_of(base, {DType::i32, {}, {3, 2}}, {1, 3}, 0)});
   EXPECT_EQ(dataset.get(1)[0].to_vector<int>(), (std::vector<int>{1, 4}));
 }
 

@@ -111,8 +111,8 @@ TEST(SafeTensors, NothingAtAllIsAFile) {
 TEST(SafeTensors, StridedTensorsAreWrittenInRowMajorOrder) {
   const TemporaryFolder folder;
   const Tensor base = tensor<int32_t>({0, 1, 2, 3, 4, 5});
-  const Tensor transposed = view_of(base, {DType::i32, Device::cpu, {3, 2}}, {1, 3}, 0);
-  const Tensor repeated = view_of(base, {DType::i32, Device::cpu, {2, 2}}, {0, 1}, 4);
+  const Tensor transposed = view_of(base, {DType::i32, {}, {3, 2}}, {1, 3}, 0);
+  const Tensor repeated = view_of(base, {DType::i32, {}, {2, 2}}, {0, 1}, 4);
   save_safetensors(folder / "views", {{"t", transposed}, {"r", repeated}});
   const SafeTensors loaded = load_safetensors(folder / "views");
   EXPECT_EQ(loaded.at("t").to_vector<int>(), (std::vector<int>{0, 3, 1, 4, 2, 5}));

@@ -130,10 +130,9 @@ TEST_P(Golden, AgreesWithTheReference) {
   const Json& json = GetParam().json;
   SCOPED_TRACE(json.dump());
   const std::vector<Tensor> expected = to_tensors(json.at("outputs"));
-  ASSERT_EQ(expected.size(), op.outputs.size());
   const Results actual = run(to_tensors(json.at("inputs")));
   for (size_t i = 0; i < expected.size(); ++i) {
-    SCOPED_TRACE("output " + std::string(op.outputs[i]));
+    SCOPED_TRACE("output " + std::to_string(i));
     expect_agrees(actual[static_cast<int>(i)], expected[i], Room(json));
   }
 }
@@ -181,7 +180,8 @@ TEST(GoldenCases, CoverEveryRowAndEveryGradient) {
     const auto is_of_op = [op](const GoldenCase& c) { return c.op == op->name; };
     EXPECT_TRUE(std::ranges::any_of(golden_cases(), is_of_op))
         << op->name << " has no case in golden.json; add one to make_golden.py";
-    if (op->why_not_differentiable != nullptr) continue;
+    // The gradient of an inlined op is that of the ops that it is made of.
+    if (op->why_not_differentiable != nullptr || op->inlined) continue;
     EXPECT_TRUE(std::ranges::any_of(
         golden_cases(), [&](const GoldenCase& c) { return is_of_op(c) && has_gradient(c); }))
         << op->name << " has no gradient in golden.json";

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+import golden_views
 from golden_format import Writer, distinct, elementwise, uniform
 
 INF, NAN = math.inf, math.nan
@@ -542,6 +543,8 @@ def main():
                        layouts, casts, optimizers, integer_operators, remainders, truths,
                        products_of_vectors):
             family()
+        for family in golden_views.FAMILIES:
+            family(golden)
     golden.cases.sort(key=lambda case: case["op"])
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in golden.cases)
     Path(__file__).with_name("golden.json").write_text(f"[\n{lines}\n]\n")

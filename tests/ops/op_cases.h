@@ -102,6 +102,16 @@ inline Results run(const OpBase& op, const AnySample& sample, const std::vector<
   return call(op, sample.attrs.get(), args);
 }
 
+/// All outputs of the call.
+inline std::vector<Tensor> run_all(const OpBase& op, const AnySample& sample,
+                                   const std::vector<Tensor>& inputs) {
+  const Specs specs = inferred(op, sample, as_args(inputs));
+  const Results results = run(op, sample, inputs);
+  std::vector<Tensor> outputs;
+  for (int i = 0; i < specs.count; ++i) outputs.push_back(results[i]);
+  return outputs;
+}
+
 inline bool takes_floats(const AnySample& sample) {
   for (const SampleInput& input : sample.inputs) {
     if (!input.absent && input.dtype == DType::f32) return true;

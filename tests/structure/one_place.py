@@ -41,10 +41,10 @@ def own_files(root, names):
 
 
 def op_names(command):
-    """What `taper ops` lists: a line `name(operands...)` for each op."""
-    done = subprocess.run([command, "ops"], capture_output=True, text=True)
+    """What `taper ops --all` lists: a line `name(operands...)` for each op."""
+    done = subprocess.run([command, "ops", "--all"], capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"`{command} ops` failed: {done.stderr.strip()}")
+        sys.exit(f"`{command} ops --all` failed: {done.stderr.strip()}")
     return re.findall(r"^(\w+)\(", done.stdout, re.M)
 
 

@@ -272,9 +272,7 @@ double* values(const Buffer& buffer) { return reinterpret_cast<double*>(buffer.d
 /// out[m,n] = a[m,k] @ b[k,n], where a flag says that the memory holds the transpose.
 void multiply(const double* a, bool a_transposed, const double* b, bool b_transposed, double* out,
               int64_t m, int64_t n, int64_t k) {
-  auto spec = [](int64_t rows, int64_t cols) {
-    return Spec{DType::f64, Device::cpu, {rows, cols}};
-  };
+  auto spec = [](int64_t rows, int64_t cols) { return Spec{DType::f64, {}, {rows, cols}}; };
   auto strides = [](bool transposed, int64_t rows, int64_t cols) {
     return transposed ? Strides{1, rows} : Strides{cols, 1};
   };

@@ -25,8 +25,6 @@ struct PointwiseTiles {
   TileSet value;
   /// grad[i](g, x...) = g * dF/dx_i
   TileSet grad[most_pointwise_inputs];
-  /// second[i][j](u, g, x...) = u * g * d2F/dx_i dx_j
-  TileSet second[most_pointwise_inputs][most_pointwise_inputs];
 };
 
 /// Converts n elements to another dtype, steps in bytes.

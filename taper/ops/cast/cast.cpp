@@ -86,6 +86,7 @@ const Op<AsTypeAttrs> astype_op{
     {.name = "astype",
      .doc = "The values as another dtype. Floats become integers by truncation, NaN gives 0, out "
             "of range the nearest end; integers keep their low bits; bool is x != 0.",
+     .attributes = {{"dtype", "The dtype of the result."}},
      .inputs = {"x"},
      .infer = infer,
      .reference = reference,

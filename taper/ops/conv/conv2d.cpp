@@ -167,18 +167,23 @@ std::vector<Sample<ConvAttrs>> conv_samples() {
            .error = "padding must be in [0, 2147483647], got 4611686018427387904"}};
 }
 
-const Op<ConvAttrs> conv2d_op{{.name = "conv2d",
-                               .doc = "Cross-correlation of images [N,C,H,W] with a weight.",
-                               .inputs = {"x", "weight", "bias?"},
-                               .infer = infer_conv,
-                               .reference = conv_reference,
-                               .grad = {conv_vjp, Saves::inputs},
-                               .layout = Layout::channels_last,
-                               .any_strides = true,
-                               .role = Role::weighs,
-                               .kernels = {.cpu = conv_cpu},
-                               .onnx = {"Conv", 11},
-                               .samples = conv_samples}};
+const Op<ConvAttrs> conv2d_op{
+    {.name = "conv2d",
+     .doc = "Cross-correlation of images [N,C,H,W] with a weight.",
+     .attributes = {{"stride", "The step of the window along height and width."},
+                    {"padding", "How many zeros stand on both sides of height and width."},
+                    {"dilation", "The distance of neighbours within the kernel."},
+                    {"groups", "Into how many parts channels are cut that do not see each other."}},
+     .inputs = {"x", "weight", "bias?"},
+     .infer = infer_conv,
+     .reference = conv_reference,
+     .grad = {conv_vjp, Saves::only({0, 1})},
+     .layout = Layout::channels_last,
+     .any_strides = true,
+     .role = Role::weighs,
+     .kernels = {.cpu = conv_cpu},
+     .onnx = {"Conv", 11},
+     .samples = conv_samples}};
 
 // ---------------------------------------------------------------------------------- gradients
 
@@ -246,6 +251,7 @@ std::vector<Sample<ConvGradAttrs>> input_grad_samples() {
 
 const Op<ConvGradAttrs> input_grad_op{{.name = "conv2d_input_grad",
                                        .doc = "The gradient of conv2d with respect to x.",
+                                       .internal = true,
                                        .inputs = {"grad", "weight"},
                                        .infer = infer_input_grad,
                                        .reference = input_grad_reference,
@@ -313,6 +319,7 @@ std::vector<Sample<ConvGradAttrs>> weight_grad_samples() {
 const Op<ConvGradAttrs> weight_grad_op{
     {.name = "conv2d_weight_grad",
      .doc = "The gradients of conv2d with respect to its weight and its bias.",
+     .internal = true,
      .inputs = {"x", "grad"},
      .outputs = {"grad_weight", "grad_bias"},
      .infer = infer_weight_grad,

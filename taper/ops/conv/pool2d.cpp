@@ -121,18 +121,23 @@ Grads max_pool_vjp(const Saved& s, const PoolAttrs&) {
   return {scatter_max(s.grad(), s.out(1), s.in_spec(0).shape)};
 }
 
-const Op<PoolAttrs> max_pool_op{{.name = "max_pool2d",
-                                 .doc = "The maximum of each window of images, and its place.",
-                                 .inputs = {"x"},
-                                 .outputs = {"y", "indices"},
-                                 .infer = infer_max_pool,
-                                 .reference = max_pool_reference,
-                                 .grad = {max_pool_vjp, Saves::outputs},
-                                 .layout = Layout::images,
-                                 .any_strides = true,
-                                 .kernels = {.cpu = max_pool_cpu},
-                                 .onnx = {"MaxPool", 12},
-                                 .samples = pool_samples}};
+const Op<PoolAttrs> max_pool_op{
+    {.name = "max_pool2d",
+     .doc = "The maximum of each window of images, and its place.",
+     .attributes = {{"kernel_size", "Height and width of the window."},
+                    {"stride", "The step of the window along height and width."},
+                    {"padding", "How far the window reaches beyond both sides."},
+                    {"count_include_pad", "Without meaning for a maximum."}},
+     .inputs = {"x"},
+     .outputs = {"y", "indices"},
+     .infer = infer_max_pool,
+     .reference = max_pool_reference,
+     .grad = {max_pool_vjp, Saves::outputs},
+     .layout = Layout::images,
+     .any_strides = true,
+     .kernels = {.cpu = max_pool_cpu},
+     .onnx = {"MaxPool", 12},
+     .samples = pool_samples}};
 
 // The two linear maps behind it: values at indices of each plane, and their adjoint.
 
@@ -235,10 +240,11 @@ std::vector<Sample<NoAttrs>> gather_samples() {
 
 const Op<PlaneAttrs> scatter_op{{.name = "max_pool2d_grad",
                                  .doc = "Adds each gradient at its place in zeroed planes.",
+                                 .internal = true,
                                  .inputs = {"grad", "indices"},
                                  .infer = infer_scatter,
                                  .reference = scatter_reference,
-                                 .grad = {scatter_vjp, Saves::inputs},
+                                 .grad = {scatter_vjp, Saves::only({1})},
                                  .layout = Layout::images,
                                  .any_strides = true,
                                  .refuses_values = true,
@@ -246,10 +252,11 @@ const Op<PlaneAttrs> scatter_op{{.name = "max_pool2d_grad",
                                  .samples = scatter_samples}};
 const Op<NoAttrs> gather_op{{.name = "max_pool2d_gather",
                              .doc = "The values at places of planes: max_pool2d_grad's adjoint.",
+                             .internal = true,
                              .inputs = {"x", "indices"},
                              .infer = infer_gather,
                              .reference = gather_reference,
-                             .grad = {gather_vjp, Saves::inputs},
+                             .grad = {gather_vjp, Saves::only({1})},
                              .layout = Layout::images,
                              .any_strides = true,
                              .refuses_values = true,
@@ -309,17 +316,22 @@ Results avg_pool_reference(const Inputs& in, const PoolAttrs& attrs) {
 
 Grads avg_pool_vjp(const Saved& s, const PoolAttrs& attrs);
 
-const Op<PoolAttrs> avg_pool_op{{.name = "avg_pool2d",
-                                 .doc = "The mean of each window of images.",
-                                 .inputs = {"x"},
-                                 .infer = infer_avg_pool,
-                                 .reference = avg_pool_reference,
-                                 .grad = {avg_pool_vjp, Saves::nothing},
-                                 .layout = Layout::images,
-                                 .any_strides = true,
-                                 .kernels = {.cpu = avg_pool_cpu},
-                                 .onnx = {"AveragePool", 11},
-                                 .samples = pool_samples}};
+const Op<PoolAttrs> avg_pool_op{
+    {.name = "avg_pool2d",
+     .doc = "The mean of each window of images.",
+     .attributes = {{"kernel_size", "Height and width of the window."},
+                    {"stride", "The step of the window along height and width."},
+                    {"padding", "How far the window reaches beyond both sides."},
+                    {"count_include_pad", "Whether padding counts as elements of the mean."}},
+     .inputs = {"x"},
+     .infer = infer_avg_pool,
+     .reference = avg_pool_reference,
+     .grad = {avg_pool_vjp, Saves::nothing},
+     .layout = Layout::images,
+     .any_strides = true,
+     .kernels = {.cpu = avg_pool_cpu},
+     .onnx = {"AveragePool", 11},
+     .samples = pool_samples}};
 
 Specs infer_avg_grad(const InSpecs& in, const AvgGradAttrs& attrs) {
   if (in[0].shape != pooled_shape(attrs.shape, forward_attrs(attrs)) || !is_float(in[0].dtype)) {
@@ -366,6 +378,7 @@ std::vector<Sample<AvgGradAttrs>> avg_grad_samples() {
 
 const Op<AvgGradAttrs> avg_grad_op{{.name = "avg_pool2d_grad",
                                     .doc = "The gradient of avg_pool2d.",
+                                    .internal = true,
                                     .inputs = {"grad"},
                                     .infer = infer_avg_grad,
                                     .reference = avg_grad_reference,

@@ -2,7 +2,6 @@
 #include <limits>
 
 #include <taper/backend/cpu/copy.h>
-#include <taper/ops/composed.h>
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/tape.h>
@@ -23,7 +22,7 @@ void copy_into(const View& to, int64_t offset, const std::byte* from, const Stri
 // ---------------------------------------------------------------------------------- concat
 
 struct ConcatAttrs {
-  int64_t axis = 0;
+  Axis axis = 0;
 };
 
 std::string operand(size_t i) { return "xs[" + std::to_string(i) + "]"; }
@@ -118,6 +117,7 @@ std::vector<Sample<ConcatAttrs>> concat_samples() {
 
 const Op<ConcatAttrs> concat_op{{.name = "concat",
                                  .doc = "Tensors one after the other along an axis they have.",
+                                 .attributes = {{"axis", "The axis along which they are joined."}},
                                  .inputs = {"xs*"},
                                  .promotion = Promotion::same,
                                  .infer = infer_concat,
@@ -132,9 +132,7 @@ const Op<ConcatAttrs> concat_op{{.name = "concat",
 
 struct PadAttrs {
   std::vector<int64_t> widths;
-  double value = 0;     // or, so that integers stay exact,
-  int64_t integer = 0;  // the value if `value` is 0
-  Number number() const { return value == 0 ? Number(integer) : Number(value); }
+  Number value = 0;
   int64_t before(int axis) const { return widths[2 * static_cast<size_t>(axis)]; }
   int64_t after(int axis) const { return widths[2 * static_cast<size_t>(axis) + 1]; }
 };
@@ -157,8 +155,8 @@ Specs infer_pad(const InSpecs& in, const PadAttrs& attrs) {
       violate(ErrorKind::value, "widths are too large" + got());
     }
   }
-  if (!fits(attrs.number(), out.dtype)) {
-    violate(ErrorKind::value, misfit(attrs.number(), out.dtype));
+  if (!fits(attrs.value, out.dtype)) {
+    violate(ErrorKind::value, misfit(attrs.value, out.dtype));
   }
   return out;
 }
@@ -191,7 +189,7 @@ void fill_border(const View& y, const PadAttrs& attrs, const Shape& inner, const
 void pad_cpu(const Kernel& k, const PadAttrs& attrs) {
   const View& x = k.in(0);
   const View& y = k.out();
-  const Element value = convert(attrs.number(), y.dtype(), "pad");
+  const Element value = convert(attrs.value, y.dtype(), "pad");
   fill_border(y, attrs, x.shape(), value.data());
   copy_into(y, inner_offset(attrs, *y.strides), x.data, *x.strides, x.shape());
 }
@@ -201,7 +199,7 @@ Results pad_reference(const Inputs& in, const PadAttrs& attrs) {
   for (int axis = 0; axis < shape.rank(); ++axis) {
     shape[axis] += attrs.before(axis) + attrs.after(axis);
   }
-  std::vector<double> y(static_cast<size_t>(shape.numel()), attrs.number().real);
+  std::vector<double> y(static_cast<size_t>(shape.numel()), attrs.value.real);
   const std::vector<double> x = in[0].to_vector<double>();
   const Strides strides = row_major_strides(shape);
   const int64_t start = inner_offset(attrs, strides);
@@ -238,23 +236,26 @@ std::vector<Sample<PadAttrs>> pad_samples() {
        .attrs = {{1, 1}},
        .error = "widths must hold {before, after} for each of the 2 axes"},
       {.inputs = {{.shape = {3}}}, .attrs = {{-1, 1}}, .error = "must not be negative"},
-      {.inputs = {{.shape = {3}, .dtype = DType::i32}}, .attrs = {{1, 1}, 0, 7}},
+      {.inputs = {{.shape = {3}, .dtype = DType::i32}}, .attrs = {{1, 1}, 7}},
       {.inputs = {{.shape = {3}, .dtype = DType::u8}},
        .attrs = {{1, 1}, 256},
-       .error = "256.0 is out of the range of u8, 0 to 255"}};
+       .error = "256 is out of the range of u8, 0 to 255"}};
 }
 
-const Op<PadAttrs> pad_op{{.name = "pad",
-                           .doc = "x with `value` around it; `widths` holds {before, after} for "
-                                  "each axis, first axis first.",
-                           .inputs = {"x"},
-                           .infer = infer_pad,
-                           .reference = pad_reference,
-                           .grad = {pad_vjp, Saves::nothing},
-                           .any_strides = true,
-                           .kernels = {.cpu = pad_cpu},
-                           .onnx = {"Pad", 13},
-                           .samples = pad_samples}};
+const Op<PadAttrs> pad_op{
+    {.name = "pad",
+     .doc = "x with `value` around it; `widths` holds {before, after} for "
+            "each axis, first axis first.",
+     .attributes = {{"widths", "{before, after} for each axis, first axis first."},
+                    {"value", "What stands there, converted by the rule of numbers."}},
+     .inputs = {"x"},
+     .infer = infer_pad,
+     .reference = pad_reference,
+     .grad = {pad_vjp, Saves::nothing},
+     .any_strides = true,
+     .kernels = {.cpu = pad_cpu},
+     .onnx = {"Pad", 13},
+     .samples = pad_samples}};
 
 }  // namespace
 
@@ -263,29 +264,8 @@ Tensor concat(const std::vector<Tensor>& xs, int64_t axis) {
   return std::move(concat_op.all(args, {axis})[0]);
 }
 
-Tensor stack(const std::vector<Tensor>& xs, int64_t axis) {
-  const auto operands = [&] {
-    NamedOperands named;
-    for (size_t i = 0; i < xs.size(); ++i) named.emplace_back(operand(i), xs[i]);
-    return named;
-  };
-  return composed("stack", operands, [&] {
-    std::vector<Tensor> expanded;
-    expanded.reserve(xs.size());
-    for (size_t i = 0; i < xs.size(); ++i) {
-      if (!xs[i].defined()) violate(ErrorKind::value, operand(i) + " is undefined");
-      if (xs[i].shape() != xs[0].shape()) {
-        violate(ErrorKind::shape, "the tensors must have one shape");
-      }
-      expanded.push_back(expand_dims(xs[i], axis));
-    }
-    return concat(expanded, axis);
-  });
-}
-
 Tensor pad(const Tensor& x, const std::vector<int64_t>& widths, const Number& value) {
-  const bool is_whole = !is_float(value.dtype) && !value.above_integers;
-  return pad_op({x}, is_whole ? PadAttrs{widths, 0, value.integer} : PadAttrs{widths, value.real});
+  return pad_op({x}, {widths, value});
 }
 
 }  // namespace taper

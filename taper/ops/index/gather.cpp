@@ -15,7 +15,7 @@ namespace taper {
 namespace {
 
 struct AxisAttrs {
-  int64_t axis = 0;
+  Axis axis = 0;
 };
 
 /// The adjoints need the shape that the indices once picked from.
@@ -276,10 +276,11 @@ std::vector<Sample<ScatterAttrs>> take_grad_samples() {
 const Op<ScatterAttrs> take_grad_op{
     {.name = "take_grad",
      .doc = "The adjoint of take: zeros of `shape` with each slice of grad added at its index.",
+     .internal = true,
      .inputs = {"grad", "indices"},
      .infer = infer_take_grad,
      .reference = take_grad_reference,
-     .grad = {take_grad_vjp, Saves::inputs},
+     .grad = {take_grad_vjp, Saves::only({1})},
      .refuses_values = true,
      .kernels = {.cpu = take_grad_cpu},
      .samples = take_grad_samples}};
@@ -314,10 +315,11 @@ std::vector<Sample<AxisAttrs>> take_samples() {
 const Op<AxisAttrs> take_op{
     {.name = "take",
      .doc = "The slices of x at `indices` along `axis`; negative ones count from the end.",
+     .attributes = {{"axis", "The axis, counted from the end if negative."}},
      .inputs = {"x", "indices"},
      .infer = infer_take,
      .reference = take_reference,
-     .grad = {take_vjp, Saves::inputs},
+     .grad = {take_vjp, Saves::only({1})},
      .refuses_values = true,
      .kernels = {.cpu = take_cpu},
      .onnx = {"Gather", 13},
@@ -335,7 +337,7 @@ void check_beside(const Shape& shape, const Shape& indices, int axis) {
 }
 
 struct AlongAttrs {
-  int64_t axis = 0;
+  Axis axis = 0;
   bool from_end = true;  // negative indices count from the end; else they are out of range
 };
 
@@ -488,10 +490,11 @@ std::vector<Sample<ScatterAttrs>> put_samples() {
 const Op<ScatterAttrs> put_along_axis_add_op{
     {.name = "put_along_axis_add",
      .doc = "The adjoint of take_along_axis: zeros of `shape` with each value added at its index.",
+     .internal = true,
      .inputs = {"values", "indices"},
      .infer = infer_put,
      .reference = put_reference,
-     .grad = {put_vjp, Saves::inputs},
+     .grad = {put_vjp, Saves::only({1})},
      .refuses_values = true,
      .kernels = {.cpu = put_cpu},
      .samples = put_samples}};
@@ -525,10 +528,13 @@ std::vector<Sample<AlongAttrs>> along_samples() {
 const Op<AlongAttrs> take_along_axis_op{
     {.name = "take_along_axis",
      .doc = "One element of x along `axis` for each index; the other axes go together.",
+     .attributes = {{"axis", "The axis, counted from the end if negative."},
+                    {"from_end",
+                     "Whether negative indices count from the end; else they are out of range."}},
      .inputs = {"x", "indices"},
      .infer = infer_along,
      .reference = along_reference,
-     .grad = {along_vjp, Saves::inputs},
+     .grad = {along_vjp, Saves::only({1})},
      .refuses_values = true,
      .kernels = {.cpu = along_cpu},
      .onnx = {"GatherElements", 13},

@@ -234,10 +234,11 @@ const Op<IndexGradAttrs> index_grad_op{
     {.name = "index_grad",
      .doc = "The adjoint of index: zeros of `shape` with each element of grad added at its place "
             "along `axes`.",
+     .internal = true,
      .inputs = {"grad", "indices*"},
      .infer = infer_index_grad,
      .reference = index_grad_reference,
-     .grad = {index_grad_vjp, Saves::inputs},
+     .grad = {index_grad_vjp, Saves{~1u}},
      .refuses_values = true,
      .kernels = {.cpu = index_grad_cpu},
      .samples = index_grad_samples}};
@@ -293,10 +294,11 @@ const Op<IndexAttrs> index_op{
     {.name = "index",
      .doc = "The elements of x at the places that index tensors, one for each of `axes`, give "
             "together; their broadcast shape stands behind the first `at` other axes.",
+     .internal = true,
      .inputs = {"x", "indices*"},
      .infer = infer_index,
      .reference = index_reference,
-     .grad = {index_vjp, Saves::inputs},
+     .grad = {index_vjp, Saves{~1u}},
      .any_strides = true,
      .refuses_values = true,
      .kernels = {.cpu = index_cpu},

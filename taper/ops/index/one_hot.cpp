@@ -80,6 +80,8 @@ std::vector<Sample<OneHotAttrs>> one_hot_samples() {
 const Op<OneHotAttrs> one_hot_op{
     {.name = "one_hot",
      .doc = "1 at the index, 0 elsewhere, along a new last axis of size num_classes.",
+     .attributes = {{"num_classes", "The size of the new last axis."},
+                    {"dtype", "The dtype of the result."}},
      .inputs = {"indices"},
      .infer = infer_one_hot,
      .reference = one_hot_reference,

@@ -2,7 +2,6 @@
 
 #include <taper/backend/cpu/copy.h>
 #include <taper/backend/cpu/strided.h>
-#include <taper/ops/composed.h>
 #include <taper/ops/index/indices.h>
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
@@ -15,7 +14,7 @@ namespace taper {
 namespace {
 
 struct SliceAttrs {
-  int64_t axis = 0;
+  Axis axis = 0;
   std::optional<int64_t> start;
   std::optional<int64_t> stop;
   int64_t step = 1;
@@ -75,8 +74,8 @@ Specs infer_slice(const InSpecs& in, const SliceAttrs& attrs) {
   return out;
 }
 
-bool slice_view(const Tensor& x, const SliceAttrs& attrs, const Shape&, ViewLayout& view) {
-  view = sliced_layout(x.strides(), x.impl()->offset, resolve(attrs, x.shape()));
+bool slice_view(const Strided& x, const SliceAttrs& attrs, const Specs&, ViewLayout* views) {
+  views[0] = sliced_layout(x.strides, x.offset, resolve(attrs, x.shape()));
   return true;
 }
 
@@ -122,6 +121,11 @@ const Op<SliceAttrs> slice_op{
     {.name = "slice",
      .doc = "The elements start, start + step, ... before `stop` of one axis, as Python slices "
             "count; a view.",
+     .attributes = {{"axis", "The axis."},
+                    {"start", "The first element; none: the first one in the step's direction."},
+                    {"stop",
+                     "The end, which is not in the result; none: the last one's neighbour."},
+                    {"step", "The distance of neighbours, negative for the other direction."}},
      .inputs = {"x"},
      .infer = infer_slice,
      .reference = slice_reference,
@@ -211,6 +215,11 @@ std::vector<Sample<SliceAttrs>> update_samples() {
 const Op<SliceAttrs> slice_update_op{
     {.name = "slice_update",
      .doc = "x with the places that `slice` would read replaced by `values`, which broadcast.",
+     .attributes = {{"axis", "The axis."},
+                    {"start", "The first element; none: the first one in the step's direction."},
+                    {"stop",
+                     "The end, which is not in the result; none: the last one's neighbour."},
+                    {"step", "The distance of neighbours, negative for the other direction."}},
      .inputs = {"x", "values"},
      .infer = infer_update,
      .reference = update_reference,
@@ -235,10 +244,6 @@ Range detail::sliced_range(const Shape& shape, int64_t axis, std::optional<int64
 Tensor slice(const Tensor& x, int64_t axis, std::optional<int64_t> start,
              std::optional<int64_t> stop, int64_t step) {
   return slice_op({x}, {axis, start, stop, step});
-}
-
-Tensor flip(const Tensor& x, int64_t axis) {
-  return composed_of_x("flip", x, [&] { return slice(x, axis, {}, {}, -1); });
 }
 
 Tensor slice_update(const Tensor& x, const Tensor& values, int64_t axis,

@@ -188,7 +188,7 @@ Specs infer_linear(const InSpecs& in, const NoAttrs&) {
 
 void linear_cpu(const Kernel& k, const NoAttrs&) {
   const View& w = k.in(1);
-  const Spec spec{w.dtype(), Device::cpu, {w.shape()[1], w.shape()[0]}};
+  const Spec spec{w.dtype(), {}, {w.shape()[1], w.shape()[0]}};
   const Strides strides{(*w.strides)[1], (*w.strides)[0]};
   const View transposed{w.data, &spec, &strides, false};
   const View bias = k.inputs.size() > 2 ? k.in(2) : View{};
@@ -197,7 +197,7 @@ void linear_cpu(const Kernel& k, const NoAttrs&) {
     return;
   }
   auto as_row = [](const View& v, Spec& row, Strides& steps) {
-    row = {v.dtype(), Device::cpu, {1, v.shape()[0]}};
+    row = {v.dtype(), {}, {1, v.shape()[0]}};
     steps = {0, (*v.strides)[0]};
     return View{v.data, &row, &steps, v.row_major};
   };
@@ -246,7 +246,7 @@ const Op<NoAttrs> linear_op{{.name = "linear",
                              .inputs = {"x", "weight", "bias?"},
                              .infer = infer_linear,
                              .expand = expand_linear,
-                             .grad = {linear_vjp, Saves::inputs},
+                             .grad = {linear_vjp, Saves::only({0, 1})},
                              .any_strides = true,
                              .role = Role::weighs,
                              .kernels = {.cpu = linear_cpu},

@@ -108,6 +108,8 @@ std::vector<Sample<LossAttrs>> cross_entropy_samples() {
 const Op<LossAttrs> cross_entropy_op{
     {.name = "cross_entropy",
      .doc = "Negative log-likelihood of class indices under softmax of the logits (axis 1).",
+     .attributes = {{"reduction",
+                     "What is done with the losses: nothing, their mean or their sum."}},
      .inputs = {"input", "target"},
      .outputs = {"loss"},
      .infer = infer_cross_entropy,
@@ -158,6 +160,24 @@ Results expand_bce_logits(const Inputs& in, const LossAttrs& attrs) {
   return one(reduce_loss((1 - t) * softplus(x) + t * softplus(-x), attrs.reduction));
 }
 
+/// sigmoid(x) - t
+Grads bce_logits_vjp(const Saved& s, const LossAttrs& attrs) {
+  const Tensor scale = loss_scale(s, attrs.reduction);
+  Grads grads(2);
+  if (s.needs(0)) grads[0] = (sigmoid(s.in(0)) - s.in(1)) * scale;
+  if (s.needs(1)) grads[1] = -(s.in(0) * scale);
+  return grads;
+}
+
+/// 2 (x - t)
+Grads mse_vjp(const Saved& s, const LossAttrs& attrs) {
+  const Tensor slope = (s.in(0) - s.in(1)) * (loss_scale(s, attrs.reduction) * 2);
+  Grads grads(2);
+  if (s.needs(0)) grads[0] = slope;
+  if (s.needs(1)) grads[1] = -slope;
+  return grads;
+}
+
 Results expand_mse(const Inputs& in, const LossAttrs& attrs) {
   return one(reduce_loss(square(in[0] - in[1]), attrs.reduction));
 }
@@ -174,6 +194,8 @@ std::vector<Sample<LossAttrs>> probability_samples() {
 const Op<LossAttrs> bce_op{
     {.name = "binary_cross_entropy",
      .doc = "-(t log x + (1 - t) log(1 - x)) of probabilities x and targets t.",
+     .attributes = {{"reduction",
+                     "What is done with the losses: nothing, their mean or their sum."}},
      .inputs = {"input", "target"},
      .outputs = {"loss"},
      .promotion = Promotion::to_first,
@@ -181,24 +203,30 @@ const Op<LossAttrs> bce_op{
      .expand = expand_bce,
      .grad = {bce_vjp, Saves::inputs},
      .samples = probability_samples}};
-const Op<LossAttrs> bce_logits_op{{.name = "binary_cross_entropy_with_logits",
-                                   .doc = "binary_cross_entropy of sigmoid(x), computed stably.",
-                                   .inputs = {"input", "target"},
-                                   .outputs = {"loss"},
-                                   .promotion = Promotion::to_first,
-                                   .infer = infer_elementwise,
-                                   .expand = expand_bce_logits,
-                                   .grad = through_expansion{},
-                                   .samples = probability_samples}};
-const Op<LossAttrs> mse_op{{.name = "mse_loss",
-                            .doc = "The squared difference of input and target.",
-                            .inputs = {"input", "target"},
-                            .outputs = {"loss"},
-                            .promotion = Promotion::to_first,
-                            .infer = infer_elementwise,
-                            .expand = expand_mse,
-                            .grad = through_expansion{},
-                            .samples = probability_samples}};
+const Op<LossAttrs> bce_logits_op{
+    {.name = "binary_cross_entropy_with_logits",
+     .doc = "binary_cross_entropy of sigmoid(x), computed stably.",
+     .attributes = {{"reduction",
+                     "What is done with the losses: nothing, their mean or their sum."}},
+     .inputs = {"input", "target"},
+     .outputs = {"loss"},
+     .promotion = Promotion::to_first,
+     .infer = infer_elementwise,
+     .expand = expand_bce_logits,
+     .grad = {bce_logits_vjp, Saves::inputs},
+     .samples = probability_samples}};
+const Op<LossAttrs> mse_op{
+    {.name = "mse_loss",
+     .doc = "The squared difference of input and target.",
+     .attributes = {{"reduction",
+                     "What is done with the losses: nothing, their mean or their sum."}},
+     .inputs = {"input", "target"},
+     .outputs = {"loss"},
+     .promotion = Promotion::to_first,
+     .infer = infer_elementwise,
+     .expand = expand_mse,
+     .grad = {mse_vjp, Saves::inputs},
+     .samples = probability_samples}};
 
 // ---------------------------------------------------------------------------------- batch_norm
 
@@ -213,31 +241,66 @@ Specs infer_batch_norm(const InSpecs& in, const BatchNormAttrs&) {
   for (size_t i = 1; i < in.size(); ++i) {
     if (in.present(i) && (in[i].shape != channels || in[i].dtype != in[0].dtype)) {
       violate(ErrorKind::shape, "statistics, weight and bias must be like " +
-                                    to_string(Spec{in[0].dtype, Device::cpu, channels}));
+                                    to_string(Spec{in[0].dtype, in[0].device, channels}));
     }
   }
   return in[0];
 }
 
-/// In f32 for 16-bit numbers, which are rounded once.
+/// A tensor in f32 if it has 16 bits: results are rounded once.
+Tensor widened(const Tensor& x) {
+  return x.defined() && item_size(x.dtype()) < 4 ? astype(x, DType::f32) : x;
+}
+Tensor narrowed(const Tensor& x, DType dtype) { return x.dtype() == dtype ? x : astype(x, dtype); }
+
+/// One number for each channel, to be broadcast against `x`.
+Tensor along_channels(const Tensor& numbers, const Shape& x) {
+  Shape channel = x;
+  for (int i = 0; i < channel.rank(); ++i) channel[i] = i == 1 ? x[1] : 1;
+  return reshape(numbers, channel);
+}
+
 Results expand_batch_norm(const Inputs& in, const BatchNormAttrs& attrs) {
-  const DType dtype = in[0].dtype();
-  const bool narrow = item_size(dtype) < 4;
-  const auto wide = [&](size_t i) {
-    const bool present = i < in.size() && in[i].defined();
-    return !present ? Tensor() : narrow ? astype(in[i], DType::f32) : in[i];
-  };
-  const Tensor x = wide(0);
-  const Tensor weight = wide(3);
-  const Tensor bias = wide(4);
-  Shape channel = x.shape();
-  for (int i = 0; i < channel.rank(); ++i) channel[i] = i == 1 ? x.shape()[1] : 1;
-  Tensor scale = rsqrt(wide(2) + attrs.eps);
-  if (weight.defined()) scale = scale * weight;
-  Tensor shift = -(wide(1) * scale);
-  if (bias.defined()) shift = shift + bias;
-  const Tensor y = x * reshape(scale, channel) + reshape(shift, channel);
-  return one(narrow ? astype(y, dtype) : y);
+  const Tensor x = widened(in[0]);
+  Tensor scale = rsqrt(widened(in[2]) + attrs.eps);
+  if (in.present(3)) scale = scale * widened(in[3]);
+  Tensor shift = -(widened(in[1]) * scale);
+  if (in.present(4)) shift = shift + widened(in[4]);
+  const Shape& shape = x.shape();
+  const Tensor y = x * along_channels(scale, shape) + along_channels(shift, shape);
+  return one(narrowed(y, in[0].dtype()));
+}
+
+/// With r = 1 / sqrt(var + eps), sums over all axes but the channels': dx = g w r,
+/// dmean = -w r sum(g), dvar = -w r^3 / 2 sum(g (x - mean)), dweight = r sum(g (x - mean)).
+Grads batch_norm_vjp(const Saved& s, const BatchNormAttrs& attrs) {
+  const DType dtype = s.in_spec(0).dtype;
+  const Shape& shape = s.in_spec(0).shape;
+  Shape others;
+  for (int i = 0; i < shape.rank(); ++i) {
+    if (i != 1) others.push_back(i);
+  }
+  const bool has_weight = s.inputs() > 3 && s.in(3).defined();
+  const Tensor g = widened(s.grad());
+  const Tensor r = rsqrt(widened(s.in(2)) + attrs.eps);
+  const Tensor scale = has_weight ? r * widened(s.in(3)) : r;
+  Grads grads(s.inputs());
+  const auto give = [&](size_t i, const Tensor& grad) { grads[i] = narrowed(grad, dtype); };
+  if (s.needs(0)) give(0, g * along_channels(scale, shape));
+  const bool needs_bias = s.inputs() > 4 && s.needs(4);
+  if (s.needs(1) || needs_bias) {
+    const Tensor total = sum(g, others);
+    if (s.needs(1)) give(1, -(scale * total));
+    if (needs_bias) give(4, total);
+  }
+  const bool needs_weight = has_weight && s.needs(3);
+  if (s.needs(2) || needs_weight) {
+    const Tensor centred = widened(s.in(0)) - along_channels(widened(s.in(1)), shape);
+    const Tensor total = sum(g * centred, others);
+    if (s.needs(2)) give(2, total * (scale * square(r) * -0.5));
+    if (needs_weight) give(3, total * r);
+  }
+  return grads;
 }
 
 std::vector<Sample<BatchNormAttrs>> batch_norm_samples() {
@@ -253,10 +316,11 @@ std::vector<Sample<BatchNormAttrs>> batch_norm_samples() {
 const Op<BatchNormAttrs> batch_norm_op{
     {.name = "batch_norm",
      .doc = "(x - mean) / sqrt(var + eps) * weight + bias for each channel (axis 1).",
+     .attributes = {{"eps", "Added to the variance."}},
      .inputs = {"x", "mean", "var", "weight?", "bias?"},
      .infer = infer_batch_norm,
      .expand = expand_batch_norm,
-     .grad = through_expansion{},
+     .grad = {batch_norm_vjp, Saves::only({0, 1, 2, 3})},
      .onnx = {"BatchNormalization", 15},
      .samples = batch_norm_samples}};
 

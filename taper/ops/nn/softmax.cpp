@@ -8,7 +8,7 @@ namespace taper {
 namespace {
 
 struct SoftmaxAttrs {
-  int64_t axis = -1;
+  Axis axis = -1;
 };
 
 Specs infer_softmax(const InSpecs& in, const SoftmaxAttrs& attrs) {
@@ -76,6 +76,7 @@ void run2(const Kernel& k, const SoftmaxAttrs& attrs) {
 
 const Op<SoftmaxAttrs> softmax_grad_op{{.name = "softmax_grad",
                                         .doc = "The gradient of softmax from its output y.",
+                                        .internal = true,
                                         .inputs = {"y", "grad"},
                                         .infer = infer_softmax,
                                         .expand = expand_softmax_grad,
@@ -85,6 +86,7 @@ const Op<SoftmaxAttrs> softmax_grad_op{{.name = "softmax_grad",
                                         .samples = two_operands}};
 const Op<SoftmaxAttrs> log_softmax_grad_op{{.name = "log_softmax_grad",
                                             .doc = "The gradient of log_softmax from its output y.",
+                                            .internal = true,
                                             .inputs = {"y", "grad"},
                                             .infer = infer_softmax,
                                             .expand = expand_log_softmax_grad,
@@ -100,25 +102,29 @@ Grads log_softmax_vjp(const Saved& s, const SoftmaxAttrs& attrs) {
   return {log_softmax_grad_op({s.out(), s.grad()}, attrs)};
 }
 
-const Op<SoftmaxAttrs> softmax_op{{.name = "softmax",
-                                   .doc = "Exponentials along `axis`, scaled to sum to one.",
-                                   .inputs = {"x"},
-                                   .infer = infer_softmax,
-                                   .expand = expand_softmax,
-                                   .grad = {softmax_vjp, Saves::outputs},
-                                   .role = Role::probabilities,
-                                   .kernels = {.cpu = run1<softmax>},
-                                   .onnx = {"Softmax", 13},
-                                   .samples = one_operand}};
-const Op<SoftmaxAttrs> log_softmax_op{{.name = "log_softmax",
-                                       .doc = "The logarithm of softmax, computed stably.",
-                                       .inputs = {"x"},
-                                       .infer = infer_softmax,
-                                       .expand = expand_log_softmax,
-                                       .grad = {log_softmax_vjp, Saves::outputs},
-                                       .kernels = {.cpu = run1<log_softmax>},
-                                       .onnx = {"LogSoftmax", 13},
-                                       .samples = one_operand}};
+const Op<SoftmaxAttrs> softmax_op{
+    {.name = "softmax",
+     .doc = "Exponentials along `axis`, scaled to sum to one.",
+     .attributes = {{"axis", "The axis, counted from the end if negative."}},
+     .inputs = {"x"},
+     .infer = infer_softmax,
+     .expand = expand_softmax,
+     .grad = {softmax_vjp, Saves::outputs},
+     .role = Role::probabilities,
+     .kernels = {.cpu = run1<softmax>},
+     .onnx = {"Softmax", 13},
+     .samples = one_operand}};
+const Op<SoftmaxAttrs> log_softmax_op{
+    {.name = "log_softmax",
+     .doc = "The logarithm of softmax, computed stably.",
+     .attributes = {{"axis", "The axis, counted from the end if negative."}},
+     .inputs = {"x"},
+     .infer = infer_softmax,
+     .expand = expand_log_softmax,
+     .grad = {log_softmax_vjp, Saves::outputs},
+     .kernels = {.cpu = run1<log_softmax>},
+     .onnx = {"LogSoftmax", 13},
+     .samples = one_operand}};
 
 }  // namespace
 

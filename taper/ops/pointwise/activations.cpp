@@ -61,11 +61,13 @@ const PointwiseOp<Relu> relu_op = Pointwise<Relu>{.name = "relu",
 const PointwiseOp<LeakyRelu> leaky_relu_op =
     Pointwise<LeakyRelu>{.name = "leaky_relu",
                          .doc = "x where it is positive, else negative_slope * x.",
+                         .attributes = {{"negative_slope", "The factor of negative x."}},
                          .onnx = {"LeakyRelu", 6},
                          .samples = samples<LeakyRelu>};
 const PointwiseOp<Elu> elu_op =
     Pointwise<Elu>{.name = "elu",
                    .doc = "x where it is positive, else alpha * (exp(x) - 1).",
+                   .attributes = {{"alpha", "Minus the limit for very negative x."}},
                    .onnx = {"Elu", 6},
                    .samples = samples<Elu>};
 const PointwiseOp<Gelu> gelu_op =

@@ -303,8 +303,14 @@ Grads reciprocal_vjp(const Saved& s, const Reciprocal&) {
 }
 Grads abs_vjp(const Saved& s, const Abs&) { return {s.grad() * sign(s.in(0))}; }
 
-Specs infer_clip(const InSpecs& in, const Clip& attrs) {
-  return detail::infer_functor<Clip>(in, attrs);
+/// That of three operands like x, of which the bounds may be absent.
+Specs infer_clip(const InSpecs& in, const Clip&) {
+  if (is_bool(in[0].dtype)) violate(ErrorKind::dtype, "does not take bool");
+  Spec out = in[0];
+  for (size_t i = 1; i < in.size(); ++i) {
+    if (in.present(i)) out.shape = broadcast_shapes(out.shape, in[i].shape);
+  }
+  return out;
 }
 Results expand_clip(const Inputs& in, const Clip&) {
   Tensor y = in[0];

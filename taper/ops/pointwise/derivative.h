@@ -67,29 +67,6 @@ struct Derivative {
   }
 };
 
-/// u * g * d2F/dx_I dx_J at x.
-template <class F, size_t I, size_t J>
-struct SecondDerivative {
-  F f;
-
-  template <class T, class... Ts>
-  TAPER_FN T operator()(const T& u, const T& g, const Ts&... x) const {
-    return apply(u, g, std::index_sequence_for<Ts...>(), x...);
-  }
-
- private:
-  template <class T, size_t... K, class... Ts>
-  TAPER_FN T apply(const T& u, const T& g, std::index_sequence<K...>, const Ts&... x) const {
-    using Inner = fn::Dual<T>;
-    const fn::Dual<Inner> y = f(
-        fn::Dual<Inner>(Inner(x, T(K == J ? 1.0 : 0.0)), Inner(T(K == I ? 1.0 : 0.0), T(0.0)))...);
-    return u * g * y.derivative.derivative;
-  }
-};
-
 template <class F, size_t I>
 inline constexpr size_t arity<Derivative<F, I>> = arity<F> + 1;
-template <class F, size_t I, size_t J>
-inline constexpr size_t arity<SecondDerivative<F, I, J>> = arity<F> + 2;
-
 }  // namespace taper

@@ -113,12 +113,14 @@ std::vector<Sample<F>> two_same() {
 const PointwiseOp<TanhGrad> tanh_grad_op =
     Pointwise<TanhGrad>{.name = "tanh_grad",
                         .doc = "grad * (1 - y * y): the gradient of tanh from its output.",
+                        .internal = true,
                         .inputs = {"grad", "y"},
                         .reuse = {{0, 0}},
                         .samples = two_same<TanhGrad>};
 const PointwiseOp<SigmoidGrad> sigmoid_grad_op =
     Pointwise<SigmoidGrad>{.name = "sigmoid_grad",
                            .doc = "grad * y * (1 - y): the gradient of sigmoid from its output.",
+                           .internal = true,
                            .inputs = {"grad", "y"},
                            .reuse = {{0, 0}},
                            .samples = two_same<SigmoidGrad>};

@@ -27,7 +27,7 @@ Specs infer_pointwise(const InSpecs& in, size_t results, bool selects, bool comp
   Spec& out = specs.spec[0];
   out = in[first];
   for (size_t i = 0; i < in.size(); ++i) {
-    if (i == first || !in.present(i)) continue;
+    if (i == first) continue;
     if (i > first && in[i].dtype != out.dtype) refuse_mixed_dtypes();
     if (in[i].shape != out.shape) out.shape = broadcast_shapes(out.shape, in[i].shape);
   }
@@ -40,7 +40,7 @@ Specs infer_pointwise(const InSpecs& in, size_t results, bool selects, bool comp
   }
   if (compares) out.dtype = DType::boolean;
   for (size_t i = 1; i < results; ++i) specs.spec[i] = out;
-  specs.count = static_cast<uint8_t>(results);
+  specs.count = static_cast<uint16_t>(results);
   return specs;
 }
 

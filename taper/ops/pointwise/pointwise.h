@@ -27,7 +27,7 @@ namespace taper {
 class ScalarView {
  public:
   ScalarView(const Number& value, DType dtype)
-      : element_(convert(value, dtype, "kernel")), spec_{dtype, Device::cpu, {}} {}
+      : element_(convert(value, dtype, "kernel")), spec_{dtype, {}, {}} {}
   /// Only to read.
   View view() const { return {const_cast<std::byte*>(element_.data()), &spec_, &strides_, true}; }
 
@@ -67,6 +67,8 @@ template <class F>
 struct Pointwise {
   std::string_view name;
   std::string_view doc;
+  bool internal = false;
+  std::vector<AttributeDoc> attributes = {};
   /// Left out: x, or x1 and x2.
   std::vector<std::string_view> inputs = {};
   std::vector<std::string_view> outputs = {"y"};
@@ -177,14 +179,11 @@ template <class F, size_t I>
 void run_grad(const Kernel& kernel, const F& attrs) {
   run_pointwise(tiles_of<F>().grad[I], &attrs, kernel.inputs, kernel.outputs, pointwise_grain);
 }
-template <class F, size_t I, size_t J>
-void run_second(const Kernel& kernel, const F& attrs) {
-  run_pointwise(tiles_of<F>().second[I][J], &attrs, kernel.inputs, kernel.outputs, pointwise_grain);
-}
 
 }  // namespace detail
 
-/// The row of a pointwise functor with those of its first and second derivatives.
+/// The row of a pointwise functor with those of its derivatives, which are differentiated again
+/// through their expansions.
 template <class F>
 class PointwiseOp {
  public:
@@ -216,6 +215,8 @@ class PointwiseOp {
   static Row<F> make_value(const Pointwise<F>& row) {
     Row<F> made{.name = row.name,
                 .doc = row.doc,
+                .internal = row.internal,
+                .attributes = row.attributes,
                 .inputs = input_names(row),
                 .outputs = row.outputs,
                 .promotion = row.promotion,
@@ -243,9 +244,8 @@ class PointwiseOp {
   }
 
   template <size_t... I>
-  void add_grads(const Pointwise<F>& row, std::index_sequence<I...> all) {
+  void add_grads(const Pointwise<F>& row, std::index_sequence<I...>) {
     (add_grad<I>(row), ...);
-    (add_seconds<I>(row, all), ...);
   }
   template <size_t I>
   void add_grad(const Pointwise<F>& row) {
@@ -255,29 +255,7 @@ class PointwiseOp {
     add({.name = keep(std::string(row.name) + "_grad" + suffix(I)),
          .doc = keep("The gradient of `" + std::string(row.name) + "` in operand " +
                      std::to_string(I) + ", times `grad`."),
-         .inputs = inputs,
-         .infer = detail::infer_functor<F, G>,
-         .expand = detail::expand_pointwise<F, G>,
-         .reference = detail::reference_pointwise<F, G>,
-         .grad = {grad_vjp<I>, Saves::inputs},
-         .layout = Layout::like_inputs,
-         .any_strides = true,
-         .reuse = {{0, 0}},
-         .kernels = {.cpu = detail::run_grad<F, I>},
-         .samples = derived_samples<1>});
-  }
-  template <size_t I, size_t... J>
-  void add_seconds(const Pointwise<F>& row, std::index_sequence<J...>) {
-    (add_second<I, J>(row), ...);
-  }
-  template <size_t I, size_t J>
-  void add_second(const Pointwise<F>& row) {
-    using G = SecondDerivative<F, I, J>;
-    auto inputs = input_names(row);
-    inputs.insert(inputs.begin(), {"outer", "grad"});
-    add({.name = keep(std::string(row.name) + "_grad_grad" + suffix(I) + suffix(J)),
-         .doc = keep("The second derivative of `" + std::string(row.name) + "` in operands " +
-                     std::to_string(I) + " and " + std::to_string(J) + ", times both factors."),
+         .internal = true,
          .inputs = inputs,
          .infer = detail::infer_functor<F, G>,
          .expand = detail::expand_pointwise<F, G>,
@@ -286,66 +264,37 @@ class PointwiseOp {
          .layout = Layout::like_inputs,
          .any_strides = true,
          .reuse = {{0, 0}},
-         .kernels = {.cpu = detail::run_second<F, I, J>},
-         .samples = derived_samples<2>});
+         .kernels = {.cpu = detail::run_grad<F, I>},
+         .samples = derived_samples});
   }
-
   static std::string suffix(size_t operand) { return n == 1 ? "" : std::to_string(operand); }
   std::string_view keep(std::string text) {
     return *texts_.emplace_back(std::make_unique<std::string>(std::move(text)));
   }
   void add(const Row<F>& row) { derived_.push_back(std::make_unique<Op<F> >(row)); }
 
-  const Op<F>& grad_op(size_t i) const { return *derived_[i]; }
-  const Op<F>& second_op(size_t i, size_t j) const { return *derived_[n + i * n + j]; }
-
-  /// Calls a derived op on `before` and then the functor's own operands.
-  static Tensor call_derived(const Op<F>& op, std::initializer_list<Arg> before, const Saved& saved,
-                             size_t first, const F& attrs) {
-    std::array<Arg, 2 + n> args = fill_args(saved.in(first));
-    size_t count = 0;
-    for (const Arg& arg : before) args[count++] = arg;
-    for (size_t k = 0; k < n; ++k) args[count++] = Arg(saved.in(first + k));
-    return std::move(op.all({args.data(), count}, attrs)[0]);
-  }
-  static std::array<Arg, 2 + n> fill_args(const Tensor& any) {
-    return [&]<size_t... K>(std::index_sequence<K...>) {
-      return std::array<Arg, 2 + n>{((void)K, Arg(any))...};
-    }(std::make_index_sequence<2 + n>());
+  /// grad * dF/dx_i, from the saved operands.
+  static Tensor call_grad(size_t i, const Saved& saved, const F& attrs) {
+    const std::array<Arg, 1 + n> args = [&]<size_t... K>(std::index_sequence<K...>) {
+      return std::array<Arg, 1 + n>{Arg(saved.grad()), Arg(saved.in(K))...};
+    }(std::make_index_sequence<n>());
+    return std::move(instance->derived_[i]->all(args, attrs)[0]);
   }
 
   static Grads value_vjp(const Saved& saved, const F& attrs) {
     Grads grads(n);
     for (size_t i = 0; i < n; ++i) {
       if (!saved.needs(i)) continue;
-      const Tensor grad = call_derived(instance->grad_op(i), {saved.grad()}, saved, 0, attrs);
-      grads[i] = detail::reduce_to(grad, saved.in_spec(i).shape);
+      grads[i] = detail::reduce_to(call_grad(i, saved, attrs), saved.in_spec(i).shape);
     }
     return grads;
   }
 
-  template <size_t I>
-  static Grads grad_vjp(const Saved& saved, const F& attrs) {
-    Grads grads(n + 1);
-    if (saved.needs(0)) {
-      const Tensor grad = call_derived(instance->grad_op(I), {saved.grad()}, saved, 1, attrs);
-      grads[0] = detail::reduce_to(grad, saved.in_spec(0).shape);
-    }
-    for (size_t j = 0; j < n; ++j) {
-      if (!saved.needs(j + 1)) continue;
-      const Tensor grad =
-          call_derived(instance->second_op(I, j), {saved.grad(), saved.in(0)}, saved, 1, attrs);
-      grads[j + 1] = detail::reduce_to(grad, saved.in_spec(j + 1).shape);
-    }
-    return grads;
-  }
-
-  template <size_t Extra>
   static std::vector<Sample<F> > derived_samples() {
     std::vector<Sample<F> > samples;
     for (Sample<F>& sample : instance->samples_()) {
       if (!sample.error.empty()) continue;
-      detail::add_output_like_inputs(sample.inputs, Extra);
+      detail::add_output_like_inputs(sample.inputs, 1);
       samples.push_back(std::move(sample));
     }
     return samples;

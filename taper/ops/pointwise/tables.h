@@ -98,14 +98,9 @@ constexpr TileSet tile_set() {
   return set;
 }
 
-template <class F, size_t I, size_t... J>
-constexpr void add_second(PointwiseTiles& tiles, std::index_sequence<J...>) {
-  ((tiles.second[I][J] = tile_set<SecondDerivative<F, I, J>>()), ...);
-}
 template <class F, size_t... I>
-constexpr void add_derivatives(PointwiseTiles& tiles, std::index_sequence<I...> all) {
+constexpr void add_derivatives(PointwiseTiles& tiles, std::index_sequence<I...>) {
   ((tiles.grad[I] = tile_set<Derivative<F, I>>()), ...);
-  (add_second<F, I>(tiles, all), ...);
 }
 
 template <class F>

@@ -110,12 +110,12 @@ Specs infer_update(const InSpecs& in, const Factors&) {
     violate(ErrorKind::shape, "lr must be one floating number");
   }
   for (size_t i = count + 1; i < in.size(); ++i) {
-    if (in[i] != Spec{DType::i64, Device::cpu, {}}) {
+    if (in[i] != Spec{DType::i64, in[i].device, {}}) {
       violate(ErrorKind::shape, "steps and missed must be i64[]");
     }
   }
   Specs specs;
-  for (size_t i = 0; i < results<StepOf<Factors>>; ++i) specs.spec[specs.count++] = in[0];
+  for (size_t i = 0; i < results<StepOf<Factors>>; ++i) specs.push_back(in[0]);
   return specs;
 }
 
@@ -197,6 +197,7 @@ Row<Factors> update_row(std::string_view name, std::string_view doc,
   outputs.insert(outputs.end(), slots.begin(), slots.end());
   return {.name = name,
           .doc = doc,
+          .internal = true,
           .inputs = std::move(inputs),
           .outputs = std::move(outputs),
           .infer = infer_update<Factors>,

@@ -22,7 +22,7 @@ Stream stream_of(const View& key) {
 }
 
 void check_key(const Spec& key) {
-  if (key != Spec{DType::i64, Device::cpu, {2}}) {
+  if (key != Spec{DType::i64, key.device, {2}}) {
     violate(ErrorKind::shape, "key must be i64[2]: {seed, offset}");
   }
 }
@@ -59,6 +59,7 @@ std::vector<Sample<AdvanceAttrs>> advance_samples() {
 
 const Op<AdvanceAttrs> advance_op{{.name = "advance_key",
                                    .doc = "The key of the draw behind one of `blocks` blocks.",
+                                   .internal = true,
                                    .inputs = {"key"},
                                    .infer = infer_advance,
                                    .reference = advance_reference,
@@ -106,7 +107,7 @@ Specs infer_fill(const InSpecs& in, const FillAttrs& attrs) {
     violate(ErrorKind::value, "low must be below high, got " + print_real(attrs.first) + " and " +
                                   print_real(attrs.second));
   }
-  return Spec{attrs.dtype, Device::cpu, attrs.shape};
+  return Spec{attrs.dtype, in[0].device, attrs.shape};
 }
 
 template <RandomKind kind>
@@ -152,6 +153,10 @@ template <RandomKind kind>
 Row<FillAttrs> fill_row(std::string_view name, std::string_view doc) {
   return {.name = name,
           .doc = doc,
+          .attributes = {{"shape", "The shape of the result."},
+                         {"first", "The lower bound, or the mean."},
+                         {"second", "The upper bound, or the standard deviation."},
+                         {"dtype", "The floating dtype of the result."}},
           .inputs = {"key"},
           .infer = infer_fill<kind>,
           .reference = fill_reference<kind>,
@@ -187,7 +192,7 @@ Specs infer_integers(const InSpecs& in, const IntegerAttrs& attrs) {
     violate(ErrorKind::value,
             std::string(dtype_name(attrs.dtype)) + " does not hold all integers of " + range());
   }
-  return Spec{attrs.dtype, Device::cpu, attrs.shape};
+  return Spec{attrs.dtype, in[0].device, attrs.shape};
 }
 
 void run_integers(const View& out, const Stream& stream, const IntegerAttrs& attrs) {
@@ -225,6 +230,10 @@ std::vector<Sample<IntegerAttrs>> integer_samples() {
 const Op<IntegerAttrs> integers_op{
     {.name = "random_integers",
      .doc = "Integers uniform in [low, high) from the stream `key`.",
+     .attributes = {{"shape", "The shape of the result."},
+                    {"low", "The smallest number."},
+                    {"high", "The end, which is not drawn."},
+                    {"dtype", "The dtype of the result."}},
      .inputs = {"key"},
      .infer = infer_integers,
      .reference = integers_reference,
@@ -282,17 +291,19 @@ std::vector<Sample<DropoutAttrs>> dropout_samples() {
            .error = "p must be in [0, 1], got 1.5"}};
 }
 
-const Op<DropoutAttrs> dropout_op{{.name = "dropout",
-                                   .doc = "x / (1 - p) with probability 1 - p, else 0; and which.",
-                                   .inputs = {"x", "key"},
-                                   .outputs = {"y", "mask"},
-                                   .infer = infer_dropout,
-                                   .reference = dropout_reference,
-                                   .grad = {dropout_vjp, Saves::outputs},
-                                   .layout = Layout::row_major,
-                                   .kernels = {.cpu = dropout_cpu},
-                                   .onnx = {"Dropout", 13},
-                                   .samples = dropout_samples}};
+const Op<DropoutAttrs> dropout_op{
+    {.name = "dropout",
+     .doc = "x / (1 - p) with probability 1 - p, else 0; and which.",
+     .attributes = {{"p", "The probability that an element becomes 0."}},
+     .inputs = {"x", "key"},
+     .outputs = {"y", "mask"},
+     .infer = infer_dropout,
+     .reference = dropout_reference,
+     .grad = {dropout_vjp, Saves::outputs},
+     .layout = Layout::row_major,
+     .kernels = {.cpu = dropout_cpu},
+     .onnx = {"Dropout", 13},
+     .samples = dropout_samples}};
 
 Tensor draw(Generator* generator, RandomKind kind, int64_t numel, DType dtype) {
   Generator& source = generator != nullptr ? *generator : default_generator();
@@ -343,7 +354,7 @@ Tensor Generator::state() const {
 }
 
 void Generator::set_state(const Tensor& key) {
-  const Spec wanted{DType::i64, Device::cpu, {2}};
+  const Spec wanted{DType::i64, {}, {2}};
   if (!key.defined() || key.spec() != wanted) {
     fail(key.defined() && key.dtype() != wanted.dtype ? ErrorKind::dtype : ErrorKind::shape,
          "set_state: the state of a generator is " + to_string(wanted) + ", got " +

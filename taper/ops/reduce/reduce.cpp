@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include <taper/ops/composed.h>
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/tape.h>
@@ -148,11 +147,15 @@ std::vector<Sample<ReduceAttrs>> reduce_samples() {
           {.inputs = {{.shape = {2, 3}}}, .attrs = {{1, -1}}, .error = "axis -1 is named twice"}};
 }
 
+constexpr AttributeDoc reduce_lines[] = {{"axis", "The axes that are reduced; none: all."},
+                                         {"keepdims", "Whether reduced axes stay with size one."}};
+
 template <ReduceKind kind>
 Row<ReduceAttrs> reduction(std::string_view name, std::string_view doc, Grad<ReduceAttrs> grad,
                            Onnx onnx) {
   return {.name = name,
           .doc = doc,
+          .attributes = {std::begin(reduce_lines), std::end(reduce_lines)},
           .inputs = {"x"},
           .infer = infer_reduce<kind>,
           .reference = reduce_reference<kind>,
@@ -224,10 +227,32 @@ std::vector<Sample<VarAttrs>> var_samples() {
 
 const Op<VarAttrs> var_op{{.name = "var",
                            .doc = "Mean squared distance from the mean along `axis`.",
+                           .attributes = {{"axis", "The axes that are reduced; none: all."},
+                                          {"correction", "Subtracted from the count that divides."},
+                                          {"keepdims", "Whether reduced axes stay with size one."}},
                            .inputs = {"x"},
                            .infer = infer_var,
                            .expand = expand_var,
                            .grad = {var_vjp, Saves::inputs},
+                           .samples = var_samples}};
+
+/// The root has no slope at 0; 0 is PyTorch's convention, and what a constant tensor needs.
+Results expand_std(const Inputs& in, const VarAttrs& attrs) {
+  const Tensor variance = var(in[0], attrs.axis, attrs.correction, attrs.keepdims);
+  const Tensor is_constant = equal(variance, 0);
+  return {{where(is_constant, 0, sqrt(where(is_constant, 1, variance)))}};
+}
+
+const Op<VarAttrs> std_op{{.name = "std",
+                           .doc = "The square root of `var`; its gradient at a constant is 0.",
+                           .inlined = true,
+                           .attributes = {{"axis", "The axes that are reduced; none: all."},
+                                          {"correction", "Subtracted from the count that divides."},
+                                          {"keepdims", "Whether reduced axes stay with size one."}},
+                           .inputs = {"x"},
+                           .infer = infer_var,
+                           .expand = expand_std,
+                           .grad = through_expansion{},
                            .samples = var_samples}};
 
 // ---------------------------------------------------------------------------------- any, all
@@ -262,6 +287,7 @@ template <bool of_all>
 Row<ReduceAttrs> truth(std::string_view name, std::string_view doc) {
   return {.name = name,
           .doc = doc,
+          .attributes = {std::begin(reduce_lines), std::end(reduce_lines)},
           .inputs = {"x"},
           .infer = infer_truth,
           .expand = expand_truth<of_all>,
@@ -277,12 +303,12 @@ const Op<ReduceAttrs> all_op =
 // ---------------------------------------------------------------------------------- argmax
 
 struct ArgAttrs {
-  std::optional<int64_t> axis;
+  std::optional<Axis> axis;
   bool keepdims = false;
 };
 
 Shape arg_axes(const ArgAttrs& attrs, int rank) {
-  return (attrs.axis ? Axes(*attrs.axis) : Axes()).resolve(rank);
+  return (attrs.axis ? Axes(attrs.axis->value) : Axes()).resolve(rank);
 }
 
 Specs infer_arg(const InSpecs& in, const ArgAttrs& attrs) {
@@ -333,6 +359,8 @@ template <bool largest>
 Row<ArgAttrs> arg_row(std::string_view name, std::string_view doc, Onnx onnx) {
   return {.name = name,
           .doc = doc,
+          .attributes = {{"axis", "The axis; none: the flattened tensor."},
+                         {"keepdims", "Whether reduced axes stay with size one."}},
           .inputs = {"x"},
           .infer = infer_arg,
           .reference = arg_reference<largest>,
@@ -378,12 +406,7 @@ Tensor var(const Tensor& x, const Axes& axis, double correction, bool keepdims) 
   return var_op({x}, {axis, correction, keepdims});
 }
 Tensor std(const Tensor& x, const Axes& axis, double correction, bool keepdims) {
-  return composed_of_x("std", x, [&] {
-    // The root has no slope at 0; 0 is PyTorch's convention, and what a constant tensor needs.
-    const Tensor variance = var(x, axis, correction, keepdims);
-    const Tensor is_constant = equal(variance, 0);
-    return where(is_constant, 0, sqrt(where(is_constant, 1, variance)));
-  });
+  return std_op({x}, {axis, correction, keepdims});
 }
 
 }  // namespace taper

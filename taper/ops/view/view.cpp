@@ -1,6 +1,5 @@
 #include <taper/backend/cpu/copy.h>
 #include <taper/backend/cpu/strided.h>
-#include <taper/ops/composed.h>
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/pointwise/pointwise.h>
@@ -50,9 +49,9 @@ int64_t flat_index(const std::vector<int64_t>& index, const Shape& shape) {
 
 Specs infer_same(const InSpecs& in, const NoAttrs&) { return in[0]; }
 
-bool contiguous_view(const Tensor& x, const NoAttrs&, const Shape&, ViewLayout& view) {
-  if (!x.is_contiguous()) return false;
-  view = {x.strides(), x.impl()->offset};
+bool contiguous_view(const Strided& x, const NoAttrs&, const Specs&, ViewLayout* views) {
+  if (!x.row_major) return false;
+  views[0] = {x.strides, x.offset};
   return true;
 }
 
@@ -111,10 +110,12 @@ Specs infer_reshape(const InSpecs& in, const ReshapeAttrs& attrs) {
 }
 
 /// Strides of `to` over x's buffer, if every new axis stays within axes of x that merge.
-bool reshape_view(const Tensor& x, const ReshapeAttrs&, const Shape& to, ViewLayout& view) {
-  view.offset = x.impl()->offset;
+bool reshape_view(const Strided& x, const ReshapeAttrs&, const Specs& out, ViewLayout* views) {
+  const Shape& to = out[0].shape;
+  ViewLayout& view = views[0];
+  view.offset = x.offset;
   view.strides = row_major_strides(to);
-  if (x.is_contiguous()) return true;
+  if (x.row_major) return true;
   const Shape& from = x.shape();
   int i = from.rank() - 1;
   int j = to.rank() - 1;
@@ -137,10 +138,10 @@ bool reshape_view(const Tensor& x, const ReshapeAttrs&, const Shape& to, ViewLay
     bool found = false;
     for (int axis = i; axis >= first_from && axis >= 0; --axis) {
       if (from[axis] == 1) continue;
-      if (found && x.strides()[axis] != expected) return false;
-      if (!found) step = x.strides()[axis];
+      if (found && x.strides[axis] != expected) return false;
+      if (!found) step = x.strides[axis];
       found = true;
-      expected = x.strides()[axis] * from[axis];
+      expected = x.strides[axis] * from[axis];
     }
     for (int axis = j; axis >= first_to && axis >= 0; --axis) {
       view.strides[axis] = step;
@@ -172,17 +173,19 @@ std::vector<Sample<ReshapeAttrs>> reshape_samples() {
           {.inputs = {{.shape = {2, 3}}}, .attrs = {Shape{-1, -1}}, .error = "may have one -1"}};
 }
 
-const Op<ReshapeAttrs> reshape_op{{.name = "reshape",
-                                   .doc = "The elements in row-major order under another shape.",
-                                   .inputs = {"x"},
-                                   .infer = infer_reshape,
-                                   .reference = reshape_reference,
-                                   .grad = {reshape_vjp, Saves::nothing},
-                                   .view = reshape_view,
-                                   .any_strides = true,
-                                   .kernels = {.cpu = copy_row_major<ReshapeAttrs>},
-                                   .onnx = {"Reshape", 14},
-                                   .samples = reshape_samples}};
+const Op<ReshapeAttrs> reshape_op{
+    {.name = "reshape",
+     .doc = "The elements in row-major order under another shape.",
+     .attributes = {{"shape", "The new shape; one size may be -1 and follows from the others."}},
+     .inputs = {"x"},
+     .infer = infer_reshape,
+     .reference = reshape_reference,
+     .grad = {reshape_vjp, Saves::nothing},
+     .view = reshape_view,
+     .any_strides = true,
+     .kernels = {.cpu = copy_row_major<ReshapeAttrs>},
+     .onnx = {"Reshape", 14},
+     .samples = reshape_samples}};
 
 // ---------------------------------------------------------------------------------- permute_dims
 
@@ -213,11 +216,12 @@ Specs infer_permute(const InSpecs& in, const PermuteAttrs& attrs) {
   return out;
 }
 
-bool permute_view(const Tensor& x, const PermuteAttrs& attrs, const Shape&, ViewLayout& view) {
-  const Shape order = checked_permutation(attrs.axes, x.rank());
-  view.offset = x.impl()->offset;
+bool permute_view(const Strided& x, const PermuteAttrs& attrs, const Specs&, ViewLayout* views) {
+  const Shape order = checked_permutation(attrs.axes, x.shape().rank());
+  ViewLayout& view = views[0];
+  view.offset = x.offset;
   view.strides = order;
-  for (int i = 0; i < order.rank(); ++i) view.strides[i] = x.strides()[static_cast<int>(order[i])];
+  for (int i = 0; i < order.rank(); ++i) view.strides[i] = x.strides[static_cast<int>(order[i])];
   return true;
 }
 
@@ -249,15 +253,17 @@ std::vector<Sample<PermuteAttrs>> permute_samples() {
            .error = "axes must name each of the 2 axes once"}};
 }
 
-const Op<PermuteAttrs> permute_op{{.name = "permute_dims",
-                                   .doc = "The axes in another order; a view.",
-                                   .inputs = {"x"},
-                                   .infer = infer_permute,
-                                   .reference = permute_reference,
-                                   .grad = {permute_vjp, Saves::nothing},
-                                   .view = permute_view,
-                                   .onnx = {"Transpose", 13},
-                                   .samples = permute_samples}};
+const Op<PermuteAttrs> permute_op{
+    {.name = "permute_dims",
+     .doc = "The axes in another order; a view.",
+     .attributes = {{"axes", "For each axis of the result, which axis of x it is."}},
+     .inputs = {"x"},
+     .infer = infer_permute,
+     .reference = permute_reference,
+     .grad = {permute_vjp, Saves::nothing},
+     .view = permute_view,
+     .onnx = {"Transpose", 13},
+     .samples = permute_samples}};
 
 // ---------------------------------------------------------------------------------- broadcast_to
 
@@ -276,8 +282,8 @@ Specs infer_broadcast(const InSpecs& in, const BroadcastAttrs& attrs) {
   return out;
 }
 
-bool broadcast_view(const Tensor& x, const BroadcastAttrs&, const Shape& shape, ViewLayout& view) {
-  view = {broadcast_strides(x.shape(), x.strides(), shape), x.impl()->offset};
+bool broadcast_view(const Strided& x, const BroadcastAttrs&, const Specs& out, ViewLayout* views) {
+  views[0] = {broadcast_strides(x.shape(), x.strides, out[0].shape), x.offset};
   return true;
 }
 
@@ -306,6 +312,7 @@ std::vector<Sample<BroadcastAttrs>> broadcast_samples() {
 
 const Op<BroadcastAttrs> broadcast_op{{.name = "broadcast_to",
                                        .doc = "The values repeated along axes of size one; a view.",
+                                       .attributes = {{"shape", "The shape of the result."}},
                                        .inputs = {"x"},
                                        .infer = infer_broadcast,
                                        .reference = broadcast_reference,
@@ -320,57 +327,5 @@ Tensor contiguous(const Tensor& x) { return contiguous_op({x}); }
 Tensor reshape(const Tensor& x, const Shape& shape) { return reshape_op({x}, {shape}); }
 Tensor permute_dims(const Tensor& x, const Shape& axes) { return permute_op({x}, {axes}); }
 Tensor broadcast_to(const Tensor& x, const Shape& shape) { return broadcast_op({x}, {shape}); }
-
-Tensor flatten(const Tensor& x, int64_t start_axis, int64_t end_axis) {
-  return composed_of_x("flatten", x, [&] {
-    if (x.rank() == 0) return reshape(x, {1});
-    const int first = normalize_axis(start_axis, x.rank());
-    const int last = normalize_axis(end_axis, x.rank());
-    if (first > last) {
-      violate(ErrorKind::value, "start_axis " + std::to_string(start_axis) +
-                                    " lies behind end_axis " + std::to_string(end_axis));
-    }
-    Shape shape;
-    for (int i = 0; i < x.rank(); ++i) {
-      if (i > first && i <= last) {
-        shape[first] *= x.shape()[i];
-      } else {
-        shape.push_back(x.shape()[i]);
-      }
-    }
-    return reshape(x, shape);
-  });
-}
-
-Tensor matrix_transpose(const Tensor& x) {
-  return composed_of_x("matrix_transpose", x, [&] {
-    if (x.rank() < 2) violate(ErrorKind::shape, "needs at least 2 axes");
-    Shape axes = x.shape();
-    for (int i = 0; i < axes.rank(); ++i) axes[i] = i;
-    std::swap(axes[axes.rank() - 1], axes[axes.rank() - 2]);
-    return permute_dims(x, axes);
-  });
-}
-
-Tensor expand_dims(const Tensor& x, int64_t axis) {
-  return composed_of_x("expand_dims", x, [&] {
-    Shape shape = x.shape();
-    shape.insert(normalize_axis(axis, x.rank() + 1), 1);
-    return reshape(x, shape);
-  });
-}
-
-Tensor squeeze(const Tensor& x, int64_t axis) {
-  return composed_of_x("squeeze", x, [&] {
-    const int at = normalize_axis(axis, x.rank());
-    if (x.shape()[at] != 1) {
-      violate(ErrorKind::shape, "axis " + std::to_string(axis) + " has size " +
-                                    std::to_string(x.shape()[at]) + ", not 1");
-    }
-    Shape shape = x.shape();
-    shape.erase(at);
-    return reshape(x, shape);
-  });
-}
 
 }  // namespace taper

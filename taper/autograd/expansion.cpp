@@ -1,0 +1,63 @@
+#include <memory>
+#include <string>
+
+#include <taper/autograd/gradients_until.h>
+#include <taper/ops/node_extra.h>
+
+// The gradient of an op that has no rule of its own: its expansion runs once more, on the tape.
+
+namespace taper {
+namespace {
+
+/// Hands a gradient on as it is.
+class Identity final : public FunctionGradient {
+ public:
+  explicit Identity(std::string_view owner) : owner_(owner) {}
+  std::string name() const override { return owner_; }
+  Grads backward(Node&, const Tensor* grads, const bool*) override { return {grads[0]}; }
+  void free() override {}
+
+ private:
+  std::string owner_;
+};
+
+}  // namespace
+
+Tensor own_operand(const Tensor& operand, bool outer_tape, std::string_view owner) {
+  Tensor own = operand.detach();
+  if (!outer_tape || !operand.requires_grad()) return own.set_requires_grad();
+  std::vector<Edge> edges;
+  edges.push_back({operand.impl()->node, operand.impl()->output});
+  record_function(std::make_unique<Identity>(owner), std::move(edges), {operand.spec()}, {&own, 1});
+  return own;
+}
+
+Grads expansion_gradients(const Node& node, const Tensor* grads, const bool* wanted) {
+  const bool outer_tape = tape_on;
+  std::vector<Tensor> operands(node.saved_inputs, node.saved_inputs + node.inputs);
+  std::vector<Tensor> targets;
+  for (size_t i = 0; i < operands.size(); ++i) {
+    if (wanted[i]) {
+      operands[i] = own_operand(operands[i], outer_tape, node.op->name);
+      targets.push_back(operands[i]);
+    } else if (!outer_tape && operands[i].defined()) {
+      operands[i] = operands[i].detach();
+    }
+  }
+  std::vector<Tensor> results;
+  {
+    const TapeMode on(true);
+    const std::vector<Arg> args(operands.begin(), operands.end());
+    const Results expanded = node.op->expand(Inputs(args), node.attrs);
+    for (int i = 0; i < node.outputs; ++i) results.push_back(expanded[i]);
+  }
+  const std::vector<Tensor> found = gradients_until(results, {grads, results.size()}, targets);
+  Grads all(operands.size());
+  size_t next = 0;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (wanted[i]) all[i] = found[next++];
+  }
+  return all;
+}
+
+}  // namespace taper

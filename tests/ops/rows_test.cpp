@@ -1,0 +1,124 @@
+// What calls, tape and graph make of every row, and of rows without operands.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include <taper/graph/compile.h>
+
+#include "tests/core/error_testing.h"
+#include "tests/ops/op_cases.h"
+
+namespace taper::testing {
+namespace {
+
+/// The same bits, whatever the strides; NaN equals NaN.
+void expect_same_bits(const std::vector<Tensor>& actual, const std::vector<Tensor>& expected) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (size_t i = 0; i < actual.size(); ++i) {
+    ASSERT_EQ(actual[i].spec(), expected[i].spec());
+    const auto a = actual[i].to_vector<double>();
+    const auto e = expected[i].to_vector<double>();
+    for (size_t k = 0; k < a.size(); ++k) {
+      ASSERT_TRUE(a[k] == e[k] || (std::isnan(a[k]) && std::isnan(e[k])))
+          << "output " << i << ", element " << k << ": " << a[k] << " and " << e[k];
+    }
+  }
+}
+
+TEST(Rows, GiveTheSameBitsOnTheTape) {
+  for (const OpCase& c : all_cases(false)) {
+    SCOPED_TRACE(case_name(c));
+    for (DType dtype : {DType::f32, DType::bf16}) {
+      const std::vector<Tensor> plain = make_inputs(c.sample, dtype);
+      std::vector<Tensor> leaves;
+      for (const Tensor& x : plain) {
+        leaves.push_back(x.defined() && is_float(x.dtype()) ? x.detach().set_requires_grad() : x);
+      }
+      expect_same_bits(run_all(*c.op, c.sample, leaves), run_all(*c.op, c.sample, plain));
+    }
+  }
+}
+
+TEST(Rows, StayOneNodeOfTheGraphUnlessTheyAreInlined) {
+  const State one("one", ones({}));
+  one.set_requires_grad(true);
+  for (const OpCase& c : all_cases(false)) {
+    for (const bool on_tape : {false, true}) {
+      SCOPED_TRACE(case_name(c) + (on_tape ? " on the tape" : ""));
+      const auto f = [&](std::vector<Tensor> symbols) {
+        for (Tensor& x : symbols) {
+          if (on_tape && x.defined() && x.dtype() == DType::f32) x = x * one.value();
+        }
+        return run_all(*c.op, c.sample, symbols);
+      };
+      const Captured captured = capture(make_inputs(c.sample, DType::f32), f);
+      const auto of_row = std::ranges::count_if(
+          captured.graph.nodes, [&](const GraphNode& node) { return node.op == c.op; });
+      if (c.op->inlined) {
+        EXPECT_EQ(of_row, 0);
+      } else {
+        EXPECT_GE(of_row, 1);
+      }
+    }
+  }
+}
+
+TEST(Rows, InternalOnesAreNotShown) {
+  const auto shown = public_ops();
+  const auto names = [&](std::string_view name) {
+    return std::ranges::any_of(shown, [&](const OpBase* op) { return op->name == name; });
+  };
+  for (const char* name : {"add", "stack", "zeros_like", "arange", "softmax"}) {
+    EXPECT_TRUE(names(name)) << name;
+  }
+  for (const char* name : {"relu_grad", "softmax_grad", "sgd_update", "advance_key"}) {
+    EXPECT_FALSE(names(name)) << name;
+  }
+}
+
+TEST(Rows, AttributesHaveTypes) {
+  const auto type_of = [](std::string_view op, std::string_view attribute) {
+    for (const FieldInfo& field : Registry<OpBase>::get(std::string(op), "op").describe_attrs()) {
+      if (field.name == attribute) return field.type;
+    }
+    return FieldType::other;
+  };
+  EXPECT_EQ(type_of("softmax", "axis"), FieldType::axis);
+  EXPECT_EQ(type_of("argmax", "axis"), FieldType::axis);
+  EXPECT_EQ(type_of("sum", "axis"), FieldType::axes);
+  EXPECT_EQ(type_of("sum", "keepdims"), FieldType::boolean);
+  EXPECT_EQ(type_of("full", "value"), FieldType::number);
+  EXPECT_EQ(type_of("full", "device"), FieldType::device);
+  EXPECT_EQ(type_of("full", "dtype"), FieldType::dtype);
+  EXPECT_EQ(type_of("reshape", "shape"), FieldType::shape);
+  EXPECT_EQ(type_of("mse_loss", "reduction"), FieldType::choice);
+}
+
+// ---------------------------------------------------------------------------------- no operands
+
+TEST(Creation, ACaptureHoldsNoConstantOfFullSize) {
+  const Tensor x = ones({300, 200});
+  const Captured captured = capture({x}, [](const std::vector<Tensor>& in) {
+    return std::vector<Tensor>{in[0] + zeros({300, 200}) + ones_like(in[0]) + arange(200) +
+                               eye(300, 200) + linspace(0, 1, 200)};
+  });
+  for (const auto& [id, constant] : captured.graph.constants) EXPECT_LE(constant.numel(), 1);
+  const Tensor expected = x + 1 + arange(200) + eye(300, 200) + linspace(0, 1, 200);
+  expect_same_bits(Plan(captured, {x}).run({x}), {expected});
+}
+
+TEST(Creation, TakesADeviceAndRefusesThoseThatAreNotThere) {
+  EXPECT_EQ(zeros({2}, DType::f32, parse_device("cpu")).device(), Device());
+  EXPECT_EQ(
+      thrown_text(ErrorKind::unsupported, [] { zeros({2}, DType::f32, parse_device("cuda")); }),
+      "zeros: cuda:0 is not in this build");
+  EXPECT_EQ(to_string(Spec{DType::f32, parse_device("cuda:3"), {2}}), "f32[2] on cuda:3");
+  for (const char* text : {"cuda:", "cuda:256", "cuda:-1", "cuda1", "gpu", "CPU", "cuda:1x", ""}) {
+    thrown_text(ErrorKind::not_found, [&] { parse_device(text); });
+  }
+}
+
+}  // namespace
+}  // namespace taper::testing
