@@ -159,6 +159,7 @@ TAPER_API Tensor log1p(const Tensor& x);
 TAPER_API Tensor sin(const Tensor& x);
 TAPER_API Tensor cos(const Tensor& x);
 TAPER_API Tensor tanh(const Tensor& x);
+TAPER_API Tensor sinh(const Tensor& x);
 TAPER_API Tensor erf(const Tensor& x);
 
 // ---------------------------------------------------------------------------------- activations

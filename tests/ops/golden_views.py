@@ -49,4 +49,14 @@ def axes_of_views(golden):
                      {"axis": 1, "correction": correction})
 
 
-FAMILIES = creation, axes_of_views
+def hyperbolic(golden):
+    values = np.array([math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-40, -1e-10, -9.5, -2.3, -1,
+                       -0.3, 0.01, 0.4, 3.3, 12, 19.9, 20.1, -88.1, 88.6, 89.4, 89.5, 709.5, 710.4,
+                       -710.5, 1e30])
+    for dtype in "f32", "f64":
+        golden.numpy("sinh", np.sinh, (values,), dtype, ulps=4, zero_sign=True)
+    ordinary = np.array([-3.7, -1, -0.625, -1e-3, 1e-9, 0.3, 0.75, 1, 2.5, 6.1])
+    golden.torch("sinh", torch.sinh, (ordinary,), "f64", ulps=16)
+
+
+FAMILIES = creation, axes_of_views, hyperbolic

@@ -28,6 +28,19 @@ TAPER_UNARY_FUNCTOR(Sigmoid, sigmoid(x))
 TAPER_UNARY_FUNCTOR(Softplus, softplus(x))
 #undef TAPER_UNARY_FUNCTOR
 
+/// With e = exp(|x|) - 1, which keeps the digits near zero; where exp would overflow before sinh,
+/// as a product of exp(|x| / 2).
+struct Sinh {
+  template <class T>
+  TAPER_FN T operator()(const T& x) const {
+    const T a = abs(x);
+    const T e = expm1(a);
+    const T half = exp(T(0.5) * a);
+    const T y = where(a < T(20.0), T(0.5) * (e + e / (e + T(1.0))), T(0.5) * half * half);
+    return copysign(y, x);
+  }
+};
+
 struct Power {
   static constexpr bool takes_integers = true;
   template <class T>
@@ -69,6 +82,7 @@ TAPER_VALUE_TILES(Log1p)
 TAPER_VALUE_TILES(Sin)
 TAPER_VALUE_TILES(Cos)
 TAPER_VALUE_TILES(Tanh)
+TAPER_VALUE_TILES(Sinh)
 TAPER_VALUE_TILES(Erf)
 TAPER_VALUE_TILES(Sigmoid)
 TAPER_VALUE_TILES(Softplus)
@@ -136,6 +150,13 @@ Grads cos_vjp(const Saved& s, const Cos&) { return {-(s.grad() * sin(s.in(0)))};
 Grads tanh_vjp(const Saved& s, const Tanh&) { return {tanh_grad_op({s.grad(), s.out()})}; }
 Grads sigmoid_vjp(const Saved& s, const Sigmoid&) { return {sigmoid_grad_op({s.grad(), s.out()})}; }
 Grads softplus_vjp(const Saved& s, const Softplus&) { return {s.grad() * sigmoid(s.in(0))}; }
+/// cosh(x) = sqrt(1 + sinh(x)^2), without overflow of the square.
+Grads sinh_vjp(const Saved& s, const Sinh&) {
+  const Tensor y = s.out();
+  const Tensor is_large = greater(abs(y), 1e9);
+  const Tensor root = sqrt(square(where(is_large, 0, y)) + 1);
+  return {s.grad() * where(is_large, abs(y), root)};
+}
 /// 2 / sqrt(pi) * exp(-x^2)
 Grads erf_vjp(const Saved& s, const Erf&) {
   return {s.grad() * (exp(-square(s.in(0))) * 1.1283791670955126)};
@@ -210,6 +231,8 @@ const PointwiseOp<Cos> cos_op =
     unary<Cos>("cos", "The cosine of x radians.", cos_vjp, Saves::inputs, wide<Cos>, {"Cos", 7});
 const PointwiseOp<Tanh> tanh_op = unary<Tanh>("tanh", "The hyperbolic tangent.", tanh_vjp,
                                               Saves::outputs, wide<Tanh>, {"Tanh", 6});
+const PointwiseOp<Sinh> sinh_op =
+    unary<Sinh>("sinh", "The hyperbolic sine.", sinh_vjp, Saves::outputs, wide<Sinh>, {"Sinh", 9});
 const PointwiseOp<Erf> erf_op =
     unary<Erf>("erf", "The error function.", erf_vjp, Saves::inputs, wide<Erf>, {"Erf", 9});
 const PointwiseOp<Sigmoid> sigmoid_op = Pointwise<Sigmoid>{.name = "sigmoid",
@@ -248,6 +271,7 @@ Tensor log1p(const Tensor& x) { return log1p_op({x}); }
 Tensor sin(const Tensor& x) { return sin_op({x}); }
 Tensor cos(const Tensor& x) { return cos_op({x}); }
 Tensor tanh(const Tensor& x) { return tanh_op({x}); }
+Tensor sinh(const Tensor& x) { return sinh_op({x}); }
 Tensor erf(const Tensor& x) { return erf_op({x}); }
 Tensor sigmoid(const Tensor& x) { return sigmoid_op({x}); }
 Tensor softplus(const Tensor& x) { return softplus_op({x}); }
