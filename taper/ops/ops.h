@@ -218,6 +218,11 @@ TAPER_API Tensor slice_update(const Tensor& x, const Tensor& values, int64_t axi
                               int64_t step = 1);
 TAPER_API Tensor concat(const std::vector<Tensor>& xs, int64_t axis = 0);
 TAPER_API Tensor stack(const std::vector<Tensor>& xs, int64_t axis = 0);
+/// Parts of `split_size` along the axis, the last one smaller if need be; or of the given sizes,
+/// which must sum to that of the axis. Views.
+TAPER_API std::vector<Tensor> split(const Tensor& x, int64_t split_size, int64_t axis = 0);
+TAPER_API std::vector<Tensor> split(const Tensor& x, const std::vector<int64_t>& sizes,
+                                    int64_t axis = 0);
 /// `widths` holds {before, after} for each axis, first axis first.
 TAPER_API Tensor pad(const Tensor& x, const std::vector<int64_t>& widths, const Number& value = 0);
 

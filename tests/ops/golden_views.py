@@ -59,4 +59,11 @@ def hyperbolic(golden):
     golden.torch("sinh", torch.sinh, (ordinary,), "f64", ulps=16)
 
 
-FAMILIES = creation, axes_of_views, hyperbolic
+def parts(golden):
+    x = uniform(7, 4)
+    golden.torch("split", lambda x: torch.split(x, 3), (x,), "f64", {"split_size": 3})
+    golden.torch("split", lambda x: torch.split(x, [1, 0, 3], -1), (x,), "f64",
+                 {"sizes": [1, 0, 3], "axis": -1})
+
+
+FAMILIES = creation, axes_of_views, hyperbolic, parts

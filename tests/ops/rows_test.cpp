@@ -1,4 +1,4 @@
-// What calls, tape and graph make of every row, and of rows without operands.
+// What calls, tape and graph make of every row, and of rows with many outputs or no operands.
 
 #include <gtest/gtest.h>
 
@@ -118,6 +118,53 @@ TEST(Creation, TakesADeviceAndRefusesThoseThatAreNotThere) {
   for (const char* text : {"cuda:", "cuda:256", "cuda:-1", "cuda1", "gpu", "CPU", "cuda:1x", ""}) {
     thrown_text(ErrorKind::not_found, [&] { parse_device(text); });
   }
+}
+
+// ---------------------------------------------------------------------------------- many outputs
+
+TEST(ManyOutputs, PartsAreViewsWithTheirValues) {
+  const Tensor x = reshape(arange(21), {7, 3});
+  const std::vector<Tensor> rows = split(x, 1);
+  ASSERT_EQ(rows.size(), 7u);
+  for (int64_t i = 0; i < 7; ++i) {
+    EXPECT_EQ(rows[static_cast<size_t>(i)].to_vector<int64_t>(),
+              (std::vector<int64_t>{3 * i, 3 * i + 1, 3 * i + 2}));
+    EXPECT_EQ(rows[static_cast<size_t>(i)].impl()->storage.get(), x.impl()->storage.get());
+  }
+  const std::vector<Tensor> columns = split(x, {1, 2}, -1);
+  EXPECT_EQ(columns[1].shape(), (Shape{7, 2}));
+  EXPECT_EQ(columns[1].to_vector<int64_t>()[1], 2);
+}
+
+TEST(ManyOutputs, GradientsArriveFromAnyOfThem) {
+  for (const size_t only : {size_t{0}, size_t{3}, size_t{4}, size_t{6}}) {
+    Tensor x = reshape(astype(arange(14), DType::f32), {7, 2});
+    x.set_requires_grad();
+    const std::vector<Tensor> rows = split(x, 1);
+    sum(rows[only] * 3).backward();
+    std::vector<float> expected(14, 0);
+    expected[2 * only] = expected[2 * only + 1] = 3;
+    EXPECT_EQ(x.grad().to_vector<float>(), expected);
+  }
+  Tensor x = tensor({1.0, 2.0, 3.0, 4.0, 5.0, 6.0});
+  x.set_requires_grad();
+  Tensor total = zeros({});
+  double factor = 1;
+  for (const Tensor& part : split(x, 1)) total += sum(square(part)) * factor++;
+  total.backward();
+  EXPECT_EQ(x.grad().to_vector<float>(), (std::vector<float>{2, 8, 18, 32, 50, 72}));
+}
+
+TEST(ManyOutputs, AreCapturedAndReplayed) {
+  const auto f = [](const std::vector<Tensor>& in) {
+    std::vector<Tensor> parts = split(in[0], 2);
+    std::reverse(parts.begin(), parts.end());
+    return std::vector<Tensor>{concat(parts) * 2, parts.front()};
+  };
+  const Tensor x = astype(arange(11), DType::f32);
+  const Captured captured = capture({x}, f);
+  verify(captured.graph);
+  expect_same_bits(Plan(captured, {x}).run({x}), f({x}));
 }
 
 }  // namespace
