@@ -91,6 +91,17 @@ if(NOT TAPER_SANITIZE)
   set_tests_properties(classic_full PROPERTIES LABELS long)
 endif()
 
+# Random programs in Taper and, by the Python of .venv, in NumPy; more of them in a long test.
+add_executable(fuzz_numpy tests/fuzz_numpy/main.cpp tests/fuzz_numpy/interpreter.cpp)
+set_target_properties(fuzz_numpy PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+target_link_libraries(fuzz_numpy PRIVATE taper taper_options nlohmann_json::nlohmann_json)
+target_compile_options(fuzz_numpy PRIVATE $<$<CONFIG:Release>:-O1>)
+set(fuzz ${CMAKE_SOURCE_DIR}/.venv/bin/python -B ${CMAKE_SOURCE_DIR}/tests/fuzz_numpy/fuzz.py
+  $<TARGET_FILE:fuzz_numpy>)
+add_test(NAME fuzz_numpy COMMAND ${fuzz} --seed 1 --count 4000)
+add_test(NAME fuzz_numpy_long COMMAND ${fuzz} --seed 2 --count 60000)
+set_tests_properties(fuzz_numpy_long PROPERTIES LABELS long)
+
 # What TensorBoard reads of what is written for it; the Python of .venv has TensorBoard.
 add_executable(tensorboard_logs tests/structure/tensorboard_logs.cpp)
 set_target_properties(tensorboard_logs PROPERTIES
