@@ -219,11 +219,13 @@ Results expand_linear(const Inputs& in, const NoAttrs&) {
 Grads linear_vjp(const Saved& s, const NoAttrs&) {
   const Tensor& x = s.in(0);
   const Tensor& weight = s.in(1);
-  const Tensor rows = reshape(s.grad(), {-1, weight.shape()[0]});
+  // Counted, not -1, which could be any number beside no features.
+  const int64_t count = leading(x.shape(), x.rank() - 1).numel();
+  const Tensor rows = reshape(s.grad(), {count, weight.shape()[0]});
   Grads grads(s.inputs());
   if (s.needs(0)) grads[0] = reshape(matmul(rows, weight), x.shape());
   if (s.needs(1)) {
-    grads[1] = matmul(matrix_transpose(rows), reshape(x, {-1, weight.shape()[1]}));
+    grads[1] = matmul(matrix_transpose(rows), reshape(x, {count, weight.shape()[1]}));
   }
   if (s.inputs() > 2 && s.needs(2)) grads[2] = sum(rows, 0);
   return grads;
@@ -234,6 +236,8 @@ std::vector<Sample<NoAttrs>> linear_samples() {
           {.inputs = {{.shape = {2, 5, 3}}, {.shape = {4, 3}}, {.absent = true}}},
           {.inputs = {{.shape = {3}}, {.shape = {2, 3}}, {.shape = {2}}}},
           {.inputs = {{.shape = {50, 70}}, {.shape = {40, 70}}, {.shape = {40}}}},
+          {.inputs = {{.shape = {2, 5, 0}}, {.shape = {4, 0}}, {.shape = {4}}}},
+          {.inputs = {{.shape = {5, 3}}, {.shape = {0, 3}}, {.shape = {0}}}},
           {.inputs = {{.shape = {64, 256}}, {.shape = {120, 400}}, {.shape = {120}}},
            .error = "linear: weight expects 400 features, x has 256 (x f32[64,256], weight "
                     "f32[120,400])"},
