@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Random programs in Taper and NumPy: fuzz.py INTERPRETER [--seed S] [--count N] [--only K]
 
-Program K of seed S is the same wherever it is made; every fourth is smooth, and its gradients are
-compared with differences. The interpreter (main.cpp) reads a program a line, runs it eagerly and,
-where that is possible, captured and replayed, and prints the shortest prefix that goes wrong.
+Program K of seed S is the same wherever it is made. Every fourth is smooth, and its gradients are
+compared with differences; every eighth has steps that NumPy refuses. The interpreter (main.cpp)
+reads a program a line, runs it eagerly and, where that is possible, captured and replayed, and
+prints the shortest prefix that goes wrong.
 """
 
 import argparse
@@ -17,17 +18,20 @@ import numpy as np
 
 import numeric
 import structural
+import wrong
 from programs import Refused, new_program
 
 STEPS = numeric.STEPS | structural.STEPS
 SMOOTH_EVERY = 4
+WRONG_EVERY = 8
 
 
 def make_program(seed, number):
     random.seed(f"{seed}:{number}")
     program = new_program(smooth=number % SMOOTH_EVERY == 0)
     wanted = random.randint(2, 9)
-    kinds = random.choices(list(STEPS), list(STEPS.values()), k=12 * wanted)
+    steps = STEPS | wrong.STEPS if number % WRONG_EVERY == 1 else STEPS
+    kinds = random.choices(list(steps), list(steps.values()), k=12 * wanted)
     for kind in kinds:  # most refuse what there is, so many are tried
         try:
             kind(program)

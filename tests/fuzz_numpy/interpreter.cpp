@@ -183,6 +183,13 @@ void add_reductions_and_products(Steps& steps) {
   steps["argmax"] = place(argmax);
   steps["argmin"] = place(argmin);
   steps["matmul"] = logical(matmul);
+  steps["linear"] = [](const Call& call) {
+    return linear(call.tensor(0), call.tensor(1), call.count() > 2 ? call.tensor(2) : Tensor());
+  };
+  steps["softmax"] = [](const Call& call) { return softmax(call.tensor(0), call.integer("axis")); };
+  steps["log_softmax"] = [](const Call& call) {
+    return log_softmax(call.tensor(0), call.integer("axis"));
+  };
 }
 
 void add_views(Steps& steps) {
@@ -219,6 +226,10 @@ void add_indexing_and_joins(Steps& steps) {
   };
   steps["take_along_axis"] = [](const Call& call) {
     return take_along_axis(call.tensor(0), tensor_of(call.at("indices")), call.integer("axis"));
+  };
+  steps["one_hot"] = [](const Call& call) {
+    return one_hot(call.tensor(0), call.integer("classes"),
+                   parse_dtype(call.at("dtype").get<std::string>()));
   };
   steps["concat"] = [](const Call& call) { return concat(call.tensors(), call.integer("axis")); };
   steps["stack"] = [](const Call& call) { return stack(call.tensors(), call.integer("axis")); };

@@ -85,7 +85,7 @@ void note(Wanted& wanted, const Json& step) {
   const int slot = step.at("out").get<int>();
   if (step.contains("want")) {
     wanted[slot] = &step.at("want");
-  } else {
+  } else if (!step.contains("refused")) {
     wanted.erase(slot);
   }
 }
@@ -104,15 +104,23 @@ Slots leaves_of(const Json& program) {
   return slots;
 }
 
-/// Runs steps and says which one threw.
-void run_steps(const Json& program, size_t count, Slots& slots, const std::string& mode) {
-  for (size_t i = 0; i < count; ++i) {
-    try {
-      run_step(program.at("steps")[i], slots);
-    } catch (const std::exception& error) {
-      throw Failure(i, mode + ": " + error.what());
-    }
+/// Runs a step; one that NumPy refuses must throw Taper's error.
+void run_or_fail(const Json& program, size_t at, Slots& slots, const std::string& mode) {
+  const Json& step = program.at("steps")[at];
+  const bool is_refused = step.contains("refused");
+  try {
+    run_step(step, slots);
+  } catch (const Error& error) {
+    if (is_refused && error.kind() != ErrorKind::internal) return;
+    throw Failure(at, mode + ": " + error.what());
+  } catch (const std::exception& error) {
+    throw Failure(at, mode + ": " + error.what());
   }
+  if (is_refused) throw Failure(at, mode + ": NumPy refuses this");
+}
+
+void run_steps(const Json& program, size_t count, Slots& slots, const std::string& mode) {
+  for (size_t i = 0; i < count; ++i) run_or_fail(program, i, slots, mode);
 }
 
 /// Every variable is looked at after every step: none may change through another.
@@ -120,13 +128,8 @@ void run_eagerly(const Json& program) {
   Slots slots = leaves_of(program);
   Wanted wanted = wanted_of_leaves(program);
   for (size_t i = 0; i < program.at("steps").size(); ++i) {
-    const Json& step = program.at("steps")[i];
-    try {
-      run_step(step, slots);
-    } catch (const std::exception& error) {
-      throw Failure(i, std::string("eager: ") + error.what());
-    }
-    note(wanted, step);
+    run_or_fail(program, i, slots, "eager");
+    note(wanted, program.at("steps")[i]);
     check(slots, wanted, i, "eager");
   }
 }
@@ -254,6 +257,9 @@ int run_all() {
       run(program);
     } catch (const Failure& failure) {
       print(program, failure);
+      ++failures;
+    } catch (const std::exception& error) {  // a variable that cannot be read
+      print(program, Failure(program.at("steps").size() - 1, error.what()));
       ++failures;
     }
   }

@@ -378,6 +378,51 @@ def error_of_product(x1, x2, a, b, magnitudes, y):
     return given + sums + rounding(y, 2)
 
 
+def linear(program):
+    x1 = program.pick(lambda v: v.is_float and v.value.ndim)
+    inputs = x1.value.shape[-1]
+    x2 = program.pick(lambda v: v.dtype == x1.dtype and v.value.ndim == 2 and
+                      v.value.shape[1] == inputs)
+    a, b = x1.value.astype(np.float64), x2.value.T.astype(np.float64)
+    y, magnitudes = np.matmul(a, b), np.matmul(np.abs(a), np.abs(b))
+    operands = [x1, x2]
+    biases = [v for v in program.live if v.dtype == x1.dtype and
+              v.value.shape == x2.value.shape[:1]]
+    shift = 0.0
+    if biases and random.random() < 0.7:
+        operands.append(random.choice(biases))
+        y = y + operands[2].value
+        shift = operands[2].error
+    y = y.astype(x1.value.dtype)
+    error = error_of_product(x1, x2, x1.value, x2.value.T, magnitudes, y) + shift
+    program.emit("linear", operands, y, error + (rounding(y, 2) if len(operands) > 2 else 0.0))
+
+
+def softmax(program):
+    x = program.pick(lambda v: v.is_float and v.value.ndim and v.value.size)
+    axis = random.randint(-x.value.ndim, x.value.ndim - 1)
+    shifted = x.value.astype(np.float64)
+    require(np.isfinite(shifted).all())
+    shifted = shifted - shifted.max(axis, keepdims=True)
+    logs = shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
+    if random.random() < 0.5:
+        y = np.exp(logs).astype(x.value.dtype)
+        program.emit("softmax", [x], y, x.error + rounding(y, 8), axis=axis)
+    else:
+        y = logs.astype(x.value.dtype)
+        program.emit("log_softmax", [x], y, 2 * x.error + rounding(y, 8), axis=axis)
+
+
+def one_hot(program):
+    require(not program.smooth)
+    x = program.pick(lambda v: v.dtype in ("i32", "i64") and v.value.size and
+                     0 <= v.value.min() and v.value.max() < 8)
+    classes = int(x.value.max()) + random.randint(1, 2)
+    dtype = random.choice(("f32", "f64", "i64", "bool"))
+    y = np.eye(classes, dtype=NUMPY[dtype])[x.value]
+    program.emit("one_hot", [x], y, classes=classes, dtype=dtype)
+
+
 def cast(program):
     require(not program.smooth)
     x = program.pick()
@@ -390,4 +435,5 @@ def cast(program):
 
 STEPS = {function: 8, keeping: 4, rounded: 2, square: 1, reciprocal: 1, arithmetic: 16,
          remainder: 2, power: 1, comparison: 5, logic: 2, bits: 2, where: 4, clip: 2, total: 8,
-         extreme: 4, place_of_extreme: 2, truth: 2, spread: 3, product: 8, cast: 5}
+         extreme: 4, place_of_extreme: 2, truth: 2, spread: 3, product: 8,
+         linear: 2, softmax: 2, one_hot: 2, cast: 5}

@@ -104,6 +104,13 @@ class Program:
             self.live.remove(target)
         self.live.append(made)
 
+    def emit_refused(self, op, operands, /, target=None, **attributes):
+        """Adds a step that must throw. What only values tell would throw at replays alone."""
+        self.capturable = False
+        step = {"op": op, "in": [operand(each) for each in operands], "refused": True,
+                "out": self.slots if target is None else target.slot}
+        self.steps.append(step | attributes)
+
     def check_range(self, value, error):
         if self.smooth:  # large values have slopes that change faster than differences show
             require(value.dtype == np.float64 and np.isfinite(value).all())

@@ -135,7 +135,8 @@ def random_items(program, x):
         size = items[place].max() + 1 if items[place].size else 1
         other = program.pick(lambda v: v.dtype in ("i32", "i64") and v.value.ndim < 3 and
                              v.value.size and -size <= v.value.min() and v.value.max() < size)
-        items[place], texts[place] = other.value, {"v": other.slot}
+        # NumPy goes through them in the order of memory; Taper's last value is the row-major one.
+        items[place], texts[place] = other.value.copy(order="C"), {"v": other.slot}
     return items, texts
 
 
@@ -279,7 +280,7 @@ def put(array, items, values):
     rank = np.ndim(array[tuple(items)])
     while values.ndim > rank:
         values = values[0]
-    array[tuple(items)] = values
+    array[tuple(items)] = values.copy(order="C")
 
 
 def assign(program):
@@ -351,7 +352,7 @@ def update_part(program):
     y, error = numeric.compute_arithmetic(program, name, part, other)
     require(y.shape == part.value.shape and (y.dtype.kind != "f" or x.is_float))
     changed = x.value.copy()
-    changed[tuple(items)] = rules.converted(y, x.dtype)
+    put(changed, items, rules.converted(y, x.dtype))
     if x.is_float and y.dtype != x.value.dtype:
         error += numeric.rounding(changed, 1) if error else 0.0
     program.emit("assign" + IN_PLACE[name], [x, other], changed, error_after_update(x, error),
