@@ -1,11 +1,13 @@
 // Runs the programs of fuzz.py, a line of the standard input each, and compares every variable with
-// NumPy's after every step: eagerly, then captured and replayed; of smooth programs also gradients
-// with differences. Prints the shortest prefix that goes wrong and ends with the tenth failure.
+// NumPy's after every step: eagerly, then captured and replayed; of smooth programs also first
+// and second gradients with differences, and captured ones with eager ones. Prints the shortest
+// prefix that goes wrong and ends with the tenth failure.
 
 #include <taper/taper.h>
 
 #include <cmath>
 #include <iostream>
+#include <numeric>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -104,6 +106,12 @@ Slots leaves_of(const Json& program) {
   return slots;
 }
 
+std::vector<Tensor> list_of_leaves(const Json& program) {
+  std::vector<Tensor> leaves;
+  for (const Json& leaf : program.at("leaves")) leaves.push_back(tensor_of(leaf));
+  return leaves;
+}
+
 /// Runs a step; one that NumPy refuses must throw Taper's error.
 void run_or_fail(const Json& program, size_t at, Slots& slots, const std::string& mode) {
   const Json& step = program.at("steps")[at];
@@ -160,9 +168,7 @@ void run_captured(const Json& program, size_t count) {
     for (const auto& [each, want] : wanted) live.push_back(slots.at(each));
     return live;
   });
-  std::vector<Tensor> leaves;
-  for (const auto& [slot, leaf] : leaves_of(program)) leaves.push_back(leaf);
-  const Slots before = leaves_of(program);
+  const std::vector<Tensor> leaves = list_of_leaves(program);
   const Wanted untouched = wanted_of_leaves(program);
   for (const char* mode : {"captured", "replayed"}) {
     Slots live;
@@ -193,21 +199,56 @@ Tensor weighted_sum(const Slots& slots) {
   return total;
 }
 
-void check_gradients(const Json& program, size_t count) {
-  const auto loss = [&](const std::vector<Tensor>& leaves) {
+/// What the first `count` steps of a smooth program make of its leaves, as one number. Squares of
+/// the leaves keep it on the tape where the steps lose them.
+TensorFunction loss_of(const Json& program, size_t count) {
+  return [&program, count](const std::vector<Tensor>& leaves) {
     Slots slots;
     for (size_t i = 0; i < leaves.size(); ++i) slots[static_cast<int>(i)] = leaves[i];
     run_steps(program, count, slots, "gradients");
-    return weighted_sum(slots);
+    Tensor total = weighted_sum(slots);
+    for (const Tensor& leaf : leaves) total = total + sum(square(leaf));
+    return total;
   };
-  std::vector<Tensor> leaves;
-  for (const auto& [slot, leaf] : leaves_of(program)) leaves.push_back(leaf);
+}
+
+/// The first gradients by every element, the second along a random direction.
+void check_gradients(const Json& program, size_t count) {
+  const TensorFunction loss = loss_of(program, count);
+  const std::vector<Tensor> leaves = list_of_leaves(program);
   try {
-    gradcheck(loss, leaves, {.eps = 1e-6, .atol = 1e-4, .rtol = 1e-4});
+    gradcheck(loss, leaves, {.atol = 1e-4, .rtol = 1e-4});
+    gradgradcheck(loss, leaves, {.atol = 1e-3, .rtol = 1e-3, .fast_mode = true});
   } catch (const Failure&) {
     throw;
   } catch (const std::exception& error) {
     throw Failure(count - 1, std::string("gradients: ") + error.what());
+  }
+}
+
+/// Gradients that are taken within a compiled function are those of eager calls, bit for bit.
+void check_captured_gradients(const Json& program, size_t count) {
+  const std::vector<Tensor> leaves = list_of_leaves(program);
+  std::vector<size_t> numbers(leaves.size());
+  std::iota(numbers.begin(), numbers.end(), size_t{0});
+  const auto gradients = value_and_grad(loss_of(program, count), numbers);
+  auto function = compile(
+      [&](const auto&... operands) { return gradients(std::vector<Tensor>{operands...}).second; });
+  try {
+    const std::vector<Tensor> eager = gradients(leaves).second;
+    for (const char* mode : {"captured", "replayed"}) {
+      const std::vector<Tensor> results = call_with_all(function, leaves);
+      for (size_t i = 0; i < leaves.size(); ++i) {
+        if (results.at(i).to_vector<double>() == eager.at(i).to_vector<double>()) continue;
+        throw Failure(count - 1, std::string(mode) + ": the gradient by v" + std::to_string(i) +
+                                     " is " + to_string(results[i]) + ", eagerly " +
+                                     to_string(eager[i]));
+      }
+    }
+  } catch (const Failure&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw Failure(count - 1, std::string("captured gradients: ") + error.what());
   }
 }
 
@@ -226,8 +267,11 @@ void run_with_prefixes(const Json& program, const Run& run) {
 void run(const Json& program) {
   run_eagerly(program);
   if (program.at("steps").empty()) return;
-  if (program.at("capture").get<bool>()) run_with_prefixes(program, run_captured);
-  if (program.at("smooth").get<bool>()) run_with_prefixes(program, check_gradients);
+  const bool can_be_captured = program.at("capture").get<bool>();
+  const bool is_smooth = program.at("smooth").get<bool>();
+  if (can_be_captured) run_with_prefixes(program, run_captured);
+  if (is_smooth) run_with_prefixes(program, check_gradients);
+  if (is_smooth && can_be_captured) run_with_prefixes(program, check_captured_gradients);
 }
 
 void print(const Json& program, const Failure& failure) {

@@ -436,4 +436,4 @@ def cast(program):
 STEPS = {function: 8, keeping: 4, rounded: 2, square: 1, reciprocal: 1, arithmetic: 16,
          remainder: 2, power: 1, comparison: 5, logic: 2, bits: 2, where: 4, clip: 2, total: 8,
          extreme: 4, place_of_extreme: 2, truth: 2, spread: 3, product: 8,
-         linear: 2, softmax: 2, one_hot: 2, cast: 5}
+         linear: 4, softmax: 2, one_hot: 2, cast: 5}
