@@ -60,6 +60,7 @@ structure_test(shown_examples)
 structure_test(includes)
 structure_test(style)
 structure_test(planted_text)
+structure_test(build_budgets)
 structure_test(weak_symbols ${CMAKE_BINARY_DIR})
 structure_test(one_place $<TARGET_FILE:taper_command>)
 
@@ -99,8 +100,10 @@ target_compile_options(fuzz_numpy PRIVATE $<$<CONFIG:Release>:-O1>)
 set(fuzz ${CMAKE_SOURCE_DIR}/.venv/bin/python -B ${CMAKE_SOURCE_DIR}/tests/fuzz_numpy/fuzz.py
   $<TARGET_FILE:fuzz_numpy>)
 add_test(NAME fuzz_numpy COMMAND ${fuzz} --seed 1 --count 4000)
-add_test(NAME fuzz_numpy_long COMMAND ${fuzz} --seed 2 --count 60000)
-set_tests_properties(fuzz_numpy_long PROPERTIES LABELS long)
+if(NOT TAPER_SANITIZE)
+  add_test(NAME fuzz_numpy_long COMMAND ${fuzz} --seed 2 --count 60000)
+  set_tests_properties(fuzz_numpy_long PROPERTIES LABELS long)
+endif()
 
 # What TensorBoard reads of what is written for it; the Python of .venv has TensorBoard.
 add_executable(tensorboard_logs tests/structure/tensorboard_logs.cpp)
