@@ -16,6 +16,7 @@ import make_index_cases as indexing  # noqa: E402
 
 
 MOST_ITEMS = 5  # as many as the interpreter writes between brackets
+MOST_TAPER_AXES = 8
 
 
 def view(program, op, x, value, /, **attributes):
@@ -157,9 +158,11 @@ def selected(value, items):
     require(len(items) <= MOST_ITEMS)
     require(value.size or not any(is_empty_mask(item) for item in items))
     try:
-        return value[tuple(items)]
+        part = value[tuple(items)]
     except (IndexError, TypeError, ValueError):
         require(False)
+    require(np.ndim(part) <= MOST_TAPER_AXES)
+    return part
 
 
 def is_empty_mask(item):
