@@ -24,6 +24,15 @@ TEST_P(OpCheck, AgreesWithItsMeaningInEveryFloatingDtype) {
   }
 }
 
+TEST_P(OpCheck, ExpandsToWhatItsReferenceSays) {
+  const OpCase& c = GetParam();
+  if (!c.op->has_expansion || !c.op->has_reference) return;
+  const std::vector<Tensor> inputs = promoted(*c.op, make_inputs(c.sample, DType::f64));
+  const auto args = as_args(inputs);
+  const Results expanded = c.op->expand(Inputs(args), c.sample.attrs.get());
+  check_results(c, inputs, expanded, oracle(*c.op, c.sample, inputs), "expansion");
+}
+
 TEST_P(OpCheck, TakesSizesZeroAndOneWhereItsRuleAllowsThem) {
   const OpCase& c = GetParam();
   for (int64_t size : {0, 1}) {
