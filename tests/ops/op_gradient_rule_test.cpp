@@ -1,5 +1,5 @@
-// Every differentiable row x sample: the specs of its gradients in every floating dtype, and its
-// gradients captured and replayed on other values against eager ones, bit for bit.
+// Every differentiable row x sample: the specs and values of its gradients in every floating dtype,
+// and its gradients captured and replayed on other values against eager ones, bit for bit.
 
 #include <taper/autograd/autograd.h>
 #include <taper/graph/compile.h>
@@ -72,6 +72,25 @@ TEST_P(OpGradientRule, GivesSpecsLikeTheInputsInEveryDtype) {
       const Tensor& grad = grads[next++];
       if (!grad.defined()) continue;
       EXPECT_EQ(to_string(grad.spec()), to_string(inputs[i].spec())) << "operand " << i;
+    }
+  }
+}
+
+/// Differences are taken in f64 only. A rule rounds after each of its ops, and may sum.
+TEST_P(OpGradientRule, GivesInEveryDtypeWhatItGivesInDouble) {
+  const OpCase& c = GetParam();
+  for (DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+    const std::vector<Tensor> inputs = make_inputs(c.sample, dtype);
+    const std::vector<Tensor> weights = make_weights(c, inputs);
+    const std::vector<Tensor> actual = gradients_of(c, inputs, weights);
+    const std::vector<Tensor> exact = gradients_of(c, to_double(inputs), to_double(weights));
+    ASSERT_EQ(actual.size(), exact.size());
+    const Room room{dtype, 8, 8 * step(dtype)};
+    for (size_t i = 0; i < actual.size(); ++i) {
+      ASSERT_EQ(actual[i].defined(), exact[i].defined());
+      if (!exact[i].defined()) continue;
+      const std::string where = std::string(dtype_name(dtype)) + ", gradient " + std::to_string(i);
+      expect_close(actual[i], exact[i], room, where, [] { return std::vector<double>(); });
     }
   }
 }
