@@ -114,12 +114,14 @@ const PointwiseOp<TanhGrad> tanh_grad_op =
                         .doc = "grad * (1 - y * y): the gradient of tanh from its output.",
                         .inputs = {"grad", "y"},
                         .reuse = {{0, 0}},
+                        .no_golden = golden_in_its_row,
                         .samples = two_same<TanhGrad>};
 const PointwiseOp<SigmoidGrad> sigmoid_grad_op =
     Pointwise<SigmoidGrad>{.name = "sigmoid_grad",
                            .doc = "grad * y * (1 - y): the gradient of sigmoid from its output.",
                            .inputs = {"grad", "y"},
                            .reuse = {{0, 0}},
+                           .no_golden = golden_in_its_row,
                            .samples = two_same<SigmoidGrad>};
 
 Grads sqrt_vjp(const Saved& s, const Sqrt&) { return {s.grad() * 0.5 / s.out()}; }

@@ -77,6 +77,7 @@ struct Pointwise {
   std::vector<Reuse> reuse = {{0, 0}, {0, 1}};
   Role role = Role::other;
   Onnx onnx = {};
+  const char* no_golden = nullptr;
   Face<std::vector<Sample<F> > (*)()> samples;
 };
 
@@ -230,6 +231,7 @@ class PointwiseOp {
                 .role = row.role,
                 .kernels = {.cpu = detail::run_value<F>},
                 .onnx = row.onnx,
+                .no_golden = row.no_golden,
                 .samples = row.samples};
     if constexpr (derived<F>) made.expand = detail::expand_pointwise<F>;
     return made;
@@ -264,6 +266,7 @@ class PointwiseOp {
          .any_strides = true,
          .reuse = {{0, 0}},
          .kernels = {.cpu = detail::run_grad<F, I>},
+         .no_golden = row.no_golden ? golden_by_differences : golden_in_its_row,
          .samples = derived_samples<1>});
   }
   template <size_t I, size_t... J>
@@ -287,6 +290,7 @@ class PointwiseOp {
          .any_strides = true,
          .reuse = {{0, 0}},
          .kernels = {.cpu = detail::run_second<F, I, J>},
+         .no_golden = golden_by_differences,
          .samples = derived_samples<2>});
   }
 
