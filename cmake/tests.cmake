@@ -137,8 +137,9 @@ else()
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${page})
   execute_process(COMMAND ${Python3_EXECUTABLE} -B ${structure}/doc_examples.py --extract ${page}
     ${pages} COMMAND_ERROR_IS_FATAL ANY)
-  add_executable(doc_examples EXCLUDE_FROM_ALL tests/ops/op_check_test.cpp
-    tests/ops/op_grad_test.cpp ${pages}/cumulative_sum.cpp ${pages}/swish.cpp)
+  file(GLOB op_tests CONFIGURE_DEPENDS tests/ops/op_*_test.cpp)
+  add_executable(doc_examples EXCLUDE_FROM_ALL ${op_tests} ${pages}/cumulative_sum.cpp
+    ${pages}/swish.cpp)
   foreach(level v3 v4)
     add_library(doc_examples_${level} OBJECT EXCLUDE_FROM_ALL ${pages}/swish.cpp)
     target_compile_options(doc_examples_${level} PRIVATE -march=x86-64-${level} -O2 -fno-ipa-sra

@@ -287,7 +287,7 @@ class Backward {
     }
     for (size_t i = 0; i < grads.size(); ++i) {
       if (!wanted[i] || !grads[i].defined()) continue;
-      TAPER_CHECK(grads[i].shape() == node.input_specs[i].shape);
+      TAPER_CHECK(grads[i].spec() == node.input_specs[i]);
       const Edge& edge = node.edges[i];
       accumulate(visits_[numbers_[edge_node(edge)]].grads()[edge.output], grads[i]);
     }

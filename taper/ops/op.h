@@ -168,6 +168,13 @@ struct Onnx {
   int last = newest;
 };
 
+/// Reasons for a row's `no_golden`.
+inline constexpr const char* golden_in_its_row = "the golden gradient of its row runs it";
+inline constexpr const char* golden_by_differences =
+    "a second derivative; op_grad_test.cpp holds it against differences";
+inline constexpr const char* golden_nowhere =
+    "a random stream is ours alone; tests/backend checks it";
+
 /// A line about an attribute, for bindings and documentation.
 struct AttributeDoc {
   std::string_view name;
@@ -222,6 +229,8 @@ struct Row {
   Role role = Role::other;
   Kernels kernels = {};
   Onnx onnx = {};
+  /// Why no golden case holds numbers of this row from elsewhere; null if there must be one.
+  const char* no_golden = nullptr;
   Face<std::vector<Sample<A>> (*)()> samples;
 };
 
@@ -256,6 +265,7 @@ class TAPER_API OpBase : public Registered<OpBase> {
   std::vector<Reuse> reuse;
   Role role = Role::other;
   Onnx onnx;
+  const char* no_golden = nullptr;
   size_t attrs_size = 0;  // 0 if there are none: nothing is copied
   // From `inputs`: how many operands a call takes.
   size_t least_inputs = 0;
@@ -333,6 +343,7 @@ class Op final : public OpBase {
     reuse = row.reuse;
     role = row.role;
     onnx = row.onnx;
+    no_golden = row.no_golden;
     static_assert(alignof(A) <= 8);  // the tape's alignment
     attrs_size = std::is_empty_v<A> ? 0 : sizeof(A);
     complete();

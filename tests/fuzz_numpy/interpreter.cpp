@@ -90,7 +90,7 @@ Step unary(Tensor (*function)(const Tensor&)) {
 Step binary(Tensor (*function)(const Operand&, const Operand&)) {
   return [=](const Call& call) { return function(call.operand(0), call.operand(1)); };
 }
-Step logical(Tensor (*function)(const Tensor&, const Tensor&)) {
+Step product(Tensor (*function)(const Tensor&, const Tensor&)) {
   return [=](const Call& call) { return function(call.tensor(0), call.tensor(1)); };
 }
 Step reduction(Tensor (*function)(const Tensor&, const Axes&, bool)) {
@@ -158,8 +158,8 @@ void add_pointwise(Steps& steps) {
   steps["bitwise_and"] = binary(bitwise_and);
   steps["bitwise_or"] = binary(bitwise_or);
   steps["bitwise_xor"] = binary(bitwise_xor);
-  steps["logical_and"] = logical(logical_and);
-  steps["logical_or"] = logical(logical_or);
+  steps["logical_and"] = binary(logical_and);
+  steps["logical_or"] = binary(logical_or);
   steps["where"] = [](const Call& call) {
     return where(call.tensor(0), call.operand(1), call.operand(2));
   };
@@ -182,7 +182,7 @@ void add_reductions_and_products(Steps& steps) {
   steps["std"] = spread(taper::std);
   steps["argmax"] = place(argmax);
   steps["argmin"] = place(argmin);
-  steps["matmul"] = logical(matmul);
+  steps["matmul"] = product(matmul);
   steps["linear"] = [](const Call& call) {
     return linear(call.tensor(0), call.tensor(1), call.count() > 2 ? call.tensor(2) : Tensor());
   };

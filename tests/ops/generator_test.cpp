@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <barrier>
 #include <set>
 #include <thread>
 #include <vector>
@@ -37,6 +38,46 @@ TEST(Generator, ThreadsNeverDrawTheSameKey) {
   for (const Words& mine : offsets) different.insert(mine.begin(), mine.end());
   EXPECT_EQ(different.size(), size_t{threads} * draws);
   EXPECT_EQ(default_generator().state().to_vector<int64_t>(), (Words{3, threads * draws * 3}));
+}
+
+/// Draws of each kind, two in a row, in dtypes of so many bits that equal numbers are no accident.
+void draw_each(int64_t count, Generator* generator, std::vector<double>& all) {
+  const auto add = [&](const Tensor& drawn) {
+    const auto values = drawn.to_vector<double>();
+    all.insert(all.end(), values.begin(), values.end());
+  };
+  for (int i = 0; i < 2; ++i) add(rand({count}, DType::f64, generator));
+  for (int i = 0; i < 2; ++i) add(randn({count}, DType::f64, generator));
+  for (int i = 0; i < 2; ++i) add(randint(0, int64_t{1} << 52, {count}, DType::i64, generator));
+}
+
+size_t count_different(const std::vector<double>& numbers) {
+  return std::set<double>(numbers.begin(), numbers.end()).size();
+}
+
+TEST(Generator, ThreadsNeverDrawTheSameNumbers) {
+  manual_seed(11);
+  std::vector<std::vector<double>> drawn(2);
+  std::barrier together(2);  // else one may be done before the other begins
+  std::vector<std::thread> threads;
+  for (std::vector<double>& mine : drawn) {
+    threads.emplace_back([&] {
+      for (int64_t count = 1; count <= 60; ++count) {
+        together.arrive_and_wait();
+        draw_each(count, nullptr, mine);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  drawn[0].insert(drawn[0].end(), drawn[1].begin(), drawn[1].end());
+  EXPECT_EQ(count_different(drawn[0]), drawn[0].size());
+}
+
+TEST(Generator, DrawsThatFollowEachOtherShareNoNumber) {
+  Generator own(12);
+  std::vector<double> all;
+  for (int64_t count = 1; count <= 60; ++count) draw_each(count, &own, all);
+  EXPECT_EQ(count_different(all), all.size());
 }
 
 TEST(Generator, OneOfOnesOwnRepeatsWhateverOthersDraw) {

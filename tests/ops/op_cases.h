@@ -1,6 +1,9 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cmath>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -78,10 +81,11 @@ inline Tensor make_input(const SampleInput& input, DType floating, uint64_t seed
   return astype(from_values(input.shape, input_values(input, seed)), dtype);
 }
 
-inline std::vector<Tensor> make_inputs(const AnySample& sample, DType floating) {
+/// Other `seed`s give other values.
+inline std::vector<Tensor> make_inputs(const AnySample& sample, DType floating, uint64_t seed = 0) {
   std::vector<Tensor> inputs;
   for (const SampleInput& input : sample.inputs) {
-    inputs.push_back(make_input(input, floating, inputs.size() + 1));
+    inputs.push_back(make_input(input, floating, seed * 100 + inputs.size() + 1));
   }
   return inputs;
 }
@@ -112,6 +116,8 @@ inline std::vector<Tensor> run_all(const OpBase& op, const AnySample& sample,
   return outputs;
 }
 
+inline constexpr DType floating_dtypes[] = {DType::f64, DType::f32, DType::f16, DType::bf16};
+
 inline bool takes_floats(const AnySample& sample) {
   for (const SampleInput& input : sample.inputs) {
     if (!input.absent && input.dtype == DType::f32) return true;
@@ -121,6 +127,13 @@ inline bool takes_floats(const AnySample& sample) {
 
 inline std::string case_name(const OpCase& op_case) {
   return std::string(op_case.op->name) + "_" + std::to_string(op_case.index);
+}
+
+/// Keeps gtest from printing the bytes.
+inline void PrintTo(const OpCase& op_case, std::ostream* out) { *out << case_name(op_case); }
+
+inline std::string name_of(const ::testing::TestParamInfo<OpCase>& info) {
+  return case_name(info.param);
 }
 
 }  // namespace taper::testing

@@ -259,6 +259,7 @@ const Op<ConvGradAttrs> input_grad_op{{.name = "conv2d_input_grad",
                                        .layout = Layout::channels_last,
                                        .any_strides = true,
                                        .kernels = {.cpu = input_grad_cpu},
+                                       .no_golden = golden_in_its_row,
                                        .samples = input_grad_samples}};
 
 Specs infer_weight_grad(const InSpecs& in, const ConvGradAttrs& attrs) {
@@ -327,6 +328,7 @@ const Op<ConvGradAttrs> weight_grad_op{
      .grad = {weight_grad_vjp, Saves::inputs},
      .any_strides = true,
      .kernels = {.cpu = weight_grad_cpu},
+     .no_golden = golden_in_its_row,
      .samples = weight_grad_samples}};
 
 Tensor input_grad(const Tensor& grad, const Tensor& weight, const ConvAttrs& attrs,

@@ -249,6 +249,7 @@ const Op<PlaneAttrs> scatter_op{{.name = "max_pool2d_grad",
                                  .any_strides = true,
                                  .refuses_values = true,
                                  .kernels = {.cpu = scatter_cpu},
+                                 .no_golden = golden_in_its_row,
                                  .samples = scatter_samples}};
 const Op<NoAttrs> gather_op{{.name = "max_pool2d_gather",
                              .doc = "The values at places of planes: max_pool2d_grad's adjoint.",
@@ -386,6 +387,7 @@ const Op<AvgGradAttrs> avg_grad_op{{.name = "avg_pool2d_grad",
                                     .layout = Layout::images,
                                     .any_strides = true,
                                     .kernels = {.cpu = avg_grad_cpu},
+                                    .no_golden = golden_in_its_row,
                                     .samples = avg_grad_samples}};
 
 Grads avg_pool_vjp(const Saved& s, const PoolAttrs& a) {

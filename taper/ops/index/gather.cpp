@@ -283,6 +283,7 @@ const Op<ScatterAttrs> take_grad_op{
      .grad = {take_grad_vjp, Saves::only({1})},
      .refuses_values = true,
      .kernels = {.cpu = take_grad_cpu},
+     .no_golden = golden_in_its_row,
      .samples = take_grad_samples}};
 
 Grads take_vjp(const Saved& s, const AxisAttrs& attrs) {

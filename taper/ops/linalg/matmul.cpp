@@ -235,7 +235,8 @@ std::vector<Sample<NoAttrs>> linear_samples() {
   return {{.inputs = {{.shape = {5, 3}}, {.shape = {4, 3}}, {.shape = {4}}}},
           {.inputs = {{.shape = {2, 5, 3}}, {.shape = {4, 3}}, {.absent = true}}},
           {.inputs = {{.shape = {3}}, {.shape = {2, 3}}, {.shape = {2}}}},
-          {.inputs = {{.shape = {50, 70}}, {.shape = {40, 70}}, {.shape = {40}}}},
+          // Each of 70 equal terms may round the sum the same way.
+          {.inputs = {{.shape = {50, 70}}, {.shape = {40, 70}}, {.shape = {40}}}, .tolerance = 4},
           {.inputs = {{.shape = {2, 5, 0}}, {.shape = {4, 0}}, {.shape = {4}}}},
           {.inputs = {{.shape = {5, 3}}, {.shape = {0, 3}}, {.shape = {0}}}},
           {.inputs = {{.shape = {64, 256}}, {.shape = {120, 400}}, {.shape = {120}}},

@@ -83,6 +83,7 @@ const Op<SoftmaxAttrs> softmax_grad_op{{.name = "softmax_grad",
                                         .grad = through_expansion{},
                                         .reuse = {{0, 1}},
                                         .kernels = {.cpu = run2<softmax_grad>},
+                                        .no_golden = golden_in_its_row,
                                         .samples = two_operands}};
 const Op<SoftmaxAttrs> log_softmax_grad_op{{.name = "log_softmax_grad",
                                             .doc = "The gradient of log_softmax from its output y.",
@@ -93,6 +94,7 @@ const Op<SoftmaxAttrs> log_softmax_grad_op{{.name = "log_softmax_grad",
                                             .grad = through_expansion{},
                                             .reuse = {{0, 1}},
                                             .kernels = {.cpu = run2<log_softmax_grad>},
+                                            .no_golden = golden_in_its_row,
                                             .samples = two_operands}};
 
 Grads softmax_vjp(const Saved& s, const SoftmaxAttrs& attrs) {

@@ -79,6 +79,7 @@ struct Pointwise {
   std::vector<Reuse> reuse = {{0, 0}, {0, 1}};
   Role role = Role::other;
   Onnx onnx = {};
+  const char* no_golden = nullptr;
   Face<std::vector<Sample<F> > (*)()> samples;
 };
 
@@ -231,6 +232,7 @@ class PointwiseOp {
                 .role = row.role,
                 .kernels = {.cpu = detail::run_value<F>},
                 .onnx = row.onnx,
+                .no_golden = row.no_golden,
                 .samples = row.samples};
     if constexpr (derived<F>) made.expand = detail::expand_pointwise<F>;
     return made;
@@ -265,6 +267,7 @@ class PointwiseOp {
          .any_strides = true,
          .reuse = {{0, 0}},
          .kernels = {.cpu = detail::run_grad<F, I>},
+         .no_golden = row.no_golden ? golden_by_differences : golden_in_its_row,
          .samples = derived_samples});
   }
   static std::string suffix(size_t operand) { return n == 1 ? "" : std::to_string(operand); }

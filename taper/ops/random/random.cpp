@@ -65,6 +65,7 @@ const Op<AdvanceAttrs> advance_op{{.name = "advance_key",
                                    .reference = advance_reference,
                                    .grad = not_differentiable{"a random key is an integer"},
                                    .kernels = {.cpu = advance_cpu},
+                                   .no_golden = golden_nowhere,
                                    .samples = advance_samples}};
 
 // ---------------------------------------------------------------------------------- fills
@@ -162,6 +163,7 @@ Row<FillAttrs> fill_row(std::string_view name, std::string_view doc) {
           .reference = fill_reference<kind>,
           .grad = not_differentiable{"random numbers do not depend on a floating input"},
           .kernels = {.cpu = fill_cpu<kind>},
+          .no_golden = golden_nowhere,
           .samples = fill_samples<kind>};
 }
 
@@ -239,6 +241,7 @@ const Op<IntegerAttrs> integers_op{
      .reference = integers_reference,
      .grad = not_differentiable{"random numbers do not depend on a floating input"},
      .kernels = {.cpu = integers_cpu},
+     .no_golden = golden_nowhere,
      .samples = integer_samples}};
 
 // ---------------------------------------------------------------------------------- dropout

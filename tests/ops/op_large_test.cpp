@@ -1,0 +1,160 @@
+// Every row x sample with axes made so long that a kernel goes through many tiles and several
+// threads: against the oracle, with operands donated, and with one of them in another layout.
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+#include <set>
+
+#include <taper/core/threads.h>
+
+#include "tests/ops/op_donation.h"
+#include "tests/ops/op_layouts.h"
+#include "tests/ops/op_sizes.h"
+
+namespace taper::testing {
+namespace {
+
+/// More than twice the elements that any kernel gives one thread, 32768 of a pointwise one.
+constexpr int64_t for_threads = 70'000;
+/// Several tiles of 512, where all axes grow and a product takes all of them together.
+constexpr int64_t for_tiles = 2'000;
+
+bool refuses_an_index(const OpCase& c, const AnySample& sample) {
+  try {
+    run(*c.op, sample, make_inputs(sample, DType::f32));
+  } catch (const Error& error) {
+    return error.kind() == ErrorKind::index;
+  }
+  return false;
+}
+
+/// Whether the row refuses the integer behind the input's range: its values are places.
+bool holds_places(const OpCase& c, size_t input) {
+  AnySample beyond = c.sample;
+  SampleInput& places = beyond.inputs[input];
+  if (!is_integer(places.dtype)) return false;
+  places.low = places.high++;
+  return refuses_an_index(c, beyond);
+}
+
+/// Places up to the end of the longer axes, where these are the axes that they are places of.
+AnySample with_longer_ranges(const OpCase& c, const AnySample& larger, const Sizes& sizes) {
+  AnySample longer = larger;
+  for (size_t i = 0; i < longer.inputs.size(); ++i) {
+    if (!holds_places(c, i)) continue;
+    SampleInput& places = longer.inputs[i];
+    places.high = static_cast<double>(replaced(sizes, static_cast<int64_t>(places.high)));
+    places.low = -static_cast<double>(replaced(sizes, static_cast<int64_t>(-places.low)));
+  }
+  return refuses_an_index(c, longer) ? larger : longer;
+}
+
+struct Grown {
+  AnySample sample;
+  Sizes sizes;
+};
+
+/// The sample with the sizes `chosen` multiplied, wherever they stand, until a tensor of the call
+/// has `least` elements; odd where the rule lets them be, so that tiles and vectors end within.
+std::optional<Grown> grown(const OpCase& c, const std::set<int64_t>& chosen, int64_t least) {
+  for (const bool in_attrs : {false, true}) {
+    for (const int64_t more : {1, 0}) {
+      for (int64_t factor = 2; factor <= least; factor += factor / 4 + 1) {
+        Sizes sizes;
+        for (int64_t size : chosen) sizes[size] = size * factor + more;
+        AnySample larger = resized(c.sample, sizes);
+        if (in_attrs) larger.attrs = resized_attrs(*c.op, c.sample, sizes);
+        if (elements(larger) > 8 * least) break;
+        const int64_t count = elements_of_call(*c.op, larger);
+        if (count > 8 * least) break;
+        if (count >= least) return Grown{larger, sizes};
+      }
+    }
+  }
+  return {};
+}
+
+/// The sizes that become so long, one at a time, that a call takes several threads: of a row's
+/// first sample each of them, of the others one. Elementwise rows share a loop: one size of the
+/// first.
+std::set<int64_t> sizes_for_threads(const OpCase& c, const std::set<int64_t>& sizes) {
+  if (sizes.empty()) return {};
+  if (is_elementwise(*c.op)) return c.index == 0 ? std::set{*sizes.rbegin()} : std::set<int64_t>();
+  if (c.index == 0) return sizes;
+  return {*std::next(sizes.begin(), static_cast<int64_t>(c.index % sizes.size()))};
+}
+
+/// One axis at a time for the threads (all together where the first sample's rule binds them), then
+/// all of them for the tiles.
+std::vector<Grown> larger_samples(const OpCase& c) {
+  std::vector<Grown> all;
+  const auto add = [&](const std::set<int64_t>& sizes, int64_t least) {
+    if (auto larger = grown(c, sizes, least)) all.push_back(std::move(*larger));
+  };
+  const std::set<int64_t> sizes = sizes_of(c);
+  for (int64_t size : sizes_for_threads(c, sizes)) add({size}, for_threads);
+  add(sizes, all.empty() && c.index == 0 ? for_threads : for_tiles);
+  return all;
+}
+
+std::string describe(const OpCase& c) {
+  std::string text;
+  for (const SampleInput& input : c.sample.inputs) text += to_string(input.shape) + " ";
+  return text + c.op->print_attrs(c.sample.attrs.get());
+}
+
+void check_larger(const OpCase& c, size_t number) {
+  const std::string where = describe(c);
+  const int64_t terms = elements(c.sample);
+  std::vector<Tensor> inputs = make_inputs(c.sample, DType::f32);
+  const Results expected = oracle(*c.op, c.sample, inputs);
+  check_results(c, inputs, run(*c.op, c.sample, inputs), expected, where, terms);
+  if (takes_floats(c.sample)) {
+    check_against_oracle(c, make_inputs(c.sample, DType::bf16), "bf16, " + where, terms);
+  }
+  if (!c.op->reuse.empty())
+    expect_same_if_any_is_donated(c, [&] { return copies_of(inputs); }, where);
+  if (inputs.empty()) return;
+  Tensor& other = inputs[number % inputs.size()];
+  if (other.defined()) other = with_reversed_axes(other);
+  check_results(c, inputs, run(*c.op, c.sample, inputs), expected, "reversed axes, " + where,
+                terms);
+}
+
+class OpLarge : public ::testing::TestWithParam<OpCase> {
+ protected:
+  void SetUp() override { set_threads(2); }
+  void TearDown() override { set_threads(before_); }
+
+ private:
+  int before_ = threads();
+};
+
+TEST_P(OpLarge, AgreesWithItsMeaningBeyondATileAndAThread) {
+  size_t number = GetParam().index;
+  for (const Grown& larger : larger_samples(GetParam())) {
+    const AnySample sample = with_longer_ranges(GetParam(), larger.sample, larger.sizes);
+    check_larger({GetParam().op, sample, GetParam().index}, number++);
+  }
+}
+
+TEST(Rows, HaveASampleThatGrowsBeyondAThread) {
+  for (const OpBase* op : all_ops()) {
+    int64_t most = 0;  // stays so for a rule that takes no larger sizes: a key has two elements
+    size_t index = 0;
+    for (AnySample& sample : op->samples()) {
+      const OpCase c{op, std::move(sample), index++};
+      if (!c.sample.error.empty()) continue;
+      for (const Grown& larger : larger_samples(c)) {
+        most = std::max(most, elements_of_call(*op, larger.sample));
+      }
+    }
+    EXPECT_TRUE(most == 0 || most >= for_threads) << op->name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Rows, OpLarge, ::testing::ValuesIn(all_cases(false)), name_of);
+
+}  // namespace
+}  // namespace taper::testing

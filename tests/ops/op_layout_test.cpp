@@ -1,0 +1,96 @@
+// Every row x sample with the memory of one operand at a time in another order: the values, and the
+// memory order of the outputs that the row's `layout` promises.
+
+#include "tests/ops/op_compare.h"
+#include "tests/ops/op_layouts.h"
+
+namespace taper::testing {
+namespace {
+
+class OpLayout : public ::testing::TestWithParam<OpCase> {};
+
+/// Row-major inputs with operand `which` changed.
+std::vector<Tensor> with_one_changed(std::vector<Tensor> inputs, size_t which,
+                                     Tensor (*change)(const Tensor&)) {
+  inputs[which] = change(inputs[which]);
+  return inputs;
+}
+
+TEST_P(OpLayout, OfOneOperandChangesNoValue) {
+  const OpCase& c = GetParam();
+  for (DType dtype : floating_dtypes) {
+    const std::vector<Tensor> inputs = make_inputs(c.sample, dtype);
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (!inputs[i].defined()) continue;
+      for (const auto& [name, change] : layouts) {
+        check_against_oracle(c, with_one_changed(inputs, i, change),
+                             std::string(dtype_name(dtype)) + " " + std::string(name) +
+                                 " in operand " + std::to_string(i));
+      }
+    }
+    if (!takes_floats(c.sample)) break;
+  }
+}
+
+TEST_P(OpLayout, OfAllOperandsChangesNoValue) {
+  const OpCase& c = GetParam();
+  for (const auto& [name, change] : layouts) {
+    std::vector<Tensor> inputs = make_inputs(c.sample, DType::f32);
+    for (Tensor& input : inputs) {
+      if (input.defined()) input = change(input);
+    }
+    check_against_oracle(c, inputs, std::string(name));
+  }
+}
+
+/// The strides that an output of this shape must have, by what docs/adding_an_op.md says.
+Strides promised_strides(const OpBase& op, const std::vector<Tensor>& inputs, const Shape& shape) {
+  const bool is_image = shape.rank() == 4;
+  switch (op.layout) {
+    case Layout::row_major:
+      break;
+    case Layout::channels_last:
+      if (is_image) return channels_last_strides(shape);
+      break;
+    case Layout::images: {
+      const auto is_channels_last = [](const Tensor& x) {
+        return x.defined() && x.rank() == 4 && is_in_order(x, channels_last_strides(x.shape()));
+      };
+      if (is_image && std::ranges::any_of(inputs, is_channels_last)) {
+        return channels_last_strides(shape);
+      }
+      break;
+    }
+    case Layout::like_inputs:
+      for (const Tensor& input : inputs) {
+        if (!input.defined() || input.shape() != shape) continue;
+        if (fills_memory(input)) return input.strides();
+        break;
+      }
+  }
+  return row_major_strides(shape);
+}
+
+TEST_P(OpLayout, OfTheOutputsIsWhatTheRowPromises) {
+  const OpCase& c = GetParam();
+  if (!c.op->has_kernel || c.op->is_view) return;  // what the ops of an expansion give
+  const std::vector<Tensor> inputs = make_inputs(c.sample, DType::f32);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i].defined()) continue;
+    for (const auto& [name, change] : layouts) {
+      const std::vector<Tensor> changed = with_one_changed(inputs, i, change);
+      for (const Tensor& output : run_all(*c.op, c.sample, changed)) {
+        if (output.numel() == 0) continue;
+        EXPECT_EQ(
+            strides_that_count(output.shape(), output.strides()),
+            strides_that_count(output.shape(), promised_strides(*c.op, changed, output.shape())))
+            << name << " in operand " << i << ", output " << output.spec();
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Rows, OpLayout, ::testing::ValuesIn(all_cases(false)), name_of);
+
+}  // namespace
+}  // namespace taper::testing
