@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cctype>
+#include <memory>
 #include <utility>
 
 #include <taper/backend/cpu/copy.h>
@@ -130,28 +131,47 @@ struct Checked {
   bool unsettled = false;      // there are numbers, or dtypes that the row promotes
 };
 
-/// Checks that the operands are there.
-Checked check_operands(const OpBase& op, std::span<const Arg> args) {
-  if (args.size() < op.least_inputs || args.size() > op.most_inputs) {
-    violate(ErrorKind::value, "takes " + std::to_string(op.least_inputs) + " operands, got " +
-                                  std::to_string(args.size()));
+/// Whether the operands behind `promoted_from` have several dtypes, or one that is to be promoted.
+[[gnu::noinline]] bool is_unsettled(const OpBase& op, std::span<const Arg> args) {
+  uint32_t dtypes = 0;
+  for (const Arg& arg : args.subspan(std::min<size_t>(op.promoted_from, args.size()))) {
+    if (arg.is_number || !arg.tensor->defined()) continue;
+    dtypes |= 1u << static_cast<unsigned>(arg.tensor->dtype());
   }
-  Checked checked;
-  uint32_t dtypes = 0;  // of the operands that are promoted, by bit
-  for (size_t i = 0; i < args.size(); ++i) {
-    if (args[i].is_number) [[unlikely]] {
-      checked.unsettled = true;
-    } else if (args[i].tensor->defined()) [[likely]] {
-      const TensorImpl& impl = *args[i].tensor->impl();
-      checked.requires_grad |= static_cast<bool>(impl.node);
-      dtypes |= uint32_t{i >= op.promoted_from} << static_cast<unsigned>(impl.spec.dtype);
-    } else if (!op.is_optional(i)) {
-      violate(ErrorKind::value, operand_name(op, i) + " is undefined");
+  return (dtypes & (dtypes - 1)) != 0 || (dtypes & ~op.settled_dtypes) != 0;
+}
+
+/// These are apart, because they would cost every good call registers.
+[[noreturn, gnu::cold, gnu::noinline]] void refuse_count(const OpBase& op, size_t count) {
+  violate(ErrorKind::value,
+          "takes " + std::to_string(op.least_inputs) + " operands, got " + std::to_string(count));
+}
+[[gnu::cold, gnu::noinline]] void check_absent(const OpBase& op, size_t i) {
+  if (!op.is_optional(i)) violate(ErrorKind::value, operand_name(op, i) + " is undefined");
+}
+
+/// Checks that the operands are there.
+[[gnu::always_inline]] inline Checked check_operands(const OpBase& op, std::span<const Arg> args) {
+  if (args.size() < op.least_inputs || args.size() > op.most_inputs) [[unlikely]] {
+    refuse_count(op, args.size());
+  }
+  constexpr uint32_t grad_bit = 1u << 31;
+  constexpr uint32_t number_bit = 1u << 30;
+  uint32_t seen = 0;  // these and a bit for each dtype: one register
+  for (const Arg& arg : args) {
+    if (arg.is_number) [[unlikely]] {
+      seen |= number_bit;
+    } else if (const TensorImpl* impl = arg.tensor->impl()) [[likely]] {
+      seen |= 1u << static_cast<unsigned>(impl->spec.dtype);
+      seen |= impl->node ? grad_bit : 0;
+    } else {
+      check_absent(op, static_cast<size_t>(&arg - args.data()));
     }
   }
+  const uint32_t dtypes = seen & (number_bit - 1);
   const bool differ = (dtypes & (dtypes - 1)) != 0 || (dtypes & ~op.settled_dtypes) != 0;
-  checked.unsettled |= differ && op.promotion != Promotion::none;
-  return checked;
+  const bool promotes = differ && op.promotion != Promotion::none && is_unsettled(op, args);
+  return {(seen & grad_bit) != 0, (seen & number_bit) != 0 || promotes};
 }
 
 Tensor row_major_copy(const Tensor& tensor) {
@@ -236,10 +256,8 @@ class KernelInputs {
  public:
   [[gnu::always_inline]] KernelInputs(const OpBase& op, std::span<const Arg> args) {
     View* view = reinterpret_cast<View*>(few_);
-    if (args.size() > inline_count) {
-      many_.resize(args.size());
-      view = many_.data();
-    }
+    if (args.size() > inline_count) [[unlikely]]
+      view = make_room(args.size());
     views_ = {view, args.size()};
     for (const Arg& arg : args) {
       const Tensor& tensor = *arg.tensor;
@@ -248,18 +266,34 @@ class KernelInputs {
       } else if (op.any_strides || tensor.is_contiguous()) {
         new (view++) View(view_for_kernel(tensor));
       } else {
-        copies_.push_back(row_major_copy(tensor));
-        new (view++) View(view_for_kernel(copies_.back()));
+        new (view++) View(view_for_kernel(copy(tensor)));
       }
     }
   }
   std::span<const View> views() const { return views_; }
 
  private:
+  /// What few calls need.
+  struct Spill {
+    std::vector<View> many;
+    std::vector<Tensor> copies;
+  };
+  Spill& spill() {
+    if (!spill_) spill_ = std::make_unique<Spill>();
+    return *spill_;
+  }
+  [[gnu::noinline]] View* make_room(size_t count) {
+    spill().many.resize(count);
+    return spill().many.data();
+  }
+  [[gnu::noinline]] const Tensor& copy(const Tensor& tensor) {
+    spill().copies.push_back(row_major_copy(tensor));
+    return spill().copies.back();
+  }
+
   static constexpr size_t inline_count = 8;
   alignas(View) std::byte few_[inline_count * sizeof(View)];  // uninitialised: it is on every call
-  std::vector<View> many_;
-  std::vector<Tensor> copies_;
+  std::unique_ptr<Spill> spill_;
   std::span<const View> views_;
 };
 
@@ -366,8 +400,9 @@ bool gives_saved(const OpBase& op, std::span<const Arg> args) {
 }
 
 /// A call after its checks. One named result, so that nothing is moved on the way out.
-[[gnu::always_inline]] inline Results run_and_record(const OpBase& op, const void* attrs, std::span<const Arg> args,
-                       const Specs& specs, bool on_tape) {
+[[gnu::always_inline]] inline Results run_and_record(const OpBase& op, const void* attrs,
+                                                     std::span<const Arg> args, const Specs& specs,
+                                                     bool on_tape) {
   Results results = interpreter != nullptr ? interpreter->call(op, attrs, args, specs)
                                            : execute(op, attrs, args, specs);
   if (on_tape) record(op, attrs, args, results, specs.count);
