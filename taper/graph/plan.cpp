@@ -12,6 +12,7 @@ Plan::Plan(Captured captured, const std::vector<Tensor>& inputs)
   for (const Tensor& input : inputs) {
     input_specs_.push_back(input.defined() ? std::optional(input.spec()) : std::nullopt);
   }
+  make_small_tensors();
   move_draws_forward();
   const Graph& graph = captured_.graph;
   steps_.resize(graph.nodes.size());
@@ -52,6 +53,20 @@ void Plan::move_draws_forward() {
     if (draws) draws_ = nodes.size();
   }
   graph.nodes = std::move(nodes);
+}
+
+/// What has no operands is the same at each run: small tensors are made once.
+void Plan::make_small_tensors() {
+  constexpr int64_t most_elements = 64;
+  Graph& graph = captured_.graph;
+  std::erase_if(graph.nodes, [&](const GraphNode& node) {
+    if (!node.inputs.empty() || node.outputs.size() != 1) return false;
+    const Spec& spec = graph.specs[static_cast<size_t>(node.outputs[0])];
+    if (spec.shape.numel() > most_elements) return false;
+    Results made = execute(*node.op, node.attrs.get(), {}, spec);
+    graph.constants.emplace_back(node.outputs[0], std::move(made[0]));
+    return true;
+  });
 }
 
 /// Returns the last node that uses each value; none for what is kept to the end.

@@ -34,6 +34,7 @@ class TAPER_API Plan {
     std::vector<const GraphCell*> gives;  // cells whose buffer this may take for their new value
   };
   void move_draws_forward();
+  void make_small_tensors();
   std::vector<size_t> find_ends();
   void find_givers(const std::vector<size_t>& last_use);
   void execute_node(size_t index, std::vector<Tensor>& values) const;

@@ -102,6 +102,23 @@ TEST(Creation, ACaptureHoldsNoConstantOfFullSize) {
   expect_same(Plan(captured, {x}).run({x}), {expected});
 }
 
+TEST(Creation, APlanMakesSmallTensorsOnceAndNobodyWritesThem) {
+  const Tensor x = ones({3});
+  const auto f = [](const std::vector<Tensor>& in) {
+    Tensor y = full({3}, 2);
+    const Tensor same = y + 0;
+    y += in[0];
+    return std::vector<Tensor>{full({3}, 2), y, same};
+  };
+  const Plan plan(capture({x}, f), {x});
+  for (const GraphNode& node : plan.graph().nodes) EXPECT_FALSE(node.inputs.empty());
+  for (int run = 0; run < 3; ++run) {
+    std::vector<Tensor> results = plan.run({x});
+    expect_same(results, f({x}));
+    results[0] += 5;  // its own from here on
+  }
+}
+
 TEST(Creation, TakesADeviceAndRefusesThoseThatAreNotThere) {
   EXPECT_EQ(zeros({2}, DType::f32, parse_device("cpu")).device(), Device());
   EXPECT_EQ(
