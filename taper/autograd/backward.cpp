@@ -53,16 +53,16 @@ class NodeNumbers {
 /// A node of one backward pass with the gradients that have arrived at its outputs.
 struct Visit {
   explicit Visit(Node* visited) : node(visited) {
-    if (visited->outputs > inline_outputs) many.resize(visited->outputs);
+    if (visited->outputs > inline_outputs) many = std::make_unique<Tensor[]>(visited->outputs);
   }
-  std::span<Tensor> grads() { return many.empty() ? std::span<Tensor>(few) : std::span(many); }
-  std::span<const Tensor> grads() const {
-    return many.empty() ? std::span<const Tensor>(few) : std::span(many);
+  std::span<Tensor> grads() {
+    return many ? std::span(many.get(), node->outputs) : std::span<Tensor>(few);
   }
+  std::span<const Tensor> grads() const { return const_cast<Visit*>(this)->grads(); }
   Node* node;
   bool wanted = false;  // it leads to something whose gradient is asked for
   Tensor few[inline_outputs];
-  std::vector<Tensor> many;
+  std::unique_ptr<Tensor[]> many;
 };
 
 Node* edge_node(const Edge& edge) { return static_cast<Node*>(edge.node.get()); }

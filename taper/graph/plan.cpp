@@ -151,13 +151,14 @@ void Plan::execute_node(size_t index, std::vector<Tensor>& values) const {
     const bool ends = std::find(step.ends.begin(), step.ends.end(), id) != step.ends.end();
     args.emplace_back(values[static_cast<size_t>(id)], ends);
   }
-  Results results;
-  try {
-    results = execute(*node.op, node.attrs.get(), args, step.specs);
-  } catch (const Violation& violation) {
-    const LayerScope scope(node.layer);
-    report(*node.op, violation, args, node.function);
-  }
+  Results results = [&] {  // moved nowhere: it is on every node
+    try {
+      return execute(*node.op, node.attrs.get(), args, step.specs);
+    } catch (const Violation& violation) {
+      const LayerScope scope(node.layer);
+      report(*node.op, violation, args, node.function);
+    }
+  }();
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     values[static_cast<size_t>(node.outputs[i])] = std::move(results[static_cast<int>(i)]);
   }

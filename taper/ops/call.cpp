@@ -298,7 +298,8 @@ class KernelInputs {
 };
 
 /// Fresh memory in the row's order, or that of a donated input.
-Tensor make_output(const OpBase& op, size_t output, std::span<const Arg> args, const Spec& spec) {
+[[gnu::always_inline]] inline Tensor make_output(const OpBase& op, size_t output,
+                                                 std::span<const Arg> args, const Spec& spec) {
   const OutputLayout layout = output_layout(op, args, spec);
   const Tensor* reused = reusable(op, output, args, spec, layout.strides);
   if (reused != nullptr) return shallow_copy(*reused);
@@ -443,7 +444,9 @@ Results call_giving_nothing(const OpBase& op, const void* attrs, std::span<const
 [[gnu::noinline]] Results call_promoted(const OpBase& op, const void* attrs,
                                         std::span<const Arg> args, bool on_tape) {
   if (op.promotion == Promotion::none) violate(ErrorKind::value, "takes tensors, not numbers");
-  if (Tensor holds = settled_comparison(op, args); holds.defined()) return {{std::move(holds)}};
+  if (op.relation != Relation::none) {
+    if (Tensor holds = settled_comparison(op, args); holds.defined()) return {{std::move(holds)}};
+  }
   const Promoted promoted(op, args);
   return call_settled(op, attrs, promoted.args(), on_tape);
 }

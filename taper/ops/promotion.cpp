@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include <taper/ops/node_extra.h>
@@ -141,10 +142,11 @@ Promoted::Promoted(const OpBase& op, std::span<const Arg> args) {
   Arg* arg = few_args_;
   Tensor* made = few_made_;
   if (args.size() > inline_count) {
-    many_args_.resize(args.size());
-    many_made_.resize(args.size());
-    arg = many_args_.data();
-    made = many_made_.data();
+    many_ = std::make_unique<Many>();
+    many_->args.resize(args.size());
+    many_->made.resize(args.size());
+    arg = many_->args.data();
+    made = many_->made.data();
   }
   args_ = {arg, args.size()};
   const std::optional<Threshold> threshold = find_threshold(op, args);

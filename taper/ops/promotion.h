@@ -1,6 +1,7 @@
 #pragma once
 
-#include <optional>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include <taper/ops/op.h>
@@ -18,11 +19,14 @@ class Promoted {
   std::span<const Arg> args() const { return args_; }
 
  private:
-  static constexpr size_t inline_count = 4;
+  static constexpr size_t inline_count = 3;
+  struct Many {
+    std::vector<Arg> args;
+    std::vector<Tensor> made;
+  };
   Arg few_args_[inline_count];
   Tensor few_made_[inline_count];
-  std::vector<Arg> many_args_;
-  std::vector<Tensor> many_made_;
+  std::unique_ptr<Many> many_;
   std::span<const Arg> args_;
 };
 
