@@ -32,6 +32,13 @@ TEST(Gradcheck, AcceptsRightGradients) {
                         {x, tensor<double>({0.25})}));
 }
 
+TEST(Gradcheck, TakesAFunctionThatDependsOnNoInput) {
+  const auto f = [](const std::vector<Tensor>& in) { return ones_like(in[0]); };
+  const Tensor x = tensor({0.5, -1.5}, DType::f64);
+  EXPECT_TRUE(gradcheck(f, {x}));
+  EXPECT_TRUE(gradgradcheck(f, {x}));
+}
+
 TEST(Gradcheck, NamesTheElementAndBothNumbers) {
   const Tensor x = tensor<double>({0.5, -1.0, 2.0});
   const std::string text = thrown_text(ErrorKind::value, [&] { gradcheck(square(2), {x}); });
