@@ -55,8 +55,9 @@ std::string to_string(const Spec& spec) {
 }
 
 std::string to_string(Device device) {
-  if (device.kind == DeviceKind::cpu) return "cpu";
-  return "cuda:" + std::to_string(device.index);
+  if (device == Device()) return "cpu";
+  const char* const kind = device.kind == DeviceKind::cpu ? "cpu:" : "cuda:";
+  return kind + std::to_string(device.index);
 }
 
 Device parse_device(std::string_view text) {

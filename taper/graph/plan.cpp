@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <taper/core/threads.h>
+#include <taper/ops/composed.h>
 #include <taper/ops/tape.h>
 
 namespace taper {
@@ -157,6 +158,10 @@ void Plan::execute_node(size_t index, std::vector<Tensor>& values) const {
     } catch (const Violation& violation) {
       const LayerScope scope(node.layer);
       report(*node.op, violation, args, node.function);
+    } catch (const Error& error) {  // from below the ops, as in a call
+      if (!error.op().empty()) throw;
+      const LayerScope scope(node.layer);
+      report(*node.op, as_violation(error), args, node.function);
     }
   }();
   for (size_t i = 0; i < node.outputs.size(); ++i) {

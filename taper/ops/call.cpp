@@ -143,8 +143,13 @@ struct Checked {
 
 /// These are apart, because they would cost every good call registers.
 [[noreturn, gnu::cold, gnu::noinline]] void refuse_count(const OpBase& op, size_t count) {
-  violate(ErrorKind::value,
-          "takes " + std::to_string(op.least_inputs) + " operands, got " + std::to_string(count));
+  std::string takes = std::to_string(op.least_inputs);
+  if (op.most_inputs == SIZE_MAX) {
+    takes = "at least " + takes;
+  } else if (op.most_inputs > op.least_inputs) {
+    takes += " to " + std::to_string(op.most_inputs);
+  }
+  violate(ErrorKind::value, "takes " + takes + " operands, got " + std::to_string(count));
 }
 [[gnu::cold, gnu::noinline]] void check_absent(const OpBase& op, size_t i) {
   if (!op.is_optional(i)) violate(ErrorKind::value, operand_name(op, i) + " is undefined");

@@ -48,7 +48,7 @@ class TAPER_API Saved {
 
   /// An operand that the row saves.
   const Tensor& in(size_t i) const {
-    TAPER_CHECK(node_.op->saves.operand(i));
+    if (!node_.op->saves.operand(i)) internal_failure("a saved operand", __FILE__, __LINE__);
     return node_.saved_inputs[i];
   }
   /// A forward output, on the tape if the rule itself is being recorded.

@@ -130,6 +130,58 @@ TEST(Creation, TakesADeviceAndRefusesThoseThatAreNotThere) {
   }
 }
 
+TEST(Creation, RangesReachTheEndsOfTheirNumbers) {
+  EXPECT_EQ(arange(0.0, uint64_t{1} << 63, 4e18).numel(), 3);
+  EXPECT_EQ(arange(INT64_MAX - 1, INT64_MAX).item<int64_t>(), INT64_MAX - 1);
+  EXPECT_EQ(arange(127, -129, -85, DType::i8).to_vector<int>(),
+            (std::vector<int>{127, 42, -43, -128}));
+  EXPECT_EQ(linspace(-1.7e308, 1.7e308, 2, DType::f64).to_vector<double>(),
+            (std::vector<double>{-1.7e308, 1.7e308}));
+  EXPECT_EQ(thrown_text(ErrorKind::unsupported,
+                        [] { zeros({2}, DType::f32, Device{DeviceKind::cpu, 1}); }),
+            "zeros: cpu:1 is not in this build");
+}
+
+/// Steps that 16 bits cannot hold, with the results of PyTorch.
+TEST(SixteenBits, SquaresAndCountsDoNotOverflow) {
+  const Tensor wide = tensor({100, -100, 100, -100}, DType::f16);
+  EXPECT_EQ(var(wide).item(), 10000);
+  Tensor x = tensor({3000, 200, 100}, DType::f16);
+  x.set_requires_grad();
+  const Tensor deviation = taper::std(x);
+  EXPECT_EQ(deviation.item(), 1344);
+  deviation.backward();
+  EXPECT_NEAR(x.grad().to_vector<double>()[0], 0.471, 5e-4);
+  EXPECT_EQ(var(concat({ones({70000}, DType::f16), zeros({70000}, DType::f16)})).item(), 0.25);
+  Tensor y = tensor({7.0, -11.0, 0.5}, DType::f16);
+  y.set_requires_grad();
+  sum(sinh(y)).backward();
+  const std::vector<double> slopes = y.grad().to_vector<double>();
+  EXPECT_NEAR(slopes[0], std::cosh(7.0), 0.5);
+  EXPECT_NEAR(slopes[1], std::cosh(11.0), 32);
+  EXPECT_NEAR(slopes[2], std::cosh(0.5), 1e-3);
+}
+
+TEST(Calls, SayHowManyOperandsTheyTake) {
+  const auto with = [](std::string_view name, size_t count) {
+    const OpBase& op = Registry<OpBase>::get(std::string(name), "op");
+    const Tensor x = ones({2});
+    const std::vector<Arg> args(count, Arg(x));
+    const auto attrs = std::make_shared<int64_t>();
+    return thrown_text(ErrorKind::value, [&] { call(op, attrs.get(), args); });
+  };
+  EXPECT_EQ(with("clip", 4).substr(0, 34), "clip: takes 1 to 3 operands, got 4");
+  EXPECT_EQ(with("add", 1).substr(0, 28), "add: takes 2 operands, got 1");
+  EXPECT_EQ(with("index", 0), "index: takes at least 1 operands, got 0");
+}
+
+TEST(Calls, ReplaysNameTheOpThatNeedsTooMuchMemory) {
+  const auto f = [](const Tensor& x) { return broadcast_to(x, {int64_t{1} << 42}) + 1; };
+  const Tensor x = ones({1});
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { f(x); }).substr(0, 5), "add: ");
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { compile(f)(x); }).substr(0, 5), "add: ");
+}
+
 // ---------------------------------------------------------------------------------- many outputs
 
 TEST(ManyOutputs, PartsAreViewsWithTheirValues) {
@@ -144,6 +196,14 @@ TEST(ManyOutputs, PartsAreViewsWithTheirValues) {
   const std::vector<Tensor> columns = split(x, {1, 2}, -1);
   EXPECT_EQ(columns[1].shape(), (Shape{7, 2}));
   EXPECT_EQ(columns[1].to_vector<int64_t>()[1], 2);
+}
+
+TEST(ManyOutputs, PartsOfNothingAreOneEmptyPart) {
+  const std::vector<Tensor> parts = split(zeros({0, 3}), 2);
+  ASSERT_EQ(parts.size(), 1u);
+  EXPECT_EQ(parts[0].shape(), (Shape{0, 3}));
+  EXPECT_EQ(thrown_text(ErrorKind::value, [] { split(zeros({3}), 0); }),
+            "split: split_size must be at least 1, got 0 (x f32[3])");
 }
 
 TEST(ManyOutputs, GradientsArriveFromAnyOfThem) {

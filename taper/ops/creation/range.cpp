@@ -50,7 +50,8 @@ int64_t count_of(const RangeAttrs& attrs) {
 
 Specs infer_range(const InSpecs&, const RangeAttrs& attrs) {
   for (const Number* number : {&attrs.start, &attrs.stop, &attrs.step}) {
-    if (number->above_integers) violate(ErrorKind::value, misfit(*number, DType::i64));
+    if (number->above_integers && of_integers(attrs))
+      violate(ErrorKind::value, misfit(*number, DType::i64));
   }
   const int64_t count = count_of(attrs);
   if (count < 0) {
@@ -68,9 +69,24 @@ Specs infer_range(const InSpecs&, const RangeAttrs& attrs) {
 
 void range_cpu(const Kernel& kernel, const RangeAttrs& attrs) {
   const View& out = kernel.out();
+  const bool whole = of_integers(attrs);
+  const auto start = static_cast<uint64_t>(attrs.start.integer);
+  const auto step = static_cast<uint64_t>(attrs.step.integer);
   visit_dtype(out.dtype(), [&]<class T>() {
+    T* const to = out.as<T>();
     for (int64_t i = 0; i < out.numel(); ++i) {
-      out.as<T>()[i] = convert(element(attrs, i), out.dtype(), "arange").template as<T>();
+      if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+        if (whole) {  // the rule has checked the ends
+          to[i] = static_cast<T>(start + static_cast<uint64_t>(i) * step);
+          continue;
+        }
+      } else if constexpr (std::is_floating_point_v<T>) {
+        if (!whole) {
+          to[i] = static_cast<T>(attrs.start.real + static_cast<double>(i) * attrs.step.real);
+          continue;
+        }
+      }
+      to[i] = convert(element(attrs, i), out.dtype(), "arange").template as<T>();
     }
   });
 }
@@ -121,7 +137,8 @@ struct LinspaceAttrs {
 };
 
 double element(const LinspaceAttrs& attrs, int64_t i) {
-  if (attrs.endpoint && i == attrs.num - 1 && i > 0) return attrs.stop;
+  if (i == 0) return attrs.start;
+  if (attrs.endpoint && i == attrs.num - 1) return attrs.stop;
   const auto steps = static_cast<double>(attrs.num - (attrs.endpoint ? 1 : 0));
   return steps < 1 ? attrs.start
                    : attrs.start + static_cast<double>(i) * ((attrs.stop - attrs.start) / steps);

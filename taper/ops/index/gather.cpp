@@ -338,7 +338,7 @@ void check_beside(const Shape& shape, const Shape& indices, int axis) {
 }
 
 struct AlongAttrs {
-  Axis axis = 0;
+  Axis axis = -1;
   bool from_end = true;  // negative indices count from the end; else they are out of range
 };
 

@@ -1,6 +1,7 @@
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/tape.h>
+#include <taper/ops/widened.h>
 
 // Losses are said in simpler ops; where the gradient has a shorter form, it stands here.
 
@@ -124,7 +125,7 @@ const Op<LossAttrs> cross_entropy_op{
 Specs infer_elementwise(const InSpecs& in, const LossAttrs& attrs) {
   require_floats(in);
   if (in[1] != in[0]) {
-    violate(ErrorKind::shape, "target must have the shape and dtype of input");
+    violate(ErrorKind::shape, "target must have the shape of input");
   }
   return loss_spec(in[0], in[0].shape, attrs.reduction);
 }
@@ -188,7 +189,7 @@ std::vector<Sample<LossAttrs>> probability_samples() {
           {.inputs = {p, p}, .attrs = {Reduction::sum}},
           {.inputs = {p, p}, .attrs = {Reduction::none}},
           {.inputs = {{.shape = {4, 1}}, {.shape = {4}}},
-           .error = "target must have the shape and dtype of input"}};
+           .error = "target must have the shape of input"}};
 }
 
 const Op<LossAttrs> bce_op{
@@ -246,12 +247,6 @@ Specs infer_batch_norm(const InSpecs& in, const BatchNormAttrs&) {
   }
   return in[0];
 }
-
-/// A tensor in f32 if it has 16 bits: results are rounded once.
-Tensor widened(const Tensor& x) {
-  return x.defined() && item_size(x.dtype()) < 4 ? astype(x, DType::f32) : x;
-}
-Tensor narrowed(const Tensor& x, DType dtype) { return x.dtype() == dtype ? x : astype(x, dtype); }
 
 /// One number for each channel, to be broadcast against `x`.
 Tensor along_channels(const Tensor& numbers, const Shape& x) {

@@ -154,7 +154,8 @@ Grads softplus_vjp(const Saved& s, const Softplus&) { return {s.grad() * sigmoid
 /// cosh(x) = sqrt(1 + sinh(x)^2), without overflow of the square.
 Grads sinh_vjp(const Saved& s, const Sinh&) {
   const Tensor y = s.out();
-  const Tensor is_large = greater(abs(y), 1e9);
+  const double large = item_size(y.dtype()) < 4 ? 64 : 1e9;  // from where 1 makes no difference
+  const Tensor is_large = greater(abs(y), large);
   const Tensor root = sqrt(square(where(is_large, 0, y)) + 1);
   return {s.grad() * where(is_large, abs(y), root)};
 }

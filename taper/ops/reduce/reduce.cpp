@@ -6,6 +6,7 @@
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/tape.h>
+#include <taper/ops/widened.h>
 
 // Reductions: a family with one rule of shapes and one kernel.
 
@@ -204,18 +205,22 @@ Tensor shifted(const Tensor& x, const VarAttrs& attrs) {
   return x - first;
 }
 
-Results expand_var(const Inputs& in, const VarAttrs& attrs) {
-  const Tensor x = shifted(in[0], attrs);
+/// The variance of a tensor that is wide enough for squares.
+Tensor wide_var(const Tensor& wide, const VarAttrs& attrs) {
+  const Tensor x = shifted(wide, attrs);
   const Tensor centred = x - mean(x, attrs.axis, true);
-  Results results;
-  results[0] = sum(square(centred), attrs.axis, attrs.keepdims) / var_divisor(x.shape(), attrs);
-  return results;
+  return sum(square(centred), attrs.axis, attrs.keepdims) / var_divisor(x.shape(), attrs);
+}
+
+Results expand_var(const Inputs& in, const VarAttrs& attrs) {
+  return {{narrowed(wide_var(widened(in[0]), attrs), in[0].dtype())}};
 }
 
 Grads var_vjp(const Saved& s, const VarAttrs& attrs) {
-  const Tensor& x = s.in(0);
+  const Tensor x = widened(s.in(0));
   const Tensor slope = (x - mean(x, attrs.axis, true)) * (2 / var_divisor(x.shape(), attrs));
-  return {slope * with_axes(s.grad(), s.in_spec(0), attrs.axis)};
+  const Tensor grad = slope * with_axes(widened(s.grad()), s.in_spec(0), attrs.axis);
+  return {narrowed(grad, s.in_spec(0).dtype)};
 }
 
 std::vector<Sample<VarAttrs>> var_samples() {
@@ -238,9 +243,10 @@ const Op<VarAttrs> var_op{{.name = "var",
 
 /// The root has no slope at 0; 0 is PyTorch's convention, and what a constant tensor needs.
 Results expand_std(const Inputs& in, const VarAttrs& attrs) {
-  const Tensor variance = var(in[0], attrs.axis, attrs.correction, attrs.keepdims);
+  const Tensor variance = var(widened(in[0]), attrs.axis, attrs.correction, attrs.keepdims);
   const Tensor is_constant = equal(variance, 0);
-  return {{where(is_constant, 0, sqrt(where(is_constant, 1, variance)))}};
+  const Tensor root = where(is_constant, 0, sqrt(where(is_constant, 1, variance)));
+  return {{narrowed(root, in[0].dtype())}};
 }
 
 const Op<VarAttrs> std_op{{.name = "std",

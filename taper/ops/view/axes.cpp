@@ -19,12 +19,12 @@ using Infer = Specs (*)(const InSpecs& in, const A& attrs);
 
 template <class A, Infer<A> infer>
 Row<A> reshape_row(std::string_view name, std::string_view doc,
-                   std::vector<AttributeDoc> attributes, std::vector<Sample<A>> (*samples)(),
+                   const std::vector<AttributeDoc>& attributes, std::vector<Sample<A>> (*samples)(),
                    Onnx onnx = {}) {
   return {.name = name,
           .doc = doc,
           .inlined = true,
-          .attributes = std::move(attributes),
+          .attributes = attributes,
           .inputs = {"x"},
           .infer = infer,
           .expand = reshape_to_inferred<A, infer>,

@@ -11,14 +11,14 @@ namespace taper {
 namespace {
 
 struct SplitAttrs {
-  int64_t split_size = 0;  // 0: `sizes` say it
+  int64_t split_size = 0;
   std::vector<int64_t> sizes = {};
   Axis axis = 0;
 };
 
 /// The sizes of the parts along the axis of `size` elements.
 std::vector<int64_t> part_sizes(const SplitAttrs& attrs, int64_t size) {
-  if (attrs.split_size == 0) {
+  if (!attrs.sizes.empty()) {
     int64_t total = 0;
     for (int64_t part : attrs.sizes) {
       if (part < 0 || __builtin_add_overflow(total, part, &total)) total = -1;
@@ -93,7 +93,8 @@ std::vector<Sample<SplitAttrs>> samples() {
       {.inputs = {{.shape = {2, 12}}}, .attrs = {2, {}, -1}},
       {.inputs = {{.shape = {2, 9, 3}}}, .attrs = {0, {4, 0, 5}, 1}},
       {.inputs = {whole}, .attrs = {9}},
-      {.inputs = {{.shape = {7}}}, .attrs = {-1}, .error = "split_size must be at least 1, got -1"},
+      {.inputs = {{.shape = {0, 3}}}, .attrs = {2}},
+      {.inputs = {{.shape = {7}}}, .attrs = {0}, .error = "split_size must be at least 1, got 0"},
       {.inputs = {{.shape = {7}}},
        .attrs = {0, {3, 3}},
        .error = "sum to the 7 elements of the axis, got [3, 3]"},
@@ -104,7 +105,7 @@ const Op<SplitAttrs> split_op{
     {.name = "split",
      .doc = "x cut into parts along an axis; views.",
      .attributes = {{"split_size", "The size of each part; the last one may be smaller."},
-                    {"sizes", "The sizes of the parts, if `split_size` is 0."},
+                    {"sizes", "The sizes of the parts, instead of `split_size`."},
                     {"axis", "The axis, counted from the end if negative."}},
      .inputs = {"x"},
      .outputs = {"ys*"},
