@@ -240,8 +240,8 @@ struct Foreign {
   int freed = 0;
   Tensor tensor() {
     return from_foreign(
-        numbers, {DType::f32, {}, {2, 2}},
-        [](void* self) { ++static_cast<Foreign*>(self)->freed; }, this);
+        numbers, {DType::f32, {}, {2, 2}}, [](void* self) { ++static_cast<Foreign*>(self)->freed; },
+        this);
   }
   Floats now() const { return {numbers, numbers + 4}; }
 };
@@ -286,9 +286,8 @@ TEST(ForeignMemory, IsFreedOnceWhenTheLastTensorGoes) {
 
 TEST(ForeignMemory, OfAWrongSizeStaysWithItsOwner) {
   Foreign memory;
-  thrown_text(ErrorKind::value, [&] {
-    from_foreign(memory.numbers, {DType::f32, {}, {-2}}, nullptr, nullptr);
-  });
+  thrown_text(ErrorKind::value,
+              [&] { from_foreign(memory.numbers, {DType::f32, {}, {-2}}, nullptr, nullptr); });
   EXPECT_EQ(memory.freed, 0);
 }
 

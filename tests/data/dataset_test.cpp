@@ -40,8 +40,7 @@ std::vector<int64_t> labels_of(const Dataset& dataset) {
 
 TEST(Dataset, TwoFunctionsAreEnough) {
   const Pairs dataset(10);
-  EXPECT_EQ(dataset.specs(),
-            (std::vector<Spec>{{DType::f32, {}, {2}}, {DType::i64, {}, {}}}));
+  EXPECT_EQ(dataset.specs(), (std::vector<Spec>{{DType::f32, {}, {2}}, {DType::i64, {}, {}}}));
   const std::vector<int64_t> indices = {3, 1, 3};
   const std::vector<Tensor> batch = read_batch(dataset, indices);
   EXPECT_EQ(to_string(batch[0].spec()), "f32[3,2]");
