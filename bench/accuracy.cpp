@@ -38,6 +38,7 @@ const Function functions[] = {
     {"sin", sin, TAPER_STD(sin), -1e6, 1e6},
     {"cos", cos, TAPER_STD(cos), -1e6, 1e6},
     {"tanh", tanh, TAPER_STD(tanh), -4, 4},
+    {"sinh", sinh, TAPER_STD(sinh), -90, 90},
     {"erf", erf, TAPER_STD(erf), -4, 4},
     {"sigmoid", sigmoid, exact::sigmoid, -100, 30},
     {"softplus", softplus, exact::softplus, -100, 30},

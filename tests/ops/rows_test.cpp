@@ -89,6 +89,23 @@ TEST(Rows, AttributesHaveTypes) {
   EXPECT_EQ(type_of("mse_loss", "reduction"), FieldType::choice);
 }
 
+TEST(Rows, EqualAttributesHaveEqualHashes) {
+  for (const OpCase& c : all_cases(false)) {
+    SCOPED_TRACE(case_name(c));
+    const void* attrs = c.sample.attrs.get();
+    const auto again = c.op->attrs_from_fields(c.op->attrs_to_fields(attrs));
+    EXPECT_TRUE(c.op->equal_attrs(attrs, again.get()));
+    EXPECT_EQ(c.op->hash_attrs(attrs), c.op->hash_attrs(again.get()));
+  }
+}
+
+TEST(Rows, HaveKernelsOfTheDevicesThatTheyNameOnly) {
+  for (const OpBase* op : all_ops()) {
+    EXPECT_EQ(op->has_kernel_for(DeviceKind::cpu), op->has_kernel) << op->name;
+    EXPECT_FALSE(op->has_kernel_for(DeviceKind::cuda)) << op->name;
+  }
+}
+
 // ---------------------------------------------------------------------------------- no operands
 
 TEST(Creation, ACaptureHoldsNoConstantOfFullSize) {
@@ -167,7 +184,7 @@ TEST(Calls, SayHowManyOperandsTheyTake) {
     const OpBase& op = Registry<OpBase>::get(std::string(name), "op");
     const Tensor x = ones({2});
     const std::vector<Arg> args(count, Arg(x));
-    const auto attrs = std::make_shared<int64_t>();
+    const auto attrs = op.attrs_from_fields({});
     return thrown_text(ErrorKind::value, [&] { call(op, attrs.get(), args); });
   };
   EXPECT_EQ(with("clip", 4).substr(0, 34), "clip: takes 1 to 3 operands, got 4");

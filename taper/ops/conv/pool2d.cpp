@@ -17,6 +17,11 @@ struct PoolAttrs {
   bool count_include_pad = true;
 };
 
+constexpr AttributeDoc pool_lines[] = {
+    {"kernel_size", "Height and width of the window."},
+    {"stride", "The step of the window along height and width."},
+    {"padding", "How far the window reaches beyond both sides."}};
+
 PoolParams params_of(const PoolAttrs& attrs) {
   return {{attrs.kernel_size[0], attrs.kernel_size[1]},
           {attrs.stride[0], attrs.stride[1]},
@@ -124,9 +129,9 @@ Grads max_pool_vjp(const Saved& s, const PoolAttrs&) {
 const Op<PoolAttrs> max_pool_op{
     {.name = "max_pool2d",
      .doc = "The maximum of each window of images, and its place.",
-     .attributes = {{"kernel_size", "Height and width of the window."},
-                    {"stride", "The step of the window along height and width."},
-                    {"padding", "How far the window reaches beyond both sides."},
+     .attributes = {pool_lines[0],
+                    pool_lines[1],
+                    pool_lines[2],
                     {"count_include_pad", "Without meaning for a maximum."}},
      .inputs = {"x"},
      .outputs = {"y", "indices"},
@@ -320,9 +325,9 @@ Grads avg_pool_vjp(const Saved& s, const PoolAttrs& attrs);
 const Op<PoolAttrs> avg_pool_op{
     {.name = "avg_pool2d",
      .doc = "The mean of each window of images.",
-     .attributes = {{"kernel_size", "Height and width of the window."},
-                    {"stride", "The step of the window along height and width."},
-                    {"padding", "How far the window reaches beyond both sides."},
+     .attributes = {pool_lines[0],
+                    pool_lines[1],
+                    pool_lines[2],
                     {"count_include_pad", "Whether padding counts as elements of the mean."}},
      .inputs = {"x"},
      .infer = infer_avg_pool,

@@ -8,8 +8,6 @@
 namespace taper {
 namespace {
 
-Results one(Tensor tensor) { return {{std::move(tensor)}}; }
-
 // ---------------------------------------------------------------------------------- full
 
 struct FullAttrs {
@@ -38,8 +36,8 @@ void full_cpu(const Kernel& kernel, const FullAttrs& attrs) {
 Results full_reference(const Inputs&, const FullAttrs& attrs) {
   const double value =
       is_float(attrs.value.dtype) ? attrs.value.real : static_cast<double>(attrs.value.integer);
-  return one(from_values(attrs.shape,
-                         std::vector<double>(static_cast<size_t>(attrs.shape.numel()), value)));
+  return {{from_values(attrs.shape,
+                       std::vector<double>(static_cast<size_t>(attrs.shape.numel()), value))}};
 }
 
 std::vector<Sample<FullAttrs>> full_samples() {
@@ -77,7 +75,7 @@ Specs infer_constant(const InSpecs& in, const ConstantAttrs& attrs) {
 }
 template <int value>
 Results expand_constant(const Inputs&, const ConstantAttrs& attrs) {
-  return one(full_op({}, {attrs.shape, value, attrs.dtype, attrs.device}));
+  return {{full_op({}, {attrs.shape, value, attrs.dtype, attrs.device})}};
 }
 
 std::vector<Sample<ConstantAttrs>> constant_samples() {
@@ -115,7 +113,7 @@ Specs infer_full_like(const InSpecs& in, const FullLikeAttrs& attrs) {
 }
 Results expand_full_like(const Inputs& in, const FullLikeAttrs& attrs) {
   const Spec like = infer_full_like(in.specs(), attrs)[0];
-  return one(full_op({}, {like.shape, attrs.value, like.dtype, like.device}));
+  return {{full_op({}, {like.shape, attrs.value, like.dtype, like.device})}};
 }
 template <int value>
 Specs infer_like(const InSpecs& in, const LikeAttrs& attrs) {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include <taper/backend/cpu/fill.h>
@@ -136,12 +137,16 @@ struct LinspaceAttrs {
   Device device = {};
 };
 
-double element(const LinspaceAttrs& attrs, int64_t i) {
+/// The distance of neighbours; 0 where there are none.
+double step_of(const LinspaceAttrs& attrs) {
+  const auto steps = static_cast<double>(attrs.num - (attrs.endpoint ? 1 : 0));
+  return steps < 1 ? 0 : (attrs.stop - attrs.start) / steps;
+}
+
+double element(const LinspaceAttrs& attrs, double step, int64_t i) {
   if (i == 0) return attrs.start;
   if (attrs.endpoint && i == attrs.num - 1) return attrs.stop;
-  const auto steps = static_cast<double>(attrs.num - (attrs.endpoint ? 1 : 0));
-  return steps < 1 ? attrs.start
-                   : attrs.start + static_cast<double>(i) * ((attrs.stop - attrs.start) / steps);
+  return attrs.start + static_cast<double>(i) * step;
 }
 
 Specs infer_linspace(const InSpecs&, const LinspaceAttrs& attrs) {
@@ -157,16 +162,23 @@ Specs infer_linspace(const InSpecs&, const LinspaceAttrs& attrs) {
 
 void linspace_cpu(const Kernel& kernel, const LinspaceAttrs& attrs) {
   const View& out = kernel.out();
+  const double step = step_of(attrs);
   visit_dtype(out.dtype(), [&]<class T>() {
+    T* const to = out.as<T>();
     for (int64_t i = 0; i < out.numel(); ++i) {
-      out.as<T>()[i] = convert(element(attrs, i), out.dtype(), "linspace").template as<T>();
+      if constexpr (std::is_floating_point_v<T>) {
+        to[i] = static_cast<T>(element(attrs, step, i));
+      } else {
+        to[i] = convert(element(attrs, step, i), out.dtype(), "linspace").template as<T>();
+      }
     }
   });
 }
 
 Results linspace_reference(const Inputs&, const LinspaceAttrs& attrs) {
+  const double step = step_of(attrs);
   std::vector<double> values;
-  for (int64_t i = 0; i < attrs.num; ++i) values.push_back(element(attrs, i));
+  for (int64_t i = 0; i < attrs.num; ++i) values.push_back(element(attrs, step, i));
   return {{from_values({attrs.num}, values)}};
 }
 

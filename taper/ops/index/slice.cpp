@@ -68,6 +68,12 @@ void for_each_sliced(const Shape& shape, const Range& range, Visit&& visit) {
 
 // ---------------------------------------------------------------------------------- slice
 
+constexpr AttributeDoc slice_lines[] = {
+    {"axis", "The axis."},
+    {"start", "The first element; none: the first one in the step's direction."},
+    {"stop", "The end, which is not in the result; none: the last one's neighbour."},
+    {"step", "The distance of neighbours, negative for the other direction."}};
+
 Specs infer_slice(const InSpecs& in, const SliceAttrs& attrs) {
   Spec out = in[0];
   out.shape = sliced_shape(in[0].shape, resolve(attrs, in[0].shape));
@@ -121,11 +127,7 @@ const Op<SliceAttrs> slice_op{
     {.name = "slice",
      .doc = "The elements start, start + step, ... before `stop` of one axis, as Python slices "
             "count; a view.",
-     .attributes = {{"axis", "The axis."},
-                    {"start", "The first element; none: the first one in the step's direction."},
-                    {"stop",
-                     "The end, which is not in the result; none: the last one's neighbour."},
-                    {"step", "The distance of neighbours, negative for the other direction."}},
+     .attributes = {std::begin(slice_lines), std::end(slice_lines)},
      .inputs = {"x"},
      .infer = infer_slice,
      .reference = slice_reference,
@@ -215,11 +217,7 @@ std::vector<Sample<SliceAttrs>> update_samples() {
 const Op<SliceAttrs> slice_update_op{
     {.name = "slice_update",
      .doc = "x with the places that `slice` would read replaced by `values`, which broadcast.",
-     .attributes = {{"axis", "The axis."},
-                    {"start", "The first element; none: the first one in the step's direction."},
-                    {"stop",
-                     "The end, which is not in the result; none: the last one's neighbour."},
-                    {"step", "The distance of neighbours, negative for the other direction."}},
+     .attributes = {std::begin(slice_lines), std::end(slice_lines)},
      .inputs = {"x", "values"},
      .infer = infer_update,
      .reference = update_reference,

@@ -12,6 +12,9 @@ struct LossAttrs {
   Reduction reduction = Reduction::mean;
 };
 
+constexpr AttributeDoc reduction_line{
+    "reduction", "What is done with the losses: nothing, their mean or their sum."};
+
 Results one(Tensor tensor) {
   Results results;
   results[0] = std::move(tensor);
@@ -109,8 +112,7 @@ std::vector<Sample<LossAttrs>> cross_entropy_samples() {
 const Op<LossAttrs> cross_entropy_op{
     {.name = "cross_entropy",
      .doc = "Negative log-likelihood of class indices under softmax of the logits (axis 1).",
-     .attributes = {{"reduction",
-                     "What is done with the losses: nothing, their mean or their sum."}},
+     .attributes = {reduction_line},
      .inputs = {"input", "target"},
      .outputs = {"loss"},
      .infer = infer_cross_entropy,
@@ -195,8 +197,7 @@ std::vector<Sample<LossAttrs>> probability_samples() {
 const Op<LossAttrs> bce_op{
     {.name = "binary_cross_entropy",
      .doc = "-(t log x + (1 - t) log(1 - x)) of probabilities x and targets t.",
-     .attributes = {{"reduction",
-                     "What is done with the losses: nothing, their mean or their sum."}},
+     .attributes = {reduction_line},
      .inputs = {"input", "target"},
      .outputs = {"loss"},
      .promotion = Promotion::to_first,
@@ -204,30 +205,26 @@ const Op<LossAttrs> bce_op{
      .expand = expand_bce,
      .grad = {bce_vjp, Saves::inputs},
      .samples = probability_samples}};
-const Op<LossAttrs> bce_logits_op{
-    {.name = "binary_cross_entropy_with_logits",
-     .doc = "binary_cross_entropy of sigmoid(x), computed stably.",
-     .attributes = {{"reduction",
-                     "What is done with the losses: nothing, their mean or their sum."}},
-     .inputs = {"input", "target"},
-     .outputs = {"loss"},
-     .promotion = Promotion::to_first,
-     .infer = infer_elementwise,
-     .expand = expand_bce_logits,
-     .grad = {bce_logits_vjp, Saves::inputs},
-     .samples = probability_samples}};
-const Op<LossAttrs> mse_op{
-    {.name = "mse_loss",
-     .doc = "The squared difference of input and target.",
-     .attributes = {{"reduction",
-                     "What is done with the losses: nothing, their mean or their sum."}},
-     .inputs = {"input", "target"},
-     .outputs = {"loss"},
-     .promotion = Promotion::to_first,
-     .infer = infer_elementwise,
-     .expand = expand_mse,
-     .grad = {mse_vjp, Saves::inputs},
-     .samples = probability_samples}};
+const Op<LossAttrs> bce_logits_op{{.name = "binary_cross_entropy_with_logits",
+                                   .doc = "binary_cross_entropy of sigmoid(x), computed stably.",
+                                   .attributes = {reduction_line},
+                                   .inputs = {"input", "target"},
+                                   .outputs = {"loss"},
+                                   .promotion = Promotion::to_first,
+                                   .infer = infer_elementwise,
+                                   .expand = expand_bce_logits,
+                                   .grad = {bce_logits_vjp, Saves::inputs},
+                                   .samples = probability_samples}};
+const Op<LossAttrs> mse_op{{.name = "mse_loss",
+                            .doc = "The squared difference of input and target.",
+                            .attributes = {reduction_line},
+                            .inputs = {"input", "target"},
+                            .outputs = {"loss"},
+                            .promotion = Promotion::to_first,
+                            .infer = infer_elementwise,
+                            .expand = expand_mse,
+                            .grad = {mse_vjp, Saves::inputs},
+                            .samples = probability_samples}};
 
 // ---------------------------------------------------------------------------------- batch_norm
 

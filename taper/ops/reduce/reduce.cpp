@@ -205,15 +205,11 @@ Tensor shifted(const Tensor& x, const VarAttrs& attrs) {
   return x - first;
 }
 
-/// The variance of a tensor that is wide enough for squares.
-Tensor wide_var(const Tensor& wide, const VarAttrs& attrs) {
-  const Tensor x = shifted(wide, attrs);
-  const Tensor centred = x - mean(x, attrs.axis, true);
-  return sum(square(centred), attrs.axis, attrs.keepdims) / var_divisor(x.shape(), attrs);
-}
-
 Results expand_var(const Inputs& in, const VarAttrs& attrs) {
-  return {{narrowed(wide_var(widened(in[0]), attrs), in[0].dtype())}};
+  const Tensor x = shifted(widened(in[0]), attrs);
+  const Tensor centred = x - mean(x, attrs.axis, true);
+  const Tensor squares = sum(square(centred), attrs.axis, attrs.keepdims);
+  return {{narrowed(squares / var_divisor(x.shape(), attrs), in[0].dtype())}};
 }
 
 Grads var_vjp(const Saved& s, const VarAttrs& attrs) {
@@ -230,11 +226,11 @@ std::vector<Sample<VarAttrs>> var_samples() {
           {.inputs = {{.shape = {3}, .dtype = DType::i32}}, .error = "takes floating tensors"}};
 }
 
+constexpr AttributeDoc correction_line{"correction", "Subtracted from the count that divides."};
+
 const Op<VarAttrs> var_op{{.name = "var",
                            .doc = "Mean squared distance from the mean along `axis`.",
-                           .attributes = {{"axis", "The axes that are reduced; none: all."},
-                                          {"correction", "Subtracted from the count that divides."},
-                                          {"keepdims", "Whether reduced axes stay with size one."}},
+                           .attributes = {reduce_lines[0], correction_line, reduce_lines[1]},
                            .inputs = {"x"},
                            .infer = infer_var,
                            .expand = expand_var,
@@ -252,9 +248,7 @@ Results expand_std(const Inputs& in, const VarAttrs& attrs) {
 const Op<VarAttrs> std_op{{.name = "std",
                            .doc = "The square root of `var`; its gradient at a constant is 0.",
                            .inlined = true,
-                           .attributes = {{"axis", "The axes that are reduced; none: all."},
-                                          {"correction", "Subtracted from the count that divides."},
-                                          {"keepdims", "Whether reduced axes stay with size one."}},
+                           .attributes = {reduce_lines[0], correction_line, reduce_lines[1]},
                            .inputs = {"x"},
                            .infer = infer_var,
                            .expand = expand_std,

@@ -6,12 +6,10 @@
 namespace taper {
 namespace {
 
-Results one(Tensor tensor) { return {{std::move(tensor)}}; }
-
 /// The result of an op that is a reshape to what its rule infers.
 template <class A, Specs (*infer)(const InSpecs& in, const A& attrs)>
 Results reshape_to_inferred(const Inputs& in, const A& attrs) {
-  return one(reshape(in[0], infer(in.specs(), attrs)[0].shape));
+  return {{reshape(in[0], infer(in.specs(), attrs)[0].shape)}};
 }
 
 template <class A>
@@ -146,7 +144,7 @@ Specs infer_transpose(const InSpecs& in, const NoAttrs&) {
   return out;
 }
 Results expand_transpose(const Inputs& in, const NoAttrs&) {
-  return one(permute_dims(in[0], swapped_axes(in[0].rank())));
+  return {{permute_dims(in[0], swapped_axes(in[0].rank()))}};
 }
 
 std::vector<Sample<NoAttrs>> transpose_samples() {
@@ -177,7 +175,7 @@ Specs infer_flip(const InSpecs& in, const FlipAttrs& attrs) {
 Results expand_flip(const Inputs& in, const FlipAttrs& attrs) {
   Tensor y = in[0];
   for (int64_t axis : attrs.axis.resolve(y.rank())) y = slice(y, axis, {}, {}, -1);
-  return one(y);
+  return {{y}};
 }
 
 std::vector<Sample<FlipAttrs>> flip_samples() {
@@ -216,7 +214,7 @@ Specs infer_stack(const InSpecs& in, const StackAttrs& attrs) {
 Results expand_stack(const Inputs& in, const StackAttrs& attrs) {
   std::vector<Tensor> expanded;
   for (size_t i = 0; i < in.size(); ++i) expanded.push_back(expand_dims(in[i], attrs.axis));
-  return one(concat(expanded, normalize_axis(attrs.axis, in[0].rank() + 1)));
+  return {{concat(expanded, normalize_axis(attrs.axis, in[0].rank() + 1))}};
 }
 
 std::vector<Sample<StackAttrs>> stack_samples() {
