@@ -228,6 +228,8 @@ void add_course_options(CLI::App& command, Course& course) {
       .add_flag("--detect-anomaly", course.detect_anomaly,
                 "Look for NaN and infinity in every op: slow, for finding a fault")
       ->group(group);
+  command.add_flag("--compile", course.compile, "Record the step once and replay it: same bits")
+      ->group(group);
 }
 
 void check_names(const Recipe& recipe) {
@@ -547,6 +549,7 @@ FitOptions fit_options(const Recipe& recipe, int64_t epochs, const data::Example
       .clip_norm = recipe.course.clip,
       .class_weight = balanced ? balanced_class_weights(*examples.train) : std::vector<double>(),
       .detect_anomaly = recipe.course.detect_anomaly,
+      .compile = recipe.course.compile,
       .run_details = {.data = recipe.subject.data,
                       .test_data = examples.test,
                       .form = examples.form,

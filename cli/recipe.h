@@ -49,6 +49,7 @@ struct Course {
   std::string class_weights = "none";
   bool csv = false;
   bool detect_anomaly = false;
+  bool compile = false;
 };
 
 struct Recipe {

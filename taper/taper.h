@@ -20,6 +20,7 @@
 #include <taper/data/standardizer.h>
 #include <taper/data/vision.h>
 #include <taper/graph/compile.h>
+#include <taper/graph/control_flow.h>
 #include <taper/io/csv.h>
 #include <taper/io/images.h>
 #include <taper/io/npz.h>

@@ -32,13 +32,15 @@ Tensor own_operand(const Tensor& operand, bool outer_tape, std::string_view owne
   return own;
 }
 
-Grads expansion_gradients(const Node& node, const Tensor* grads, const bool* wanted) {
+Grads function_gradients(std::vector<Tensor> operands, FunctionRef<bool(size_t)> wanted,
+                         std::span<const Tensor> grads,
+                         FunctionRef<std::vector<Tensor>(const std::vector<Tensor>&)> function,
+                         std::string_view owner) {
   const bool outer_tape = tape_on;
-  std::vector<Tensor> operands(node.saved_inputs, node.saved_inputs + node.inputs);
   std::vector<Tensor> targets;
   for (size_t i = 0; i < operands.size(); ++i) {
-    if (wanted[i]) {
-      operands[i] = own_operand(operands[i], outer_tape, node.op->name);
+    if (wanted(i)) {
+      operands[i] = own_operand(operands[i], outer_tape, owner);
       targets.push_back(operands[i]);
     } else if (!outer_tape && operands[i].defined()) {
       operands[i] = operands[i].detach();
@@ -47,17 +49,28 @@ Grads expansion_gradients(const Node& node, const Tensor* grads, const bool* wan
   std::vector<Tensor> results;
   {
     const TapeMode on(true);
-    const std::vector<Arg> args(operands.begin(), operands.end());
-    const Results expanded = node.op->expand(Inputs(args), node.attrs);
-    for (int i = 0; i < node.outputs; ++i) results.push_back(expanded[i]);
+    results = function(operands);
   }
-  const std::vector<Tensor> found = gradients_until(results, {grads, results.size()}, targets);
+  const std::vector<Tensor> found = gradients_until(results, grads, targets);
   Grads all(operands.size());
   size_t next = 0;
   for (size_t i = 0; i < all.size(); ++i) {
-    if (wanted[i]) all[i] = found[next++];
+    if (wanted(i)) all[i] = found[next++];
   }
   return all;
+}
+
+Grads expansion_gradients(const Node& node, const Tensor* grads, const bool* wanted) {
+  const auto expansion = [&](const std::vector<Tensor>& operands) {
+    const std::vector<Arg> args(operands.begin(), operands.end());
+    Results expanded = node.op->expand(Inputs(args), node.attrs);
+    std::vector<Tensor> results;
+    for (int i = 0; i < node.outputs; ++i) results.push_back(std::move(expanded[i]));
+    return results;
+  };
+  return function_gradients(
+      {node.saved_inputs, node.saved_inputs + node.inputs}, [&](size_t i) { return wanted[i]; },
+      {grads, node.outputs}, expansion, node.op->name);
 }
 
 }  // namespace taper

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include <taper/core/function_ref.h>
 #include <taper/ops/tape.h>
 
 namespace taper {
@@ -15,6 +16,13 @@ std::vector<Tensor> gradients_until(std::span<const Tensor> results, std::span<c
 
 /// The gradients of a node's operands through its op's expansion, which runs again, on the tape.
 Grads expansion_gradients(const Node& node, const Tensor* grads, const bool* wanted);
+
+/// The gradients of the operands of `function` that are wanted, from those of its results: it runs
+/// on the tape, each of these operands under a node of its own. The others' are undefined.
+Grads function_gradients(std::vector<Tensor> operands, FunctionRef<bool(size_t)> wanted,
+                         std::span<const Tensor> grads,
+                         FunctionRef<std::vector<Tensor>(const std::vector<Tensor>&)> function,
+                         std::string_view owner);
 
 /// `operand` under a node of its own, whose gradient is that of this use alone; gradients flow on
 /// to the operand's node if `outer_tape` says so. `owner` stands in messages.

@@ -173,13 +173,14 @@ enum class FieldType : uint8_t {
   axes,
   dtype,
   device,
+  subgraph,  ///< a captured function
 };
 
 template <>
 struct EnumNames<FieldType> {
-  static constexpr std::array<std::string_view, 14> names{
-      "other", "boolean", "integer", "real", "number", "text",  "choice",
-      "list",  "object",  "shape",   "axis", "axes",   "dtype", "device"};
+  static constexpr std::array<std::string_view, 15> names{
+      "other",  "boolean", "integer", "real", "number", "text",   "choice",  "list",
+      "object", "shape",   "axis",    "axes", "dtype",  "device", "subgraph"};
 };
 
 /// How a field of type T turns into a Value and back. A type of your own becomes a field by a

@@ -58,6 +58,7 @@ struct Arg {
   };
   bool donated = false;
   bool is_number = false;
+  bool immediate = false;  // a tensor that a call made of a number
   Arg() = default;
   Arg(const Tensor& borrowed) : tensor(&borrowed) {}  // NOLINT: implicit on purpose
   Arg(const Tensor& borrowed, bool give) : tensor(&borrowed), donated(give) {}

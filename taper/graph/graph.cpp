@@ -1,6 +1,7 @@
 #include <taper/graph/graph.h>
 
 #include <set>
+#include <unordered_map>
 
 namespace taper {
 namespace {
@@ -33,6 +34,7 @@ class Verifier {
   void run() {
     for (ValueId id : graph_.inputs) define(id, 0);
     for (const auto& [id, tensor] : graph_.constants) define(id, 0);
+    for (const auto& [id, number] : graph_.immediates) define(id, 0);
     check_cells();
     for (size_t i = 0; i < graph_.nodes.size(); ++i) check_node(i);
     for (ValueId id : graph_.outputs) use(id, graph_.nodes.size());
@@ -62,6 +64,7 @@ class Verifier {
   void check_node(size_t index) {
     const GraphNode& node = graph_.nodes[index];
     for (ValueId id : node.inputs) use(id, index);
+    for (const Graph* inner : node.op->graphs(node.attrs.get())) verify(*inner);
     const Specs specs = inferred(graph_, node);
     if (specs.count != node.outputs.size()) fail_at(graph_, index, "wrong number of outputs");
     for (int i = 0; i < specs.count; ++i) {
@@ -76,42 +79,65 @@ class Verifier {
   std::vector<bool> defined_;
 };
 
-std::string list(const std::vector<ValueId>& ids) {
-  std::string text;
-  for (ValueId id : ids) {
-    text += (text.empty() ? "" : ", ") + (id == no_value ? "none" : "%" + std::to_string(id));
+/// The lines of one graph, which begin with `indent`.
+class Printer {
+ public:
+  Printer(const Graph& graph, std::string indent) : graph_(graph), indent_(std::move(indent)) {
+    for (const auto& [id, number] : graph.immediates) numbers_[id] = taper::to_string(number);
   }
-  return text;
-}
+
+  std::string print() {
+    for (ValueId id : graph_.inputs) line(typed(id) + " = input");
+    for (const auto& [id, tensor] : graph_.constants) line(typed(id) + " = constant");
+    for (const GraphCell& cell : graph_.cells) {
+      if (cell.initial != no_value) line(typed(cell.initial) + " = cell " + cell.cell.name());
+    }
+    for (const GraphNode& node : graph_.nodes) print_node(node);
+    for (const GraphCell& cell : graph_.cells) {
+      if (cell.assigned) line("cell " + cell.cell.name() + " = " + list({cell.result}));
+    }
+    line("return " + list(graph_.outputs));
+    return std::move(text_);
+  }
+
+ private:
+  void line(const std::string& text) { text_ += indent_ + text + "\n"; }
+  std::string typed(ValueId id) const {
+    return "%" + std::to_string(id) + " " + taper::to_string(graph_.specs[static_cast<size_t>(id)]);
+  }
+  std::string list(const std::vector<ValueId>& ids) const {
+    std::string text;
+    for (ValueId id : ids) {
+      const auto number = numbers_.find(id);
+      text += text.empty() ? "" : ", ";
+      text += id == no_value             ? "none"
+              : number != numbers_.end() ? number->second
+                                         : "%" + std::to_string(id);
+    }
+    return text;
+  }
+  void print_node(const GraphNode& node) {
+    std::string text;
+    for (ValueId id : node.outputs) text += (text.empty() ? "" : ", ") + typed(id);
+    const std::string attrs = node.op->print_attrs(node.attrs.get());
+    text += " = " + std::string(node.op->name) + "(" + list(node.inputs) +
+            (attrs.empty() ? "" : "; " + attrs) + ")";
+    line(text + (node.layer.empty() ? "" : " in " + node.layer));
+    for (const Graph* inner : node.op->graphs(node.attrs.get())) {
+      text_ += indent_ + "{\n" + Printer(*inner, indent_ + "  ").print() + indent_ + "}\n";
+    }
+  }
+
+  const Graph& graph_;
+  std::string indent_;
+  std::string text_;
+  std::unordered_map<ValueId, std::string> numbers_;
+};
 
 }  // namespace
 
 void verify(const Graph& graph) { Verifier(graph).run(); }
 
-std::string to_string(const Graph& graph) {
-  auto typed = [&](ValueId id) {
-    return "%" + std::to_string(id) + " " + to_string(graph.specs[static_cast<size_t>(id)]);
-  };
-  std::string text;
-  for (ValueId id : graph.inputs) text += typed(id) + " = input\n";
-  for (const auto& [id, tensor] : graph.constants) text += typed(id) + " = constant\n";
-  for (const GraphCell& cell : graph.cells) {
-    if (cell.initial != no_value)
-      text += typed(cell.initial) + " = cell " + cell.cell.name() + "\n";
-  }
-  for (const GraphNode& node : graph.nodes) {
-    for (size_t i = 0; i < node.outputs.size(); ++i) {
-      text += (i > 0 ? ", " : "") + typed(node.outputs[i]);
-    }
-    const std::string attrs = node.op->print_attrs(node.attrs.get());
-    text += " = " + std::string(node.op->name) + "(" + list(node.inputs) +
-            (attrs.empty() ? "" : "; " + attrs) + ")" +
-            (node.layer.empty() ? "" : " in " + node.layer) + "\n";
-  }
-  for (const GraphCell& cell : graph.cells) {
-    if (cell.assigned) text += "cell " + cell.cell.name() + " = " + list({cell.result}) + "\n";
-  }
-  return text + "return " + list(graph.outputs) + "\n";
-}
+std::string to_string(const Graph& graph) { return Printer(graph, "").print(); }
 
 }  // namespace taper

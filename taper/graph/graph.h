@@ -38,16 +38,19 @@ struct Graph {
   std::vector<Spec> specs;  // of each value
   std::vector<ValueId> inputs;
   std::vector<std::pair<ValueId, Tensor>> constants;
+  std::vector<std::pair<ValueId, Number>> immediates;  // numbers that were operands: 0-d values
   std::vector<GraphCell> cells;
   std::vector<GraphNode> nodes;
   std::vector<ValueId> outputs;
 };
 
 /// Checks that every value is defined once and before its use, that each op's rule gives the
-/// recorded specs and that no cell stands twice. Throws internal naming the node.
+/// recorded specs and that no cell stands twice, in the graphs of attributes, too. Throws internal
+/// naming the node.
 TAPER_API void verify(const Graph& graph);
 
-/// A line for each node: `%7 f32[64,10] = linear(%2, %3, %4) in model.fc`.
+/// A line for each node: `%7 f32[64,10] = linear(%2, %3, %4) in model.fc`. Numbers stand where they
+/// are operands; the captured functions of a node follow it, each in braces.
 TAPER_API std::string to_string(const Graph& graph);
 
 }  // namespace taper

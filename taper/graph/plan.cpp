@@ -4,6 +4,7 @@
 
 #include <taper/core/threads.h>
 #include <taper/ops/composed.h>
+#include <taper/ops/promotion.h>
 #include <taper/ops/tape.h>
 
 namespace taper {
@@ -12,6 +13,12 @@ Plan::Plan(Captured captured, const std::vector<Tensor>& inputs)
     : captured_(std::move(captured)), tape_on_(tape_on), threads_(threads()) {
   for (const Tensor& input : inputs) {
     input_specs_.push_back(input.defined() ? std::optional(input.spec()) : std::nullopt);
+  }
+  is_number_.resize(captured_.graph.specs.size());
+  for (const auto& [id, number] : captured_.graph.immediates) {
+    const auto value = static_cast<size_t>(id);
+    is_number_[value] = true;
+    numbers_.push_back(number_tensor(number, captured_.graph.specs[value].dtype));
   }
   make_small_tensors();
   move_draws_forward();
@@ -91,12 +98,21 @@ std::vector<size_t> Plan::find_ends() {
   return last_use;
 }
 
+/// Whether the node's op, or one in its functions, looks at values.
+static bool can_refuse_values(const GraphNode& node) {
+  if (node.op->refuses_values) return true;
+  const std::vector<const Graph*> graphs = node.op->graphs(node.attrs.get());
+  return std::ranges::any_of(graphs, [](const Graph* graph) {
+    return std::ranges::any_of(graph->nodes, can_refuse_values);
+  });
+}
+
 void Plan::find_givers(const std::vector<size_t>& last_use) {
   const Graph& graph = captured_.graph;
   size_t first_safe = 0;  // from here on no node can refuse values
   std::vector<size_t> maker(graph.specs.size(), SIZE_MAX);
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    if (graph.nodes[i].op->refuses_values) first_safe = i + 1;
+    if (can_refuse_values(graph.nodes[i])) first_safe = i + 1;
     for (ValueId id : graph.nodes[i].outputs) maker[static_cast<size_t>(id)] = i;
   }
   for (const GraphCell& cell : graph.cells) {
@@ -151,6 +167,7 @@ void Plan::execute_node(size_t index, std::vector<Tensor>& values) const {
     // A value that ends here may give its buffer to the result.
     const bool ends = std::find(step.ends.begin(), step.ends.end(), id) != step.ends.end();
     args.emplace_back(values[static_cast<size_t>(id)], ends);
+    args.back().immediate = is_number_[static_cast<size_t>(id)];
   }
   Results results = [&] {  // moved nowhere: it is on every node
     try {
@@ -257,6 +274,9 @@ std::vector<Tensor> Plan::run(const std::vector<Tensor>& inputs) const {
     if (inputs[i].defined()) values[static_cast<size_t>(graph.inputs[next++])] = inputs[i];
   }
   for (const auto& [id, tensor] : graph.constants) values[static_cast<size_t>(id)] = tensor;
+  for (size_t i = 0; i < numbers_.size(); ++i) {
+    values[static_cast<size_t>(graph.immediates[i].first)] = numbers_[i];
+  }
   for (const GraphCell& cell : graph.cells) {
     if (cell.initial == no_value || cell.cell.impl()->counter) continue;
     values[static_cast<size_t>(cell.initial)] = cell.cell.value();

@@ -5,6 +5,7 @@
 
 #include <taper/backend/cpu/copy.h>
 #include <taper/ops/composed.h>
+#include <taper/ops/layout.h>
 #include <taper/ops/node_extra.h>
 #include <taper/ops/op.h>
 #include <taper/ops/promotion.h>
@@ -100,7 +101,7 @@ void report(const OpBase& op, const Violation& violation, std::span<const Arg> a
   NamedOperands operands;
   const std::vector<bool> left_out = beside_the_point(op, violation.rule, args.size());
   for (size_t i = 0; i < args.size(); ++i) {
-    if (left_out[i] || args[i].is_number) continue;
+    if (left_out[i] || args[i].is_number || args[i].immediate) continue;
     operands.emplace_back(operand_name(op, i), *args[i].tensor);
   }
   report(function.empty() ? op.name : function, violation, operands);
@@ -201,12 +202,8 @@ bool any_channels_last(std::span<const Arg> args) {
   return false;
 }
 
-struct OutputLayout {
-  Strides strides;
-  bool row_major;
-};
+}  // namespace
 
-/// The memory order of an output, by the row's rule.
 OutputLayout output_layout(const OpBase& op, std::span<const Arg> args, const Spec& spec) {
   switch (op.layout) {
     case Layout::row_major:
@@ -215,7 +212,7 @@ OutputLayout output_layout(const OpBase& op, std::span<const Arg> args, const Sp
       for (const Arg& arg : args) {
         const Tensor& like = *arg.tensor;
         if (!like.defined() || like.shape() != spec.shape) continue;
-        if (like.is_contiguous()) return {like.strides(), true};
+        if (like.is_contiguous()) break;  // axes of size 1 may have any stride in it
         if (!is_dense(spec.shape, like.strides())) break;
         return {strides_in_order_of(spec.shape, like.strides()), false};
       }
@@ -231,6 +228,8 @@ OutputLayout output_layout(const OpBase& op, std::span<const Arg> args, const Sp
   }
   return {row_major_strides(spec.shape), true};
 }
+
+namespace {
 
 /// Whether an operand is given in one place only: another one would be overwritten.
 bool is_given_once(std::span<const Arg> args, size_t at) {

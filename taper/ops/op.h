@@ -17,6 +17,8 @@
 
 namespace taper {
 
+struct Graph;
+
 /// The specs of a call's operands; an absent optional one is not `present`.
 class InSpecs {
  public:
@@ -172,6 +174,8 @@ struct Onnx {
 inline constexpr const char* golden_in_its_row = "the golden gradient of its row runs it";
 inline constexpr const char* golden_by_differences =
     "a second derivative; op_grad_test.cpp holds it against differences";
+inline constexpr const char* golden_of_functions =
+    "its attributes are functions; tests/graph checks it";
 inline constexpr const char* golden_nowhere =
     "a random stream is ours alone; tests/backend checks it";
 
@@ -294,6 +298,8 @@ class TAPER_API OpBase : public Registered<OpBase> {
   /// The attributes of these names; the others keep their defaults. Throws value, naming the field.
   virtual std::shared_ptr<const void> attrs_from_fields(const Fields& fields) const = 0;
   virtual size_t hash_attrs(const void* attrs) const = 0;
+  /// The captured functions among the attributes, in their order.
+  virtual std::vector<const Graph*> graphs(const void* attrs) const = 0;
   /// The attributes with their lines of documentation.
   virtual std::vector<FieldInfo> describe_attrs() const = 0;
   virtual std::vector<AnySample> samples() const = 0;
@@ -393,6 +399,18 @@ class Op final : public OpBase {
     }
   }
   size_t hash_attrs(const void* attrs) const override { return fields_hash(get(attrs)); }
+  std::vector<const Graph*> graphs(const void* attrs) const override {
+    std::vector<const Graph*> all;
+    with_fields(get(attrs), [&all]<class... T>(const T&... fields) {
+      [[maybe_unused]] const auto add = [&]<class F>(const F& field) {
+        if constexpr (field_type<F> == FieldType::subgraph) {
+          if (field.graph() != nullptr) all.push_back(field.graph());
+        }
+      };
+      (add(fields), ...);
+    });
+    return all;
+  }
   std::vector<FieldInfo> describe_attrs() const override {
     return documented(describe_fields<A>());
   }

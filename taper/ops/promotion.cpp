@@ -1,6 +1,7 @@
 #include <taper/ops/promotion.h>
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -10,12 +11,6 @@
 
 namespace taper {
 namespace {
-
-Tensor element_tensor(const Element& element, DType dtype) {
-  Tensor tensor = empty({}, dtype);
-  visit_dtype(dtype, [&]<class T>() { *tensor.mutable_data<T>() = element.as<T>(); });
-  return tensor;
-}
 
 /// The dtype of tensors that promote to `tensors` with numbers that promote to `numbers` beside.
 DType with_numbers(DType tensors, DType numbers) {
@@ -44,11 +39,6 @@ DType promoted_dtype(const OpBase& op, std::span<const Arg> args) {
                       : numbers                             ? with_numbers(*tensors, *numbers)
                                                             : *tensors;
   return op.promotion == Promotion::to_float && !is_float(dtype) ? DType::f32 : dtype;
-}
-
-Tensor number_tensor(const Number& number, DType dtype, std::string_view op) {
-  if (is_integer(dtype) && !fits(number, dtype)) violate(ErrorKind::value, misfit(number, dtype));
-  return element_tensor(convert(number, dtype, op), dtype);
 }
 
 // ---------------------------------------------------------------------------------- comparisons
@@ -138,6 +128,14 @@ Number integer_threshold(const Threshold& t) {
 
 }  // namespace
 
+Tensor number_tensor(const Number& number, DType dtype) {
+  if (is_integer(dtype) && !fits(number, dtype)) violate(ErrorKind::value, misfit(number, dtype));
+  Tensor tensor = empty({}, dtype);
+  const Element element = convert(number, dtype, "number_tensor");
+  std::memcpy(tensor.raw(), element.data(), item_size(dtype));
+  return tensor;
+}
+
 Promoted::Promoted(const OpBase& op, std::span<const Arg> args) {
   Arg* arg = few_args_;
   Tensor* made = few_made_;
@@ -158,8 +156,9 @@ Promoted::Promoted(const OpBase& op, std::span<const Arg> args) {
         violate(ErrorKind::value, operand_name(op, i) + " must be a tensor, not a number");
       }
       const Number number = threshold ? integer_threshold(*threshold) : *args[i].number;
-      *made = number_tensor(number, dtype, op.name);
+      *made = number_tensor(number, dtype);
       *arg = *made;
+      arg->immediate = true;
     } else if (i < op.promoted_from || !args[i].tensor->defined() ||
                args[i].tensor->dtype() == dtype) {
       continue;

@@ -30,6 +30,9 @@ class Promoted {
   std::span<const Arg> args_;
 };
 
+/// The number as a 0-d tensor. Throws a Violation (value) if the dtype cannot hold it.
+Tensor number_tensor(const Number& number, DType dtype);
+
 /// The result of comparing integers with a number that holds everywhere or nowhere, such as one out
 /// of their range; undefined if the elements matter.
 Tensor settled_comparison(const OpBase& op, std::span<const Arg> args);

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include <taper/core/error.h>
+#include <taper/data/loader.h>
 #include <taper/nn/losses.h>
 #include <taper/nn/module.h>
 #include <taper/ops/ops.h>
@@ -25,17 +26,22 @@ inline Tensor fit_input(const Tensor& input, const nn::Module& model) {
 }
 
 /// Targets [N] for outputs [N,1], or the other way round, in the shape of the outputs.
-inline Tensor fit_target(const Tensor& target, const Tensor& output) {
+inline Tensor fit_target(const Tensor& target, const Shape& output) {
   Shape longer = target.shape();
   longer.push_back(1);
-  Shape shorter = output.shape();
+  Shape shorter = output;
   shorter.push_back(1);
-  const bool differ_by_one_axis = longer == output.shape() || shorter == target.shape();
-  return differ_by_one_axis ? reshape(target, output.shape()) : target;
+  const bool differ_by_one_axis = longer == output || shorter == target.shape();
+  return differ_by_one_axis ? reshape(target, output) : target;
+}
+
+/// The factors of a batch's examples; undefined without any.
+inline Tensor weights_of(const data::Batch& batch) {
+  return batch.fields.size() > 2 ? batch[2] : Tensor();
 }
 
 /// Targets as the loss takes them.
-inline Tensor target_for(const nn::AnyLoss& loss, const Tensor& target, const Tensor& output) {
+inline Tensor target_for(const nn::AnyLoss& loss, const Tensor& target, const Shape& output) {
   const std::optional<nn::LossMeaning> meaning = loss.meaning();
   return meaning && meaning->class_numbers ? target : fit_target(target, output);
 }

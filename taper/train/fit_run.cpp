@@ -6,7 +6,6 @@
 #include <taper/autograd/anomaly.h>
 #include <taper/core/error.h>
 #include <taper/ops/ops.h>
-#include <taper/optim/clipping.h>
 #include <taper/train/preflight.h>
 
 namespace taper {
@@ -41,6 +40,7 @@ FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
                       .drop_last = options.drop_last,
                       .workers = options.workers}),
       rule_{trainer.loss_, trainer.task_},
+      step_(trainer, options),
       progress_(options.verbose, options.epochs, loader_.batches()),
       first_loader_epoch_(trainer.epochs_trained_),
       last_save_(Clock::now()) {
@@ -170,19 +170,16 @@ void FitRun::run_step(const data::Batch& batch) {
 }
 
 void FitRun::learn(const data::Batch& batch) {
-  if (logs_.step % options_.accumulate == 0) trainer_.optimizer_->zero_grad();
-  data::Batch numbered = batch;
-  numbered.epoch = epoch_;  // messages count the epochs of this fit
-  const Tensor loss = trainer_.loss_of(numbered, *meter_, &options_);
+  const bool begins = logs_.step % options_.accumulate == 0;
   const int64_t together = examples_of_update(batch.index);
-  if (together == batch.size) {
-    loss.backward();
-  } else {
-    (loss * (static_cast<double>(batch.size) / static_cast<double>(together))).backward();
-  }
+  const double share = static_cast<double>(batch.size) / static_cast<double>(together);
+  // Messages count the epochs of this fit.
+  trainer_.watch(batch, {"fit", epoch_, batch.index}, *meter_, [&](std::optional<Spec>& output) {
+    return step_.learn(batch, begins, share, output);
+  });
   ++logs_.step;
   logs_.total_step = ++total_step_;
-  if (logs_.step % options_.accumulate == 0 || logs_.step == logs_.steps) update();
+  if (logs_.step % options_.accumulate == 0 || logs_.step == logs_.steps) step_.update();
 }
 
 void FitRun::learn_with_checks(const data::Batch& batch) {
@@ -195,13 +192,6 @@ void FitRun::learn_with_checks(const data::Batch& batch) {
     if (error.kind() != ErrorKind::value || error.op().empty()) throw;
     throw Error(error.kind(), error.what() + place, error.op(), error.layer());
   }
-}
-
-void FitRun::update() {
-  const auto& parameters = trainer_.optimizer_->parameters();
-  if (options_.clip_value > 0) optim::clip_grad_value(parameters, options_.clip_value);
-  if (options_.clip_norm > 0) optim::clip_grad_norm(parameters, options_.clip_norm);
-  trainer_.optimizer_->step();
 }
 
 void FitRun::end_epoch() {

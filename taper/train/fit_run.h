@@ -8,6 +8,7 @@
 #include <taper/train/checkpoint.h>
 #include <taper/train/meter.h>
 #include <taper/train/progress.h>
+#include <taper/train/train_step.h>
 #include <taper/train/trainer.h>
 
 namespace taper {
@@ -34,7 +35,6 @@ class FitRun {
   void run_step(const data::Batch& batch);
   void learn(const data::Batch& batch);
   void learn_with_checks(const data::Batch& batch);
-  void update();
   void end_epoch();
   std::optional<data::Batch> next_batch();
   int64_t examples_of_update(int64_t batch) const;
@@ -60,6 +60,7 @@ class FitRun {
   data::Loader loader_;
   std::optional<data::Loader> validation_;
   OutputRule rule_;
+  TrainStep step_;
   Progress progress_;
   History history_;
   std::optional<Meter> meter_;  // of the epoch that runs

@@ -28,9 +28,9 @@ std::string name_of(const BatchPlace& place) { return " of batch " + std::to_str
 }
 
 /// True for logits [N,C,...] and integer targets [N,...].
-bool are_classes(const Tensor& output, const Tensor& target) {
-  if (output.rank() < 2 || is_float(target.dtype())) return false;
-  Shape without_classes = output.shape();
+bool are_classes(const Spec& output, const Tensor& target) {
+  if (output.shape.rank() < 2 || is_float(target.dtype())) return false;
+  Shape without_classes = output.shape;
   without_classes.erase(1);
   return without_classes == target.shape();
 }
@@ -58,12 +58,11 @@ void check_metrics(std::string_view pass, const std::vector<const Metric*>& metr
                                    "or [N,1], got " + to_string(output));
 }
 
-void Meter::check(const Tensor& output, const Tensor& target, const BatchPlace& place) {
-  meaning_ = rule_(output.spec(), target.spec());
+void Meter::check(const Spec& output, const Tensor& target, const BatchPlace& place) {
+  meaning_ = rule_(output, target.spec());
   const Task task = meaning_.task;
-  check_metrics(place.pass, metrics_, rule_.loss.type(), task, output.spec(), target.spec());
+  check_metrics(place.pass, metrics_, rule_.loss.type(), task, output, target.spec());
   if (task == Task::classes) check_classes(output, target, place);
-  check_probabilities(output, place);
   const bool counts = always_count_ || !metrics_.empty();
   if (task == Task::binary && counts) check_binary(output, target, place);
 }
@@ -83,9 +82,9 @@ void Meter::check_probabilities(const Tensor& output, const BatchPlace& place) c
                              print_real(*found) + name_of(place) + way);
 }
 
-void Meter::check_classes(const Tensor& output, const Tensor& target, const BatchPlace& place) {
+void Meter::check_classes(const Spec& output, const Tensor& target, const BatchPlace& place) {
   if (!are_classes(output, target)) return;  // the loss says what is wrong
-  const int64_t classes = output.size(1);
+  const int64_t classes = output.shape[1];
   const std::string bad = find_bad_label(target, classes);
   if (!bad.empty()) {
     fail(ErrorKind::value, std::string(place.pass) + ": " + bad + name_of(place) +
@@ -95,8 +94,8 @@ void Meter::check_classes(const Tensor& output, const Tensor& target, const Batc
   if (!confusion_ && (wanted || !metrics_.empty())) confusion_.emplace(classes);
 }
 
-void Meter::check_binary(const Tensor& output, const Tensor& target, const BatchPlace& place) {
-  if (output.numel() != target.numel()) return;  // the loss says what is wrong
+void Meter::check_binary(const Spec& output, const Tensor& target, const BatchPlace& place) {
+  if (output.shape.numel() != target.numel()) return;  // the loss says what is wrong
   const std::vector<double> values = target.to_vector<double>();
   const size_t bad = first_not_binary(values);
   if (bad == values.size()) {
@@ -115,6 +114,7 @@ void Meter::check_binary(const Tensor& output, const Tensor& target, const Batch
 
 void Meter::add(const Tensor& loss, const Tensor& output, const Tensor& target,
                 const BatchPlace& place) {
+  check_probabilities(output, place);
   check_loss(place.pass, loss);
   const double value = loss.item();
   if (!std::isfinite(value)) fail_not_finite(value, place);

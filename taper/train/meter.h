@@ -27,10 +27,11 @@ class Meter {
   Meter(OutputRule rule, std::vector<const Metric*> metrics, bool always_count)
       : rule_(std::move(rule)), metrics_(std::move(metrics)), always_count_(always_count) {}
 
-  /// Checks labels and probabilities before they are used. Throws value naming the row, unsupported
-  /// for metrics where there are no classes.
-  void check(const Tensor& output, const Tensor& target, const BatchPlace& place);
-  /// Counts a batch that was checked. Throws value if the loss is not finite.
+  /// Checks the labels of a batch. Throws value naming the row, unsupported for metrics where there
+  /// are no classes.
+  void check(const Spec& output, const Tensor& target, const BatchPlace& place);
+  /// Counts a batch whose labels were checked. Throws value if the loss is not finite or the loss
+  /// takes probabilities and the outputs are none.
   void add(const Tensor& loss, const Tensor& output, const Tensor& target, const BatchPlace& place);
 
   /// What was counted so far, for a checkpoint in the middle of an epoch.
@@ -47,8 +48,8 @@ class Meter {
   const OutputMeaning& meaning() const { return meaning_; }
 
  private:
-  void check_classes(const Tensor& output, const Tensor& target, const BatchPlace& place);
-  void check_binary(const Tensor& output, const Tensor& target, const BatchPlace& place);
+  void check_classes(const Spec& output, const Tensor& target, const BatchPlace& place);
+  void check_binary(const Spec& output, const Tensor& target, const BatchPlace& place);
   void check_probabilities(const Tensor& output, const BatchPlace& place) const;
 
   OutputRule rule_;

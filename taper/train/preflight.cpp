@@ -136,7 +136,7 @@ struct Pass {
 Tensor output_of_step(const Pass& pass, const std::vector<Tensor>& batch, DryRun& run) {
   const Tensor output = pass.model(fit_input(batch[0], pass.model));
   check_output("fit", output);
-  const Tensor target = target_for(pass.loss, batch[1], output);
+  const Tensor target = target_for(pass.loss, batch[1], output.shape());
   const Tensor weight = batch.size() > 2 ? batch[2] : Tensor();
   run.output = output.spec();
   run.target = target.spec();

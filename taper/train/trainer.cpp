@@ -94,21 +94,36 @@ OutputRule Trainer::output_rule(const data::Dataset& dataset) const {
   return {loss_, task_, probabilities};
 }
 
-Tensor Trainer::loss_of(const data::Batch& batch, Meter& meter, const FitOptions* training) const {
-  const BatchPlace place{training != nullptr ? "fit" : "evaluate", batch.epoch, batch.index};
-  const Tensor output = forward(batch[0]);
-  check_output(place.pass, output);
-  const Tensor target = target_for(loss_, batch[1], output);
-  meter.check(output, target, place);
+Trainer::Outcome Trainer::outcome_of(const Tensor& input, const Tensor& target,
+                                     const Tensor& sample_weight, const FitOptions* training,
+                                     std::optional<Spec>& seen) const {
+  const Tensor output = forward(input);
+  check_output(training != nullptr ? "fit" : "evaluate", output);
+  seen = output.spec();
   const std::vector<double> no_weights;
   const auto& class_weight = training != nullptr ? training->class_weight : no_weights;
-  const Tensor sample_weight = batch.fields.size() > 2 ? batch[2] : Tensor();
-  Tensor loss = loss_of_batch(loss_, output, target, sample_weight, class_weight);
+  Tensor loss = loss_of_batch(loss_, output, target_for(loss_, target, output.shape()),
+                              sample_weight, class_weight);
   if (training != nullptr && (training->l1 > 0 || training->l2 > 0)) {
     loss = loss + penalty(training->l1, training->l2);
   }
-  meter.add(loss, output, target, place);
-  return loss;
+  return {std::move(loss), output};
+}
+
+void Trainer::watch(const data::Batch& batch, const BatchPlace& place, Meter& meter,
+                    FunctionRef<Outcome(std::optional<Spec>& output)> step) const {
+  std::optional<Spec> output;
+  Outcome outcome;
+  try {
+    outcome = step(output);
+  } catch (const Error&) {
+    // A label that no class has: its row says more than the op.
+    if (output) meter.check(*output, target_for(loss_, batch[1], output->shape), place);
+    throw;
+  }
+  const Tensor target = target_for(loss_, batch[1], outcome.output.shape());
+  meter.check(outcome.output.spec(), target, place);
+  meter.add(outcome.loss, outcome.output, target, place);
 }
 
 Tensor Trainer::penalty(double l1, double l2) const {
@@ -164,9 +179,9 @@ std::optional<Evaluation> Trainer::evaluate_with(data::Loader& loader, const Out
   const no_grad off;
   Meter meter(rule, metrics_, true);
   for (const data::Batch& batch : loader) {
-    data::Batch numbered = batch;
-    numbered.epoch = epoch;
-    loss_of(numbered, meter, nullptr);
+    watch(batch, {"evaluate", epoch, batch.index}, meter, [&](std::optional<Spec>& output) {
+      return outcome_of(batch[0], batch[1], weights_of(batch), nullptr, output);
+    });
     if (interrupted && interrupted()) return {};
   }
   Evaluation found{.loss = meter.loss(),

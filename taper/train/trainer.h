@@ -31,6 +31,8 @@
 namespace taper {
 
 class Meter;
+class TrainStep;
+struct BatchPlace;
 
 struct TrainerOptions {
   nn::AnyLoss loss;
@@ -99,6 +101,10 @@ struct FitOptions {
   /// Checks every op for NaN and infinity (see taper/autograd/anomaly.h) and throws value naming
   /// op, layer, epoch and step of the first one. Slow: for finding a fault.
   bool detect_anomaly = false;
+  /// Records the step and the update once for each shape of a batch and replays them (see
+  /// taper/graph/compile.h): the same bits in less time. Throws unsupported for a model that looks
+  /// at values. With `detect_anomaly` nothing is recorded.
+  bool compile = false;
 
   std::optional<CheckpointOptions> checkpoint = {};
   /// A folder for the whole run: checkpoints, model, numbers and a report for people, as `taper
@@ -162,11 +168,21 @@ class TAPER_API Trainer {
 
  private:
   friend class FitRun;
+  friend class TrainStep;
   Tensor forward(const Tensor& input) const;
   /// Of the last fit's graph, without one of a dry run of the model on this dataset.
   OutputRule output_rule(const data::Dataset& dataset) const;
-  /// Runs the model on a batch, checks the target and gives the loss.
-  Tensor loss_of(const data::Batch& batch, Meter& meter, const FitOptions* training) const;
+  struct Outcome {
+    Tensor loss;
+    Tensor output;
+  };
+  /// The loss and output of a batch, without a look at values: it can be captured. `seen` is the
+  /// output's spec as soon as that is known.
+  Outcome outcome_of(const Tensor& input, const Tensor& target, const Tensor& sample_weight,
+                     const FitOptions* training, std::optional<Spec>& seen) const;
+  /// Takes a step and then looks at the values: labels in range, a finite loss, the metrics.
+  void watch(const data::Batch& batch, const BatchPlace& place, Meter& meter,
+             FunctionRef<Outcome(std::optional<Spec>& output)> step) const;
   Tensor penalty(double l1, double l2) const;
   /// Nothing if `interrupted` says so after a batch.
   std::optional<Evaluation> evaluate_with(data::Loader& loader, const OutputRule& rule,

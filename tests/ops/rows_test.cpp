@@ -93,6 +93,7 @@ TEST(Rows, EqualAttributesHaveEqualHashes) {
   for (const OpCase& c : all_cases(false)) {
     SCOPED_TRACE(case_name(c));
     const void* attrs = c.sample.attrs.get();
+    if (!c.op->graphs(attrs).empty()) continue;  // no text stands for a function
     const auto again = c.op->attrs_from_fields(c.op->attrs_to_fields(attrs));
     EXPECT_TRUE(c.op->equal_attrs(attrs, again.get()));
     EXPECT_EQ(c.op->hash_attrs(attrs), c.op->hash_attrs(again.get()));

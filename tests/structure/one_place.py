@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Checks that no second list is keyed by op name: one_place.py TAPER_COMMAND [CHECKOUT]
 
-An op's name stands as a string in the op's own file under taper/ops and nowhere else in taper/ and
-cli/. Words that mean something else are listed in one_place.allow: `FILE NAME  # reason` a line.
+An op's name stands as a string in the op's own file under taper/ops (of control flow: taper/graph)
+and nowhere else in taper/ and cli/. Words that mean something else are listed in one_place.allow:
+`FILE NAME  # reason` a line.
 """
 
 import re
@@ -29,9 +30,9 @@ def literals(path):
 
 def own_files(root, names):
     """The files that hold the row of each op, by name: where `.name = "..."` stands or, if a
-    helper makes the row, the sources of taper/ops that hold the name at all."""
+    helper makes the row, the sources there that hold the name at all."""
     declared, mentioned = {}, {}
-    for path in files(root, ["taper/ops"], {".cpp"}):
+    for path in files(root, ["taper/ops", "taper/graph"], {".cpp"}):
         where = str(path.relative_to(root))
         for name in NAME.findall(without_comments(path.read_text())):
             declared.setdefault(name, set()).add(where)

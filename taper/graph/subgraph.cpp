@@ -1,0 +1,254 @@
+#include <taper/graph/subgraph.h>
+
+#include <utility>
+
+#include <taper/graph/recorder.h>
+#include <taper/ops/ops.h>
+#include <taper/ops/promotion.h>
+#include <taper/ops/tape.h>
+
+namespace taper {
+namespace {
+
+/// Records a function whose graph is an attribute: what it uses from outside becomes an operand.
+class SubgraphRecorder final : public Recorder {
+ public:
+  SubgraphRecorder(std::string_view owner, std::vector<Tensor>& lifted)
+      : Recorder(OutsideTensors::refused), owner_(owner), lifted_(lifted) {}
+
+  /// To be called behind the function's own operands.
+  void add_lifted() {
+    for (const Tensor& tensor : lifted_) ids_.push_back(add_input(tensor.spec()).impl()->value_id);
+  }
+
+  Tensor read(const State& state) override {
+    if (state.impl()->capture == number()) return Recorder::read(state);
+    const Aside aside(*this);
+    return state.value();
+  }
+  void write(const State& state, const Tensor& value) override {
+    if (state.impl()->capture == number()) return Recorder::write(state, value);
+    fail(ErrorKind::unsupported, std::string(owner_) + ": cell `" + state.name() +
+                                     "` is assigned inside the function; return the value and "
+                                     "assign it behind the call");
+  }
+  Tensor move_on(const State&, FunctionRef<Tensor(const Tensor&)>) override {
+    fail(ErrorKind::unsupported, "no random numbers can be drawn inside the function of " +
+                                     std::string(owner_) +
+                                     "; draw them before the call and pass them as operands");
+  }
+  void depend_on(const void* key, std::function<uint64_t()> look) override {
+    const Aside aside(*this);
+    if (interpreter != nullptr) interpreter->depend_on(key, std::move(look));
+  }
+  void hold(const Tensor& tensor) override {
+    const Aside aside(*this);
+    if (interpreter != nullptr) interpreter->hold(tensor);
+  }
+
+ protected:
+  ValueId lift(const Tensor& tensor) override {
+    if (!tensor.defined()) return no_value;
+    const TensorImpl& impl = *tensor.impl();
+    if (impl.storage ? is_own(*impl.storage) : impl.capture == number()) return no_value;
+    for (size_t i = 0; i < lifted_.size(); ++i) {
+      if (lifted_[i].impl() == &impl) return ids_[i];
+    }
+    lifted_.push_back(tensor);
+    ids_.push_back(add_input(tensor.spec()).impl()->value_id);
+    return ids_.back();
+  }
+
+ private:
+  std::string_view owner_;
+  std::vector<Tensor>& lifted_;
+  std::vector<ValueId> ids_;  // of the lifted ones
+};
+
+/// Nothing is interpreted on this thread while it lives.
+class NoInterpreter {
+ public:
+  NoInterpreter()
+      : interpreter_(std::exchange(interpreter, nullptr)),
+        number_(std::exchange(capture_number, 0)) {}
+  ~NoInterpreter() {
+    interpreter = interpreter_;
+    capture_number = number_;
+  }
+  NoInterpreter(const NoInterpreter&) = delete;
+  NoInterpreter& operator=(const NoInterpreter&) = delete;
+
+ private:
+  Interpreter* interpreter_;
+  uint32_t number_;
+};
+
+Captured capture_one(std::string_view owner, const std::vector<Spec>& operands,
+                     std::vector<Tensor>& lifted, const FunctionOfTensors& function) {
+  SubgraphRecorder recorder(owner, lifted);
+  const TapeMode off(false);  // the gradient is the op's
+  std::vector<Tensor> outputs;
+  {
+    std::vector<Tensor> symbols;
+    for (const Spec& spec : operands) symbols.push_back(recorder.add_input(spec));
+    recorder.add_lifted();
+    outputs = function(symbols);
+  }
+  return recorder.finish(std::move(outputs));
+}
+
+/// Makes operands of what only the functions behind this one use.
+void add_operands(Graph& graph, size_t count, const std::vector<Tensor>& lifted) {
+  for (size_t i = graph.inputs.size() - count; i < lifted.size(); ++i) {
+    graph.inputs.push_back(static_cast<ValueId>(graph.specs.size()));
+    graph.specs.push_back(lifted[i].spec());
+  }
+}
+
+}  // namespace
+
+Subgraphs capture_subgraphs(std::string_view owner, const std::vector<Spec>& operands,
+                            std::span<const FunctionOfTensors> functions) {
+  Subgraphs result;
+  std::vector<Captured> captured;
+  for (const FunctionOfTensors& function : functions) {
+    captured.push_back(capture_one(owner, operands, result.lifted, function));
+  }
+  const NoInterpreter none;  // a plan makes small tensors
+  for (Captured& each : captured) {
+    add_operands(each.graph, operands.size(), result.lifted);
+    verify(each.graph);
+    result.functions.emplace_back(
+        std::make_shared<const Plan>(std::move(each), std::vector<Tensor>()));
+  }
+  return result;
+}
+
+std::vector<Tensor> Subgraph::call(const std::vector<Tensor>& operands) const {
+  const Graph& graph = plan_->graph();
+  std::vector<Tensor> values(graph.specs.size());
+  const auto at = [&](ValueId id) -> Tensor& { return values[static_cast<size_t>(id)]; };
+  for (size_t i = 0; i < graph.inputs.size(); ++i) at(graph.inputs[i]) = operands[i];
+  for (const auto& [id, tensor] : graph.constants) at(id) = constant(tensor);
+  for (const auto& [id, number] : graph.immediates) {
+    at(id) = number_tensor(number, graph.specs[static_cast<size_t>(id)].dtype);
+  }
+  for (const GraphNode& node : graph.nodes) {
+    static const Tensor absent;
+    std::vector<Arg> args;
+    for (ValueId id : node.inputs) args.emplace_back(id == no_value ? absent : at(id));
+    Results results = taper::call(*node.op, node.attrs.get(), args);
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
+      at(node.outputs[i]) = std::move(results[static_cast<int>(i)]);
+    }
+  }
+  std::vector<Tensor> outputs;
+  for (ValueId id : graph.outputs) outputs.push_back(id == no_value ? Tensor() : at(id));
+  return outputs;
+}
+
+void check_operands(const Subgraph& function, const InSpecs& in, size_t first) {
+  if (function.graph() == nullptr) violate(ErrorKind::value, "needs its functions");
+  const Graph& graph = *function.graph();
+  if (in.size() - first != graph.inputs.size()) {
+    violate(ErrorKind::value, "its function takes " + std::to_string(graph.inputs.size()) +
+                                  " operands, got " + std::to_string(in.size() - first));
+  }
+  for (size_t i = 0; i < graph.inputs.size(); ++i) check_operand(function, i, in[first + i]);
+}
+
+void check_operand(const Subgraph& function, size_t i, const Spec& given) {
+  const Graph& graph = *function.graph();
+  const Spec& wanted = graph.specs[static_cast<size_t>(graph.inputs[i])];
+  if (given == wanted) return;
+  violate(given.dtype != wanted.dtype ? ErrorKind::dtype : ErrorKind::shape,
+          "operand " + std::to_string(i) + " of its function must be " + to_string(wanted) +
+              ", got " + to_string(given));
+}
+
+std::vector<Spec> result_specs(const Subgraph& function) {
+  const Graph& graph = *function.graph();
+  std::vector<Spec> specs;
+  for (ValueId id : graph.outputs) {
+    if (id == no_value) violate(ErrorKind::value, "a result of its function is undefined");
+    specs.push_back(graph.specs[static_cast<size_t>(id)]);
+  }
+  return specs;
+}
+
+void check_kept(const Spec& given, const Spec& wanted, size_t index) {
+  if (given == wanted) return;
+  violate(given.dtype != wanted.dtype ? ErrorKind::dtype : ErrorKind::shape,
+          "value " + std::to_string(index) + " must stay " + to_string(wanted) +
+              ", its function gives " + to_string(given));
+}
+
+void check_count(size_t given, size_t wanted) {
+  if (given == wanted) return;
+  violate(ErrorKind::value, "its function gives " + std::to_string(given) + " results for " +
+                                std::to_string(wanted) + " values");
+}
+
+void check_truth(const Spec& spec, const std::string& what) {
+  if (is_bool(spec.dtype) && spec.shape.numel() == 1) return;
+  violate(is_bool(spec.dtype) ? ErrorKind::shape : ErrorKind::dtype,
+          what + " must be one bool, such as `x > 0` gives, got " + to_string(spec));
+}
+
+void check_defined(std::string_view name, const std::vector<Tensor>& tensors) {
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (tensors[i].defined()) continue;
+    violate(ErrorKind::value, std::string(name) + "[" + std::to_string(i) + "] is undefined");
+  }
+}
+
+Specs as_specs(const std::vector<Spec>& list) {
+  Specs specs;
+  for (const Spec& spec : list) specs.push_back(spec);
+  return specs;
+}
+
+std::vector<Tensor> tensors_from(const Inputs& in, size_t first) {
+  std::vector<Tensor> tensors;
+  for (size_t i = first; i < in.size(); ++i) tensors.push_back(in[i]);
+  return tensors;
+}
+
+std::vector<Spec> specs_of(const std::vector<Tensor>& tensors) {
+  std::vector<Spec> specs;
+  for (const Tensor& tensor : tensors) specs.push_back(tensor.spec());
+  return specs;
+}
+
+std::vector<Tensor> joined(std::vector<Tensor> a, std::span<const Tensor> b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+Results as_results(const std::vector<Tensor>& tensors) {
+  Results results;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    results[static_cast<int>(i)] = contiguous(tensors[i]);
+  }
+  return results;
+}
+
+std::vector<Tensor> call_list(const OpBase& op, const void* attrs,
+                              const std::vector<Tensor>& operands, size_t count) {
+  const std::vector<Arg> args(operands.begin(), operands.end());
+  Results results = call(op, attrs, args);
+  std::vector<Tensor> list;
+  for (size_t i = 0; i < count; ++i) list.push_back(std::move(results[static_cast<int>(i)]));
+  return list;
+}
+
+Value FieldCodec<Subgraph>::to_value(const Subgraph& function) {
+  if (function.graph() == nullptr) return Value();
+  return Value("function of " + std::to_string(function.graph()->inputs.size()) + " operands");
+}
+
+Subgraph FieldCodec<Subgraph>::from_value(const Value& value) {
+  throw FieldMismatch(kind(), value);
+}
+
+}  // namespace taper
