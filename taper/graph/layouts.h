@@ -18,7 +18,7 @@ struct ValueLayout {
 /// The layout of each value of the graph as a replay makes it. `given` says those of the values
 /// that no node makes (inputs, cells): one for each value of the graph, only theirs are read;
 /// without it they are row-major. Constants lie as they are.
-TAPER_API std::vector<ValueLayout> infer_layouts(const Graph& graph,
-                                                 const std::vector<ValueLayout>& given = {});
+std::vector<ValueLayout> infer_layouts(const Graph& graph,
+                                       const std::vector<ValueLayout>& given = {});
 
 }  // namespace taper

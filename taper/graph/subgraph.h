@@ -14,7 +14,7 @@ namespace taper {
 /// A captured function as an attribute of a row. What it uses of an enclosing capture, or of the
 /// program around it, is an operand of its graph, so it holds no tensor but its own constants.
 /// Two are equal if they are the same capture.
-class TAPER_API Subgraph {
+class Subgraph {
  public:
   Subgraph() = default;
   explicit Subgraph(std::shared_ptr<const Plan> plan) : plan_(std::move(plan)) {}
@@ -35,7 +35,7 @@ class TAPER_API Subgraph {
 };
 
 template <>
-struct TAPER_API FieldCodec<Subgraph> {
+struct FieldCodec<Subgraph> {
   static constexpr FieldType type = FieldType::subgraph;
   static std::string kind() { return "function"; }
   static Value to_value(const Subgraph& function);
@@ -52,8 +52,8 @@ struct Subgraphs {
 /// Captures functions as parts of an op `owner`, on this thread, alone or within a capture. The
 /// value of a cell is read outside of them; throws unsupported where one assigns a cell or draws
 /// random numbers, and what the functions throw.
-TAPER_API Subgraphs capture_subgraphs(std::string_view owner, const std::vector<Spec>& operands,
-                                      std::span<const FunctionOfTensors> functions);
+Subgraphs capture_subgraphs(std::string_view owner, const std::vector<Spec>& operands,
+                            std::span<const FunctionOfTensors> functions);
 
 // What the rows of control flow have in common. The checks throw a Violation.
 

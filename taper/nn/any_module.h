@@ -19,9 +19,7 @@ class TAPER_API AnyModule : public Module {
  public:
   template <TensorModule M>
     requires(!std::same_as<std::remove_cvref_t<M>, AnyModule>)
-  AnyModule(M module) : inner_(std::make_shared<Model<M>>(std::move(module))) {  // NOLINT
-    share(static_cast<const Model<M>&>(*inner_).module);
-  }
+  AnyModule(M module);  // NOLINT: implicit on purpose
   AnyModule(const AnyModule& other);
   // NOLINTNEXTLINE(performance-move-constructor-init,bugprone-use-after-move): a move is a copy
   AnyModule(AnyModule&& other) noexcept : Module(std::move(other)), inner_(other.inner_) {}
@@ -78,6 +76,12 @@ class TAPER_API AnyModule : public Module {
 
   std::shared_ptr<Concept> inner_;
 };
+
+template <TensorModule M>
+  requires(!std::same_as<std::remove_cvref_t<M>, AnyModule>)
+AnyModule::AnyModule(M module) : inner_(std::make_shared<Model<M>>(std::move(module))) {
+  share(static_cast<const Model<M>&>(*inner_).module);
+}
 
 /// Registered modules, by name.
 using ModuleFactory = Factory<AnyModule>;

@@ -253,4 +253,20 @@ const Entry<SiLU> silu_entry{SiLU::type_name, "x * sigmoid(x)."};
 const Entry<Identity> identity_entry{Identity::type_name, "x itself."};
 
 }  // namespace
+template AnyModule::AnyModule(Linear);
+template AnyModule::AnyModule(Conv2d);
+template AnyModule::AnyModule(MaxPool2d);
+template AnyModule::AnyModule(AvgPool2d);
+template AnyModule::AnyModule(BatchNorm1d);
+template AnyModule::AnyModule(BatchNorm2d);
+template AnyModule::AnyModule(Dropout);
+template AnyModule::AnyModule(Flatten);
+template AnyModule::AnyModule(Softmax);
+template AnyModule::AnyModule(ReLU);
+template AnyModule::AnyModule(Sigmoid);
+template AnyModule::AnyModule(Tanh);
+template AnyModule::AnyModule(GELU);
+template AnyModule::AnyModule(SiLU);
+template AnyModule::AnyModule(Identity);
+
 }  // namespace taper::nn

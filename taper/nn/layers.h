@@ -3,7 +3,7 @@
 #include <array>
 
 #include <taper/core/factory.h>
-#include <taper/nn/module.h>
+#include <taper/nn/any_module.h>
 #include <taper/ops/ops.h>
 
 // The layers. Names, argument order, defaults and initial values are PyTorch's. Each has one struct
@@ -218,5 +218,22 @@ TAPER_FUNCTION_LAYER(GELU)
 TAPER_FUNCTION_LAYER(SiLU)
 TAPER_FUNCTION_LAYER(Identity)
 #undef TAPER_FUNCTION_LAYER
+
+// Made once, in the library: each would cost a program a tenth of a second to compile.
+extern template AnyModule::AnyModule(Linear);
+extern template AnyModule::AnyModule(Conv2d);
+extern template AnyModule::AnyModule(MaxPool2d);
+extern template AnyModule::AnyModule(AvgPool2d);
+extern template AnyModule::AnyModule(BatchNorm1d);
+extern template AnyModule::AnyModule(BatchNorm2d);
+extern template AnyModule::AnyModule(Dropout);
+extern template AnyModule::AnyModule(Flatten);
+extern template AnyModule::AnyModule(Softmax);
+extern template AnyModule::AnyModule(ReLU);
+extern template AnyModule::AnyModule(Sigmoid);
+extern template AnyModule::AnyModule(Tanh);
+extern template AnyModule::AnyModule(GELU);
+extern template AnyModule::AnyModule(SiLU);
+extern template AnyModule::AnyModule(Identity);
 
 }  // namespace taper::nn

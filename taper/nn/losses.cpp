@@ -36,4 +36,9 @@ const Entry<BCEWithLogitsLoss> bce_logits_entry{BCEWithLogitsLoss::type_name,
 const Entry<MSELoss> mse_entry{MSELoss::type_name, "The mean squared difference."};
 
 }  // namespace
+template AnyLoss::AnyLoss(CrossEntropyLoss);
+template AnyLoss::AnyLoss(BCELoss);
+template AnyLoss::AnyLoss(BCEWithLogitsLoss);
+template AnyLoss::AnyLoss(MSELoss);
+
 }  // namespace taper::nn

@@ -74,7 +74,7 @@ class TAPER_API AnyLoss {
  public:
   template <class L>
     requires(!std::same_as<std::remove_cvref_t<L>, AnyLoss> && TensorLoss<L>)
-  AnyLoss(L loss) : inner_(std::make_shared<Model<L>>(std::move(loss))) {}  // NOLINT
+  AnyLoss(L loss);  // NOLINT: implicit on purpose
 
   Tensor operator()(const Tensor& input, const Tensor& target) const {
     return inner_->call(input, target);
@@ -134,6 +134,10 @@ class TAPER_API AnyLoss {
 };
 
 template <class L>
+  requires(!std::same_as<std::remove_cvref_t<L>, AnyLoss> && TensorLoss<L>)
+AnyLoss::AnyLoss(L loss) : inner_(std::make_shared<Model<L>>(std::move(loss))) {}
+
+template <class L>
 std::optional<AnyLoss> AnyLoss::Model<L>::unreduced() const {
   if constexpr (requires { loss.options().reduction; }) {
     auto options = loss.options();
@@ -143,6 +147,11 @@ std::optional<AnyLoss> AnyLoss::Model<L>::unreduced() const {
     return {};
   }
 }
+
+extern template AnyLoss::AnyLoss(CrossEntropyLoss);
+extern template AnyLoss::AnyLoss(BCELoss);
+extern template AnyLoss::AnyLoss(BCEWithLogitsLoss);
+extern template AnyLoss::AnyLoss(MSELoss);
 
 /// Registered losses, by name.
 using LossFactory = Factory<AnyLoss>;

@@ -42,6 +42,13 @@ UninitialisedScope::UninitialisedScope() : outer_(std::exchange(uninitialised, t
 UninitialisedScope::~UninitialisedScope() { uninitialised = outer_; }
 bool UninitialisedScope::active() { return uninitialised; }
 
+Module::Module() : state_(std::make_shared<ModuleState>()) {}
+
+Module::Module(Module&& other) noexcept  // NOLINTNEXTLINE(performance-move-constructor-init)
+    : state_(other.state_), known_(other.known_), parent_(other.parent_), place_(other.place_) {}
+
+Module::~Module() = default;
+
 Module::Module(const Module& other)
     : state_(other.state_), known_(other.known_), parent_(other.parent_), place_(other.place_) {
   if (!CloneScope::active()) return;

@@ -42,17 +42,16 @@ TAPER_API void renew_place(const Module& member, Module& module);
 /// and whatever else changes the module.
 class TAPER_API Module {
  public:
-  Module() : state_(std::make_shared<ModuleState>()) {}
+  Module();
   /// A handle on a module within another one, as `state()->children` lists them.
   explicit Module(std::shared_ptr<ModuleState> state)
       : state_(std::move(state)), known_(state_->names.size()) {}
   Module(const Module& other);
   /// As a copy: what is moved from keeps its place, so that none is filled by an exchange.
-  Module(Module&& other) noexcept  // NOLINTNEXTLINE(performance-move-constructor-init)
-      : state_(other.state_), known_(other.known_), parent_(other.parent_), place_(other.place_) {}
+  Module(Module&& other) noexcept;
   /// A member that is assigned would leave what is trained and saved behind: see `replace`.
   Module& operator=(const Module&) = delete;
-  ~Module() = default;
+  ~Module();
 
   /// The parameters of this module and of those within, each cell once, in order of definition.
   std::vector<State> parameters() const;

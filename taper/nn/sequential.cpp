@@ -44,4 +44,6 @@ Sequential Sequential::from_config(const Value& config, const std::string& path)
   return made;
 }
 
+template AnyModule::AnyModule(Sequential);
+
 }  // namespace taper::nn

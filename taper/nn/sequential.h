@@ -44,4 +44,6 @@ class TAPER_API Sequential : public Layer<Sequential> {
   std::vector<AnyModule> layers_;
 };
 
+extern template AnyModule::AnyModule(Sequential);
+
 }  // namespace taper::nn

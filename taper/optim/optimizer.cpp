@@ -25,6 +25,8 @@ void Optimizer::check_rate(double lr, std::string_view owner) {
   require(lr >= 0 && std::isfinite(lr), owner, "`lr` must be finite and at least 0", lr);
 }
 
+Optimizer::~Optimizer() = default;
+
 Optimizer::Optimizer(double lr)
     : steps_("step", zeros({}, DType::i64)),
       lr_("lr", full({}, lr, DType::f64)),
@@ -397,4 +399,7 @@ const FactoryFor<Optimizer, Adam, AdamOptions> adam_entry{Adam::type_name,
                                                           "Adaptive moment estimation."};
 
 }  // namespace
+template AnyOptimizer::AnyOptimizer(SGD);
+template AnyOptimizer::AnyOptimizer(Adam);
+
 }  // namespace taper::optim

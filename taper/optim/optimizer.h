@@ -26,7 +26,7 @@ struct ParameterGroup {
 /// moments) is a cell, so a whole training step can be captured.
 class TAPER_API Optimizer {
  public:
-  virtual ~Optimizer() = default;
+  virtual ~Optimizer();
   /// A copy of an attached one is another handle on the same cells; that of one without parameters
   /// is an optimizer of its own. That of a cloned module is the clone's, with copies of the state.
   Optimizer(const Optimizer& other);
@@ -213,7 +213,7 @@ class TAPER_API AnyOptimizer {
  public:
   template <class O>
     requires std::derived_from<O, Optimizer>
-  AnyOptimizer(O optimizer) : inner_(std::make_shared<O>(std::move(optimizer))) {}  // NOLINT
+  AnyOptimizer(O optimizer);  // NOLINT: implicit on purpose
   /// Throws value for null.
   AnyOptimizer(std::shared_ptr<Optimizer> optimizer) : inner_(std::move(optimizer)) {  // NOLINT
     if (!inner_) fail(ErrorKind::value, "optimizer: it is null");
@@ -230,6 +230,13 @@ class TAPER_API AnyOptimizer {
  private:
   std::shared_ptr<Optimizer> inner_;
 };
+
+template <class O>
+  requires std::derived_from<O, Optimizer>
+AnyOptimizer::AnyOptimizer(O optimizer) : inner_(std::make_shared<O>(std::move(optimizer))) {}
+
+extern template AnyOptimizer::AnyOptimizer(SGD);
+extern template AnyOptimizer::AnyOptimizer(Adam);
 
 /// Registered optimizers, by name.
 using OptimizerFactory = Factory<Optimizer>;
