@@ -376,6 +376,9 @@ struct FieldCodec<Required<T>> {
 
 // ---------------------------------------------------------------------------------------------
 // Equality, hash, print
+template <class A>
+bool fields_equal(const A& a, const A& b);
+
 namespace detail {
 
 template <class T>
@@ -395,6 +398,16 @@ struct IsRequired : std::false_type {};
 template <class T>
 struct IsRequired<Required<T>> : std::true_type {};
 
+}  // namespace detail
+
+/// A struct of fields that is a field itself, without a codec of its own: an object.
+template <class T>
+concept NestedFields =
+    std::is_aggregate_v<T> && std::is_class_v<T> && !detail::IsSequence<T>::value &&
+    requires { typename FieldCodec<T>::IsNested; };
+
+namespace detail {
+
 template <class T>
 bool same(const T& a, const T& b) {
   static_assert(requires { FieldCodec<T>::kind(); });  // tells which types can be fields
@@ -412,6 +425,8 @@ bool same(const T& a, const T& b) {
     return a.has_value() == b.has_value() && (!a || same(*a, *b));
   } else if constexpr (IsRequired<T>::value) {
     return a.is_set() == b.is_set() && (!a.is_set() || same(a.value(), b.value()));
+  } else if constexpr (NestedFields<T>) {
+    return fields_equal(a, b);
   } else {
     return a == b;
   }

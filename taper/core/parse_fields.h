@@ -26,8 +26,43 @@ TAPER_API size_t find_field(std::string_view owner, std::string_view name,
 
 TAPER_API Fields make_fields(const std::string_view* names, const Value* values, size_t count);
 
+}  // namespace detail
+
+/// All fields with their values; a Required field that is not set is none.
+template <class A>
+Fields to_fields(const A& options) {
+  const auto values = detail::field_values(options);
+  return detail::make_fields(detail::names_of<A>.data(), values.data(), values.size());
+}
+
+template <class A>
+A parse_fields(std::string_view owner, const Fields& keywords);
+
+/// A struct of fields as a field: an object, whose missing names keep their defaults.
+template <class A>
+  requires(std::is_aggregate_v<A> && std::is_class_v<A> && !detail::IsSequence<A>::value)
+struct FieldCodec<A> {
+  using IsNested = void;
+  static constexpr FieldType type = FieldType::object;
+  static std::string kind() { return "object"; }
+  static Value to_value(const A& object) { return to_fields(object); }
+  static A from_value(const Value& value) {
+    const Fields* fields = value.get_if<Fields>();
+    if (fields == nullptr) throw FieldMismatch(kind(), value);
+    return parse_fields<A>("object", *fields);
+  }
+};
+
+namespace detail {
+
 template <class T>
-void read_field(T& field, const Value& value) {
+void read_field(T& field, const Value& value, std::string_view owner, std::string_view name) {
+  if constexpr (NestedFields<T>) {
+    if (const Fields* fields = value.get_if<Fields>()) {
+      field = parse_fields<T>(std::string(owner) + ": `" + std::string(name) + "`", *fields);
+      return;
+    }
+  }
   field = FieldCodec<T>::from_value(value);
 }
 
@@ -61,7 +96,7 @@ A parse_fields(std::string_view owner, const Fields& keywords) {
     try {
       with_fields(options, [&](auto&... fields) {
         [[maybe_unused]] size_t index = 0;
-        ((index++ == wanted ? detail::read_field(fields, value) : void()), ...);
+        ((index++ == wanted ? detail::read_field(fields, value, owner, name) : void()), ...);
       });
     } catch (const FieldMismatch& mismatch) {
       detail::fail_mismatch(owner, name, mismatch);
@@ -69,13 +104,6 @@ A parse_fields(std::string_view owner, const Fields& keywords) {
   }
   check_required(owner, options);
   return options;
-}
-
-/// All fields with their values; a Required field that is not set is none.
-template <class A>
-Fields to_fields(const A& options) {
-  const auto values = detail::field_values(options);
-  return detail::make_fields(detail::names_of<A>.data(), values.data(), values.size());
 }
 
 /// What bindings, stubs and documentation need to know about one field.

@@ -307,6 +307,35 @@ TEST(ParseFields, NamesTheFieldInErrors) {
             "softmax: `axis` is given twice");
 }
 
+struct Window {
+  int64_t size = 2;
+  double scale = 1;
+};
+struct Pool {
+  Window window = {};
+  std::optional<Window> second = {};
+  std::vector<Window> more = {};
+};
+
+TEST(ParseFields, ReadsStructsWithinStructs) {
+  const Pool pool{{3, 0.5}, Window{4, 0.0}, {{5}, {6}}};
+  const auto read = taper::parse_fields<Pool>("pool", taper::to_fields(pool));
+  EXPECT_TRUE(taper::fields_equal(read, pool));
+  EXPECT_EQ(taper::fields_hash(read), taper::fields_hash(pool));
+  EXPECT_EQ(taper::fields_print(Pool{{3, 0.5}}),
+            "window={\"size\": 3, \"scale\": 0.5}, second=none, more=[]");
+  Pool other = pool;
+  other.second->scale = -0.0;
+  EXPECT_FALSE(taper::fields_equal(other, pool));
+  const auto given = taper::parse_fields<Pool>("pool", {{"window", Fields{{"scale", 2.0}}}});
+  EXPECT_TRUE(taper::fields_equal(given, Pool{{2, 2.0}}));
+  EXPECT_EQ(parse_error<Pool>("pool", {{"window", Fields{{"sise", 1}}}}),
+            "pool: `window`: no attribute `sise`; it has: size, scale");
+  EXPECT_EQ(parse_error<Pool>("pool", {{"window", Fields{{"size", "x"}}}}),
+            "pool: `window`: `size` must be int, got str \"x\"");
+  EXPECT_EQ(parse_error<Pool>("pool", {{"window", 1}}), "pool: `window` must be object, got int 1");
+}
+
 TEST(ParseFields, ChecksEachType) {
   const auto error = [](std::string name, Value value) {
     return parse_error<Everything>("f", {{std::move(name), std::move(value)}});
