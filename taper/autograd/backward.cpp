@@ -11,6 +11,12 @@
 namespace taper {
 namespace {
 
+/// Whether the gradient reads what the node kept, or runs a user's function again: else it can be
+/// computed as often as somebody asks.
+bool needs_what_it_saved(const Node& node) {
+  return node.op == nullptr || node.op->saves.operands != 0 || node.op->saves.results;
+}
+
 /// Numbers of nodes, by address: open addressing, since a lookup happens for every edge.
 class NodeNumbers {
  public:
@@ -263,7 +269,7 @@ class Backward {
     if (node.op != nullptr && node.op->why_not_differentiable != nullptr) {
       fail_at(node, ErrorKind::unsupported, node.op->why_not_differentiable);
     }
-    if (node.freed) {
+    if (node.freed && needs_what_it_saved(node)) {
       fail_at(
           node, ErrorKind::value,
           "the graph was freed by an earlier backward pass; pass keep_graph = true to that one");

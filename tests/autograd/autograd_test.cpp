@@ -87,6 +87,15 @@ TEST(Backward, NoGradRecordsNothing) {
   EXPECT_FALSE((x * 2).detach().requires_grad());
 }
 
+TEST(Backward, GoesAgainThroughWhatSavedNothing) {
+  Tensor x = tensor({1.0, 2.0, 3.0, 4.0});
+  x.set_requires_grad();
+  const std::vector<Tensor> parts = split(x + 1, 2);
+  sum(parts[0]).backward();
+  sum(-parts[1]).backward();  // through the same addition and the same split
+  EXPECT_EQ(x.grad().to_vector<double>(), (std::vector<double>{1, 1, -1, -1}));
+}
+
 TEST(Backward, NamesScalarOperandsAndLeavesOutAbsentOnes) {
   Tensor x = full({}, 2).set_requires_grad();
   const Tensor loss = x * full({}, 3);
