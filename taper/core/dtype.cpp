@@ -2,15 +2,18 @@
 
 #include <ostream>
 #include <string>
-#include <utility>
 
 namespace taper {
 namespace {
 
-constexpr std::pair<std::string_view, std::string_view> names[] = {
-    {"f32", "float32"}, {"f64", "float64"}, {"f16", "float16"}, {"bf16", "bfloat16"},
-    {"i8", "int8"},     {"i16", "int16"},   {"i32", "int32"},   {"i64", "int64"},
-    {"u8", "uint8"},    {"bool", "bool"}};
+const DTypeInfo& info_of(DType dtype) { return dtype_table[static_cast<size_t>(dtype)]; }
+
+/// The user's constant, whose last _ only keeps it from being a word of C++.
+std::string_view user_name(DType dtype) {
+  std::string_view name = info_of(dtype).constant;
+  if (name.ends_with('_')) name.remove_suffix(1);
+  return name;
+}
 
 DType promote_floats(DType a, DType b) {
   if (item_size(a) == item_size(b)) return DType::f32;  // f16 with bf16: neither holds the other
@@ -25,16 +28,15 @@ DType promote_integers(DType a, DType b) {
 
 }  // namespace
 
-std::string_view dtype_name(DType dtype) { return names[static_cast<size_t>(dtype)].first; }
+std::string_view dtype_name(DType dtype) { return info_of(dtype).printed; }
 
 std::ostream& operator<<(std::ostream& out, DType dtype) { return out << dtype_name(dtype); }
 
 DType parse_dtype(std::string_view name) {
   std::string known;
   for (DType dtype : all_dtypes) {
-    const auto& [printed, user] = names[static_cast<size_t>(dtype)];
-    if (name == printed || name == user) return dtype;
-    known += (known.empty() ? "" : ", ") + std::string(user);
+    if (name == dtype_name(dtype) || name == user_name(dtype)) return dtype;
+    known += (known.empty() ? "" : ", ") + std::string(user_name(dtype));
   }
   fail(ErrorKind::not_found, "unknown dtype `" + std::string(name) + "`; there are: " + known);
 }

@@ -6,28 +6,34 @@
 #include <iosfwd>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 #include <taper/core/error.h>
 
 namespace taper {
 
-/// Element types. Printed short (`f32`); the user's names are the constants `float32`, ... below.
-enum class DType : uint8_t { f32, f64, f16, bf16, i8, i16, i32, i64, u8, boolean };
+/// What the elements of a dtype are.
+enum class Kind : uint8_t { floating, signed_integer, unsigned_integer, boolean };
 
-inline constexpr DType float32 = DType::f32;
-inline constexpr DType float64 = DType::f64;
-inline constexpr DType float16 = DType::f16;
-inline constexpr DType bfloat16 = DType::bf16;
-inline constexpr DType int8 = DType::i8;
-inline constexpr DType int16 = DType::i16;
-inline constexpr DType int32 = DType::i32;
-inline constexpr DType int64 = DType::i64;
-inline constexpr DType uint8 = DType::u8;
-inline constexpr DType bool_ = DType::boolean;
-
-inline constexpr DType all_dtypes[] = {DType::f32, DType::f64,    DType::f16, DType::bf16,
-                                       DType::i8,  DType::i16,    DType::i32, DType::i64,
-                                       DType::u8,  DType::boolean};
+/// Several kinds: what a row takes, what `visit` is compiled for.
+struct Kinds {
+  uint8_t bits = 0;
+  constexpr Kinds() = default;
+  constexpr Kinds(Kind kind) : bits(static_cast<uint8_t>(1u << static_cast<unsigned>(kind))) {}
+  constexpr bool has(Kind kind) const { return (bits & Kinds(kind).bits) != 0; }
+  friend constexpr Kinds operator|(Kinds a, Kinds b) {
+    Kinds both;
+    both.bits = static_cast<uint8_t>(a.bits | b.bits);
+    return both;
+  }
+};
+namespace kinds {
+inline constexpr Kinds floating = Kind::floating;
+inline constexpr Kinds integer = Kinds(Kind::signed_integer) | Kind::unsigned_integer;
+inline constexpr Kinds boolean = Kind::boolean;
+inline constexpr Kinds with_sign = floating | Kind::signed_integer;
+inline constexpr Kinds every = floating | integer | boolean;
+}  // namespace kinds
 
 constexpr float half_bits_to_float(uint16_t bits) {
   const uint32_t sign = (bits & 0x8000u) << 16;
@@ -81,73 +87,139 @@ struct BFloat16 {
   }
 };
 
-/// Calls `f.template operator()<T>()` with the C++ type that stores `dtype`.
+// The dtypes: all that the library knows of one stands in its line.
+// X(enumerator, C++ type, kind, printed name, user's constant and, but for a last _, name)
+#define TAPER_DTYPES(X)                         \
+  X(f32, float, floating, "f32", float32)       \
+  X(f64, double, floating, "f64", float64)      \
+  X(f16, Half, floating, "f16", float16)        \
+  X(bf16, BFloat16, floating, "bf16", bfloat16) \
+  X(i8, int8_t, signed_integer, "i8", int8)     \
+  X(i16, int16_t, signed_integer, "i16", int16) \
+  X(i32, int32_t, signed_integer, "i32", int32) \
+  X(i64, int64_t, signed_integer, "i64", int64) \
+  X(u8, uint8_t, unsigned_integer, "u8", uint8) \
+  X(boolean, bool, boolean, "bool", bool_)
+
+/// Element types. Printed short (`f32`); the user's names are the constants `float32`, ... below.
+enum class DType : uint8_t {
+#define TAPER_DTYPE(name, type, kind, printed, constant) name,
+  TAPER_DTYPES(TAPER_DTYPE)
+#undef TAPER_DTYPE
+};
+
+#define TAPER_DTYPE(name, type, kind, printed, constant) \
+  inline constexpr DType constant = DType::name;
+TAPER_DTYPES(TAPER_DTYPE)
+#undef TAPER_DTYPE
+
+inline constexpr DType all_dtypes[] = {
+#define TAPER_DTYPE(name, type, kind, printed, constant) DType::name,
+    TAPER_DTYPES(TAPER_DTYPE)
+#undef TAPER_DTYPE
+};
+inline constexpr size_t dtype_count = sizeof all_dtypes / sizeof all_dtypes[0];
+
+/// A line of the table.
+struct DTypeInfo {
+  size_t size;  // bytes of one element
+  Kind kind;
+  std::string_view printed;
+  std::string_view constant;
+};
+inline constexpr DTypeInfo dtype_table[] = {
+#define TAPER_DTYPE(name, type, kind, printed, constant) \
+  {sizeof(type), Kind::kind, printed, #constant},
+    TAPER_DTYPES(TAPER_DTYPE)
+#undef TAPER_DTYPE
+};
+
+/// Calls `f.template operator()<T>()` with the C++ type that stores `dtype`, which must be of the
+/// `wanted` kinds: for others nothing is compiled, and they are an internal error.
+template <Kinds... wanted, class F>
+constexpr decltype(auto) visit(DType dtype, F&& f) {
+  switch (dtype) {
+#define TAPER_DTYPE(name, type, kind, printed, constant) \
+  case DType::name:                                      \
+    if constexpr ((wanted.has(Kind::kind) || ...)) {     \
+      return f.template operator()<type>();              \
+    } else {                                             \
+      break;                                             \
+    }
+    TAPER_DTYPES(TAPER_DTYPE)
+#undef TAPER_DTYPE
+  }
+  internal_failure("a dtype of the kinds that are visited", __FILE__, __LINE__);
+}
 template <class F>
 constexpr decltype(auto) visit_dtype(DType dtype, F&& f) {
-  switch (dtype) {
-    case DType::f32:
-      return f.template operator()<float>();
-    case DType::f64:
-      return f.template operator()<double>();
-    case DType::f16:
-      return f.template operator()<Half>();
-    case DType::bf16:
-      return f.template operator()<BFloat16>();
-    case DType::i8:
-      return f.template operator()<int8_t>();
-    case DType::i16:
-      return f.template operator()<int16_t>();
-    case DType::i32:
-      return f.template operator()<int32_t>();
-    case DType::i64:
-      return f.template operator()<int64_t>();
-    case DType::u8:
-      return f.template operator()<uint8_t>();
-    case DType::boolean:
-      return f.template operator()<bool>();
-    default:
-      internal_failure("a known dtype", __FILE__, __LINE__);
-  }
+  return visit<kinds::every>(dtype, std::forward<F>(f));
 }
+
+namespace detail {
+
+/// C++'s fundamental types are more than ours: `long` and `long long` are both i64.
+template <class T, class Stored>
+inline constexpr bool is_stored_as =
+    std::is_same_v<T, Stored> ||
+    (std::is_integral_v<T> && std::is_integral_v<Stored> && !std::is_same_v<T, bool> &&
+     !std::is_same_v<Stored, bool> && sizeof(T) == sizeof(Stored) &&
+     std::is_signed_v<T> == std::is_signed_v<Stored>);
 
 template <class T>
-inline constexpr DType dtype_of = [] {
-  if constexpr (std::is_same_v<T, float>)
-    return DType::f32;
-  else if constexpr (std::is_same_v<T, double>)
-    return DType::f64;
-  else if constexpr (std::is_same_v<T, Half>)
-    return DType::f16;
-  else if constexpr (std::is_same_v<T, BFloat16>)
-    return DType::bf16;
-  else if constexpr (std::is_same_v<T, bool>)
-    return DType::boolean;
-  else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) {
-    return sizeof(T) == 1   ? DType::i8
-           : sizeof(T) == 2 ? DType::i16
-           : sizeof(T) == 4 ? DType::i32
-                            : DType::i64;
-  } else {
-    static_assert(std::is_same_v<T, uint8_t>, "no dtype stores this type");
-    return DType::u8;
-  }
-}();
-
-/// Bytes of one element. The exponents of two stand as pairs of bits: it is on every call.
-constexpr size_t item_size(DType dtype) {
-  constexpr uint32_t exponents = 0xE45E;
-  return size_t{1} << (exponents >> (2 * static_cast<unsigned>(dtype)) & 3u);
+constexpr DType find_dtype() {
+#define TAPER_DTYPE(name, type, kind, printed, constant) \
+  if constexpr (is_stored_as<T, type>) {                 \
+    return DType::name;                                  \
+  } else
+  TAPER_DTYPES(TAPER_DTYPE) { static_assert(!sizeof(T), "no dtype stores this type"); }
+#undef TAPER_DTYPE
 }
-static_assert(item_size(DType::f32) == 4 && item_size(DType::f64) == 8 &&
-              item_size(DType::f16) == 2 && item_size(DType::bf16) == 2 &&
-              item_size(DType::i8) == 1 && item_size(DType::i16) == 2 &&
-              item_size(DType::i32) == 4 && item_size(DType::i64) == 8 &&
-              item_size(DType::u8) == 1 && item_size(DType::boolean) == 1);
 
-constexpr bool is_float(DType dtype) { return dtype <= DType::bf16; }
-constexpr bool is_bool(DType dtype) { return dtype == DType::boolean; }
-constexpr bool is_integer(DType dtype) { return !is_float(dtype) && !is_bool(dtype); }
-constexpr bool is_signed(DType dtype) { return !is_bool(dtype) && dtype != DType::u8; }
+/// One bit for each dtype of the kinds.
+constexpr uint32_t dtypes_of(Kinds wanted) {
+  uint32_t bits = 0;
+  for (DType dtype : all_dtypes) {
+    const auto at = static_cast<unsigned>(dtype);
+    bits |= wanted.has(dtype_table[at].kind) ? 1u << at : 0;
+  }
+  return bits;
+}
+
+/// The exponents of two of all sizes, three bits each.
+constexpr uint64_t packed_sizes() {
+  uint64_t packed = 0;
+  for (DType dtype : all_dtypes) {
+    const auto at = static_cast<unsigned>(dtype);
+    packed |= static_cast<uint64_t>(std::countr_zero(dtype_table[at].size)) << 3 * at;
+  }
+  return packed;
+}
+
+}  // namespace detail
+
+/// The dtype whose elements are stored as T.
+template <class T>
+inline constexpr DType dtype_of = detail::find_dtype<T>();
+
+/// Bytes of one element. A shift, since it is on every call.
+constexpr size_t item_size(DType dtype) {
+  static_assert(3 * dtype_count <= 64);
+  constexpr uint64_t exponents = detail::packed_sizes();
+  return size_t{1} << (exponents >> 3 * static_cast<unsigned>(dtype) & 7u);
+}
+
+/// Whether the dtype is of one of these kinds.
+template <Kinds wanted>
+constexpr bool is_of(DType dtype) {
+  constexpr uint32_t dtypes = detail::dtypes_of(wanted);
+  return (dtypes >> static_cast<unsigned>(dtype) & 1u) != 0;
+}
+constexpr bool is_float(DType dtype) { return is_of<kinds::floating>(dtype); }
+constexpr bool is_bool(DType dtype) { return is_of<kinds::boolean>(dtype); }
+constexpr bool is_integer(DType dtype) { return is_of<kinds::integer>(dtype); }
+/// Whether there are numbers below 0.
+constexpr bool is_signed(DType dtype) { return is_of<kinds::with_sign>(dtype); }
 
 /// The printed name: `f32`, ..., `bool`.
 TAPER_API std::string_view dtype_name(DType dtype);

@@ -98,6 +98,19 @@ TEST(DTypes, KnowTheirStorage) {
   }
 }
 
+TEST(DTypes, AreVisitedByKind) {
+  for (DType dtype : all_dtypes) {
+    const auto bytes = [&] {
+      return visit<kinds::integer>(dtype, []<class T>() { return sizeof(T); });
+    };
+    if (is_integer(dtype)) {
+      EXPECT_EQ(bytes(), item_size(dtype));
+    } else {
+      thrown_text(ErrorKind::internal, bytes);
+    }
+  }
+}
+
 // ---------------------------------------------------------------------------------- 16-bit floats
 
 constexpr float infinity = std::numeric_limits<float>::infinity();

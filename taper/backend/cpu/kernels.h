@@ -3,12 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "taper/core/dtype.h"
+
 namespace taper {
 
 // The tables of functions that simd/{reduce,softmax,pool,random}.cpp define once per instruction
 // set. Steps and strides are in elements. Arrays over dtypes are indexed by the value of DType.
-
-inline constexpr size_t dtype_count = 10;
 
 /// Folds the [kept, reduced] matrix at `x` into `kept` accumulators: double if x is floating, else
 /// int64_t.

@@ -34,29 +34,6 @@ DType compute_dtype(std::span<const View> inputs, std::span<const View> outputs)
   return outputs[0].dtype();
 }
 
-Tile tile_for(const TileSet& tiles, DType dtype) {
-  switch (dtype) {
-    case DType::f32:
-    case DType::f16:
-    case DType::bf16:
-      return tiles.f32;
-    case DType::f64:
-      return tiles.f64;
-    case DType::i8:
-      return tiles.integer[0];
-    case DType::i16:
-      return tiles.integer[1];
-    case DType::i32:
-      return tiles.integer[2];
-    case DType::i64:
-      return tiles.integer[3];
-    case DType::u8:
-    case DType::boolean:
-      return tiles.integer[4];
-  }
-  return nullptr;
-}
-
 bool is_short_float(DType dtype) { return dtype == DType::f16 || dtype == DType::bf16; }
 
 void widen(DType dtype, const void* from, void* to, size_t count) {
@@ -273,7 +250,7 @@ void run_pointwise(const TileSet& tiles, const void* functor, std::span<const Vi
                    std::span<const View> outputs, int64_t grain) {
   const int64_t count = outputs[0].numel();
   if (count == 0) return;
-  const Tile tile = tile_for(tiles, compute_dtype(inputs, outputs));
+  const Tile tile = tiles.of[static_cast<size_t>(compute_dtype(inputs, outputs))];
   TAPER_CHECK(tile != nullptr);
   TAPER_CHECK(inputs.size() + outputs.size() <= most_operands);
   if (!all_flat(inputs, outputs)) return run_strided(tile, functor, inputs, outputs, grain);

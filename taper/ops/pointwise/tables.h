@@ -80,22 +80,26 @@ constexpr Tile float_tile() {
   }
 }
 
+/// The tile for elements that are stored as T; null where the functor does not take them.
+template <class F, class T>
+constexpr Tile tile_of() {
+  if constexpr (std::is_same_v<T, bool>) {
+    return tile_of<F, uint8_t>();
+  } else if constexpr (std::is_integral_v<T>) {
+    if constexpr (takes_integers<F>) return integer_tile<F, T, arity<F>>;
+  } else if constexpr (!only_integers<F>) {
+    return float_tile<F, std::conditional_t<std::is_same_v<T, double>, double, float>>();
+  }
+  return nullptr;
+}
+
 template <class F>
 constexpr TileSet tile_set() {
-  TileSet set;
-  if constexpr (!only_integers<F>) {
-    set.f32 = float_tile<F, float>();
-    set.f64 = float_tile<F, double>();
-  }
-  if constexpr (takes_integers<F>) {
-    constexpr size_t n = arity<F>;
-    set.integer[0] = integer_tile<F, int8_t, n>;
-    set.integer[1] = integer_tile<F, int16_t, n>;
-    set.integer[2] = integer_tile<F, int32_t, n>;
-    set.integer[3] = integer_tile<F, int64_t, n>;
-    set.integer[4] = integer_tile<F, uint8_t, n>;
-  }
-  return set;
+  return {{
+#define TAPER_DTYPE(name, type, kind, printed, constant) tile_of<F, type>(),
+      TAPER_DTYPES(TAPER_DTYPE)
+#undef TAPER_DTYPE
+  }};
 }
 
 template <class F, size_t... I>

@@ -12,7 +12,7 @@
 namespace taper::TAPER_ISA {
 namespace {
 
-// How the dtypes without a C++ type stand in memory.
+// Dtypes whose C++ types are no plain numbers.
 struct F16 {
   uint16_t bits;
 };
@@ -148,23 +148,46 @@ void convert_row(const std::byte* from, int64_t from_step, std::byte* to, int64_
   }
 }
 
-/// In the order of DType.
-template <class... T>
-struct Types {};
-using AllTypes = Types<float, double, F16, BF16, int8_t, int16_t, int32_t, int64_t, uint8_t, Flag>;
+/// How the elements of a dtype stand in memory here.
+template <class T>
+using Stored =
+    std::conditional_t<std::is_same_v<T, Half>, F16,
+                       std::conditional_t<std::is_same_v<T, BFloat16>, BF16,
+                                          std::conditional_t<std::is_same_v<T, bool>, Flag, T>>>;
 
-template <class From, class... To>
-constexpr std::array<ConvertRow, dtype_count> rows_from(Types<To...>) {
-  return {(std::is_same_v<From, To> ? nullptr : &convert_row<From, To>)...};
+template <class From, class To>
+constexpr ConvertRow row_of() {
+  if constexpr (std::is_same_v<From, To>) {
+    return nullptr;
+  } else {
+    return &convert_row<Stored<From>, Stored<To>>;
+  }
 }
-template <class... From>
-constexpr ConversionTiles make_tiles(Types<From...> all) {
-  return {f16_to_f32, f32_to_f16, bf16_to_f32, f32_to_bf16, {rows_from<From>(all)...}};
+
+template <class From>
+constexpr std::array<ConvertRow, dtype_count> rows_from() {
+  return {
+#define TAPER_DTYPE(name, type, kind, printed, constant) row_of<From, type>(),
+      TAPER_DTYPES(TAPER_DTYPE)
+#undef TAPER_DTYPE
+  };
+}
+
+constexpr ConversionTiles make_tiles() {
+  return {f16_to_f32,
+          f32_to_f16,
+          bf16_to_f32,
+          f32_to_bf16,
+          {{
+#define TAPER_DTYPE(name, type, kind, printed, constant) rows_from<type>(),
+              TAPER_DTYPES(TAPER_DTYPE)
+#undef TAPER_DTYPE
+          }}};
 }
 
 }  // namespace
 
 extern const ConversionTiles conversions;
-constinit const ConversionTiles conversions = make_tiles(AllTypes());
+constinit const ConversionTiles conversions = make_tiles();
 
 }  // namespace taper::TAPER_ISA
