@@ -21,9 +21,16 @@ DType promote_floats(DType a, DType b) {
 }
 
 DType promote_integers(DType a, DType b) {
-  if (is_signed(a) && is_signed(b)) return item_size(a) > item_size(b) ? a : b;
-  const DType with_sign = is_signed(a) ? a : b;  // the other one is u8
-  return with_sign == DType::i8 ? DType::i16 : with_sign;
+  if (is_signed(a) == is_signed(b)) return item_size(a) > item_size(b) ? a : b;
+  const DType with_sign = is_signed(a) ? a : b;
+  const DType other = is_signed(a) ? b : a;
+  if (item_size(with_sign) > item_size(other)) return with_sign;
+  for (DType wider : all_dtypes) {
+    const DTypeInfo& info = info_of(wider);
+    if (info.kind == Kind::signed_integer && info.size == 2 * item_size(other)) return wider;
+  }
+  fail(ErrorKind::dtype, std::string(dtype_name(a)) + " and " + std::string(dtype_name(b)) +
+                             " have no common integer dtype; convert one with astype");
 }
 
 }  // namespace

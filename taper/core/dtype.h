@@ -89,16 +89,19 @@ struct BFloat16 {
 
 // The dtypes: all that the library knows of one stands in its line.
 // X(enumerator, C++ type, kind, printed name, user's constant and, but for a last _, name)
-#define TAPER_DTYPES(X)                         \
-  X(f32, float, floating, "f32", float32)       \
-  X(f64, double, floating, "f64", float64)      \
-  X(f16, Half, floating, "f16", float16)        \
-  X(bf16, BFloat16, floating, "bf16", bfloat16) \
-  X(i8, int8_t, signed_integer, "i8", int8)     \
-  X(i16, int16_t, signed_integer, "i16", int16) \
-  X(i32, int32_t, signed_integer, "i32", int32) \
-  X(i64, int64_t, signed_integer, "i64", int64) \
-  X(u8, uint8_t, unsigned_integer, "u8", uint8) \
+#define TAPER_DTYPES(X)                             \
+  X(f32, float, floating, "f32", float32)           \
+  X(f64, double, floating, "f64", float64)          \
+  X(f16, Half, floating, "f16", float16)            \
+  X(bf16, BFloat16, floating, "bf16", bfloat16)     \
+  X(i8, int8_t, signed_integer, "i8", int8)         \
+  X(i16, int16_t, signed_integer, "i16", int16)     \
+  X(i32, int32_t, signed_integer, "i32", int32)     \
+  X(i64, int64_t, signed_integer, "i64", int64)     \
+  X(u8, uint8_t, unsigned_integer, "u8", uint8)     \
+  X(u16, uint16_t, unsigned_integer, "u16", uint16) \
+  X(u32, uint32_t, unsigned_integer, "u32", uint32) \
+  X(u64, uint64_t, unsigned_integer, "u64", uint64) \
   X(boolean, bool, boolean, "bool", bool_)
 
 /// Element types. Printed short (`f32`); the user's names are the constants `float32`, ... below.
@@ -230,7 +233,8 @@ TAPER_API std::ostream& operator<<(std::ostream& out, DType dtype);
 TAPER_API DType parse_dtype(std::string_view name);
 
 /// The dtype of a binary operation's result as the Python array API standard says; where that is
-/// silent, an integer or bool with a float gives the float dtype, f16 with bf16 gives f32.
+/// silent, an integer or bool with a float gives the float dtype, f16 with bf16 gives f32. No
+/// integer dtype holds u64 and a signed one: throws dtype.
 TAPER_API DType promote(DType a, DType b);
 
 }  // namespace taper

@@ -10,13 +10,13 @@ namespace {
 template <class T>
 T element_of(const Number& value) {
   if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
-    const bool is_real = is_float(value.dtype) || value.above_integers;
-    return T(is_real ? to_float_for_half(value.real) : to_float_for_half(value.integer));
+    if (is_float(value.dtype)) return T(to_float_for_half(value.real));
+    return T(value.above_integers ? to_float_for_half(detail::whole_as<uint64_t>(value))
+                                  : to_float_for_half(value.integer));
   } else if constexpr (std::is_same_v<T, bool>) {
     return value.real != 0;
   } else {
-    const bool is_real = is_float(value.dtype) || value.above_integers;
-    return is_real ? static_cast<T>(value.real) : static_cast<T>(value.integer);
+    return is_float(value.dtype) ? static_cast<T>(value.real) : detail::whole_as<T>(value);
   }
 }
 
@@ -25,9 +25,7 @@ bool fits_type(const Number& value) {
   if constexpr (!std::is_integral_v<T> || std::is_same_v<T, bool>) {
     return true;
   } else {
-    if (is_float(value.dtype)) return detail::in_range<T>(value.real);
-    return !value.above_integers && value.integer >= std::numeric_limits<T>::min() &&
-           value.integer <= std::numeric_limits<T>::max();
+    return detail::is_one_of<T>(value);
   }
 }
 

@@ -14,9 +14,9 @@ namespace taper {
 
 /// A C++ number as its author wrote it: integers are kept exactly and never pass through a double.
 struct Number {
-  double real;                  // the value; of an integer, the nearest double
-  int64_t integer;              // the value if it is an integer or bool
-  DType dtype;                  // the kind only: boolean, i64 or f32
+  double real;      // the value; of an integer, the nearest double
+  int64_t integer;  // the value if it is an integer or bool; its bits if no i64 holds it
+  DType dtype;      // the kind only: boolean, i64 or f32
   bool above_integers = false;  // an unsigned integer that no i64 holds
   Number() : Number(0) {}
   template <class T>
@@ -86,6 +86,13 @@ TAPER_API std::string to_string(const Number& value);
 
 namespace detail {
 
+/// An integer or bool as T, of which it may keep the low bits only.
+template <class T>
+T whole_as(const Number& value) {
+  return value.above_integers ? static_cast<T>(static_cast<uint64_t>(value.integer))
+                              : static_cast<T>(value.integer);
+}
+
 /// Throws the error of `convert` for a C++ integer type.
 [[noreturn]] TAPER_API void fail_misfit(const Number& value, bool is_signed, size_t bytes,
                                         std::string_view who);
@@ -108,6 +115,14 @@ bool in_range(double value) {
   return whole >= static_cast<double>(std::numeric_limits<T>::min()) && whole < above;
 }
 
+/// True if the number, or what is before its point, is one of T's.
+template <class T>
+bool is_one_of(const Number& value) {
+  if (is_float(value.dtype)) return in_range<T>(value.real);
+  if (value.above_integers) return std::is_unsigned_v<T> && sizeof(T) == sizeof(uint64_t);
+  return in_range<T>(value.integer);
+}
+
 }  // namespace detail
 
 /// The same rule for a C++ type that somebody reads a tensor's element as.
@@ -116,15 +131,12 @@ T convert(const Number& value, std::string_view who) {
   if constexpr (std::is_same_v<T, bool>) {
     return static_cast<bool>(value.real);
   } else if constexpr (std::is_integral_v<T>) {
-    const bool is_whole = !is_float(value.dtype) && !value.above_integers;
-    const bool good =
-        is_whole ? detail::in_range<T>(value.integer) : detail::in_range<T>(value.real);
-    if (!good) {
+    if (!detail::is_one_of<T>(value)) {
       detail::fail_misfit(value, std::is_signed_v<T>, sizeof(T), who);
     }
-    return is_whole ? static_cast<T>(value.integer) : static_cast<T>(value.real);
+    return is_float(value.dtype) ? static_cast<T>(value.real) : detail::whole_as<T>(value);
   } else {
-    return is_float(value.dtype) ? static_cast<T>(value.real) : static_cast<T>(value.integer);
+    return is_float(value.dtype) ? static_cast<T>(value.real) : detail::whole_as<T>(value);
   }
 }
 

@@ -87,9 +87,10 @@ std::optional<Threshold> find_threshold(const OpBase& op, std::span<const Arg> a
 }
 
 /// The integers that a dtype holds; a bool counts as 0 or 1.
+using Wide = __int128;  // holds those of i64 and of u64
 struct IntegerRange {
-  int64_t lowest;
-  int64_t highest;
+  Wide lowest;
+  Wide highest;
 };
 IntegerRange range_of(DType dtype) {
   return visit_dtype(dtype, []<class T>() -> IntegerRange {
@@ -111,18 +112,19 @@ std::optional<bool> holds_everywhere(const Threshold& t) {
   if (std::isnan(number.real)) return t.relation == Relation::not_equal;
   const IntegerRange range = range_of(t.dtype);
   const bool is_real = is_float(number.dtype);
-  const bool above = number.above_integers || (is_real ? number.real >= 0x1p63 : false) ||
-                     (is_real ? std::floor(number.real) > static_cast<double>(range.highest)
-                              : number.integer > range.highest);
+  const auto end = static_cast<double>(range.highest + 1);  // a power of two: exact
+  const Wide whole_number =
+      number.above_integers ? Wide{static_cast<uint64_t>(number.integer)} : Wide{number.integer};
+  const bool above = is_real ? std::floor(number.real) >= end : whole_number > range.highest;
   const bool below =
-      is_real ? number.real < static_cast<double>(range.lowest) : number.integer < range.lowest;
+      is_real ? number.real < static_cast<double>(range.lowest) : whole_number < range.lowest;
   if (above) return is_below(t.relation) || t.relation == Relation::not_equal;
   if (below) return is_above(t.relation) || t.relation == Relation::not_equal;
   const bool whole = !is_real || std::floor(number.real) == number.real;
   if (!whole && !is_below(t.relation) && !is_above(t.relation)) {
     return t.relation == Relation::not_equal;
   }
-  if (!whole && std::floor(number.real) == static_cast<double>(range.highest)) {
+  if (!whole && std::floor(number.real) + 1 == end) {
     return is_below(t.relation);  // the integer above it is out of the range
   }
   return {};
@@ -133,7 +135,8 @@ std::optional<bool> holds_everywhere(const Threshold& t) {
 Number integer_threshold(const Threshold& t) {
   if (!is_float(t.number.dtype)) return t.number;
   const bool upper = t.relation == Relation::less || t.relation == Relation::greater_equal;
-  return static_cast<int64_t>(upper ? std::ceil(t.number.real) : std::floor(t.number.real));
+  const double whole = upper ? std::ceil(t.number.real) : std::floor(t.number.real);
+  return whole < 0 ? Number(static_cast<int64_t>(whole)) : Number(static_cast<uint64_t>(whole));
 }
 
 }  // namespace

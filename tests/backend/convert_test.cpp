@@ -61,7 +61,7 @@ To expected(From from) {
   } else if constexpr (std::is_floating_point_v<To>) {
     return static_cast<To>(value);
   } else if constexpr (std::is_integral_v<From>) {
-    uint64_t bits = static_cast<uint64_t>(static_cast<int64_t>(from));
+    const auto bits = static_cast<uint64_t>(from);
     To low;
     std::memcpy(&low, &bits, sizeof low);
     return low;

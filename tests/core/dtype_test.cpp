@@ -27,33 +27,54 @@ constexpr auto i16 = DType::i16;
 constexpr auto i32 = DType::i32;
 constexpr auto i64 = DType::i64;
 constexpr auto u8 = DType::u8;
+constexpr auto u16 = DType::u16;
+constexpr auto u32 = DType::u32;
+constexpr auto u64 = DType::u64;
 constexpr auto b = DType::boolean;
 
-constexpr size_t dtypes = std::size(all_dtypes);
+constexpr auto no = static_cast<DType>(255);  // no dtype: an error
 
 // Rows and columns in the order of all_dtypes. What the Python array API standard's tables say
 // (signed, unsigned and mixed integers; f32 with f64) and, where they are silent, design choices:
-// a float wins over an integer or bool, an integer over a bool, f16 with bf16 gives f32.
-constexpr DType promoted[dtypes][dtypes] = {
-    // f32  f64  f16   bf16  i8    i16   i32   i64   u8    bool
-    {f32, f64, f32, f32, f32, f32, f32, f32, f32, f32},         // f32
-    {f64, f64, f64, f64, f64, f64, f64, f64, f64, f64},         // f64
-    {f32, f64, f16, f32, f16, f16, f16, f16, f16, f16},         // f16
-    {f32, f64, f32, bf16, bf16, bf16, bf16, bf16, bf16, bf16},  // bf16
-    {f32, f64, f16, bf16, i8, i16, i32, i64, i16, i8},          // i8
-    {f32, f64, f16, bf16, i16, i16, i32, i64, i16, i16},        // i16
-    {f32, f64, f16, bf16, i32, i32, i32, i64, i32, i32},        // i32
-    {f32, f64, f16, bf16, i64, i64, i64, i64, i64, i64},        // i64
-    {f32, f64, f16, bf16, i16, i16, i32, i64, u8, u8},          // u8
-    {f32, f64, f16, bf16, i8, i16, i32, i64, u8, b},            // bool
+// a float wins over an integer or bool, an integer over a bool, f16 with bf16 gives f32, u64 with
+// a signed integer is an error.
+constexpr DType promoted[dtype_count][dtype_count] = {
+    // f32 f64 f16 bf16 i8 i16 i32 i64 u8 u16 u32 u64 bool
+    {f32, f64, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32},            // f32
+    {f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, f64},            // f64
+    {f32, f64, f16, f32, f16, f16, f16, f16, f16, f16, f16, f16, f16},            // f16
+    {f32, f64, f32, bf16, bf16, bf16, bf16, bf16, bf16, bf16, bf16, bf16, bf16},  // bf16
+    {f32, f64, f16, bf16, i8, i16, i32, i64, i16, i32, i64, no, i8},              // i8
+    {f32, f64, f16, bf16, i16, i16, i32, i64, i16, i32, i64, no, i16},            // i16
+    {f32, f64, f16, bf16, i32, i32, i32, i64, i32, i32, i64, no, i32},            // i32
+    {f32, f64, f16, bf16, i64, i64, i64, i64, i64, i64, i64, no, i64},            // i64
+    {f32, f64, f16, bf16, i16, i16, i32, i64, u8, u16, u32, u64, u8},             // u8
+    {f32, f64, f16, bf16, i32, i32, i32, i64, u16, u16, u32, u64, u16},           // u16
+    {f32, f64, f16, bf16, i64, i64, i64, i64, u32, u32, u32, u64, u32},           // u32
+    {f32, f64, f16, bf16, no, no, no, no, u64, u64, u64, u64, u64},               // u64
+    {f32, f64, f16, bf16, i8, i16, i32, i64, u8, u16, u32, u64, b},               // bool
 };
 
 TEST(DTypes, ArePromotedAsTheArrayApiSays) {
-  for (size_t row = 0; row < dtypes; ++row) {
-    for (size_t column = 0; column < dtypes; ++column) {
-      EXPECT_EQ(dtype_name(promote(all_dtypes[row], all_dtypes[column])),
-                dtype_name(promoted[row][column]))
+  for (size_t row = 0; row < dtype_count; ++row) {
+    for (size_t column = 0; column < dtype_count; ++column) {
+      const DType wanted = promoted[row][column];
+      if (wanted == no) continue;
+      EXPECT_EQ(dtype_name(promote(all_dtypes[row], all_dtypes[column])), dtype_name(wanted))
           << dtype_name(all_dtypes[row]) << " with " << dtype_name(all_dtypes[column]);
+    }
+  }
+}
+
+TEST(DTypes, WithoutACommonOneAreAnErrorThatNamesBoth) {
+  for (size_t row = 0; row < dtype_count; ++row) {
+    for (size_t column = 0; column < dtype_count; ++column) {
+      if (promoted[row][column] != no) continue;
+      const DType a = all_dtypes[row];
+      const DType b = all_dtypes[column];
+      EXPECT_EQ(thrown_text(ErrorKind::dtype, [&] { promote(a, b); }),
+                std::string(dtype_name(a)) + " and " + std::string(dtype_name(b)) +
+                    " have no common integer dtype; convert one with astype");
     }
   }
 }
@@ -71,6 +92,9 @@ TEST(DTypes, AreFoundByBothOfTheirNames) {
   EXPECT_EQ(parse_dtype("int32"), int32);
   EXPECT_EQ(parse_dtype("int64"), int64);
   EXPECT_EQ(parse_dtype("uint8"), uint8);
+  EXPECT_EQ(parse_dtype("uint16"), uint16);
+  EXPECT_EQ(parse_dtype("uint32"), uint32);
+  EXPECT_EQ(parse_dtype("uint64"), uint64);
   EXPECT_EQ(parse_dtype("bool"), bool_);
 }
 
@@ -79,7 +103,7 @@ TEST(DTypes, UnknownNamesAreRefusedWithThoseThereAre) {
     EXPECT_EQ(thrown_text(ErrorKind::not_found, [&] { parse_dtype(name); }),
               "unknown dtype `" + std::string(name) +
                   "`; there are: float32, float64, float16, bfloat16, int8, int16, int32, int64, "
-                  "uint8, bool");
+                  "uint8, uint16, uint32, uint64, bool");
   }
 }
 

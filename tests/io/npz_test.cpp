@@ -68,7 +68,7 @@ TEST(Npz, ReadsWhatNumPyWrites) {
   EXPECT_EQ(arrays[1].second.to_vector<int>(), (std::vector<int>{0, 1, 2, 3, 4, 5}));
   EXPECT_EQ(arrays[2].second.dtype(), DType::boolean);
   EXPECT_EQ(arrays[2].second.to_vector<int>(), (std::vector<int>{1, 0, 1}));
-  EXPECT_EQ(arrays[3].second.dtype(), DType::i32);
+  EXPECT_EQ(arrays[3].second.dtype(), DType::u16);
   EXPECT_EQ(arrays[3].second.to_vector<int>(), (std::vector<int>{65535, 1}));
   EXPECT_EQ(arrays[4].second.shape(), Shape{});
   EXPECT_EQ(arrays[4].second.item(), 2.5);

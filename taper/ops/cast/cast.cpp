@@ -27,24 +27,39 @@ Specs infer(const InSpecs& in, const AsTypeAttrs& attrs) {
   return out;
 }
 
-/// What an integer dtype keeps of a whole number: the nearest end for floats, else the low bits.
-double as_integer(double value, DType from, DType to) {
+/// What an integer dtype keeps of a float: what is before its point, at most the nearest end.
+double truncated(double value, DType to) {
   const int bits = static_cast<int>(item_size(to)) * 8 - (is_signed(to) ? 1 : 0);
   const double above = std::ldexp(1.0, bits);
-  const double low = is_signed(to) ? -above : 0;
   const double whole = std::isnan(value) ? 0 : std::trunc(value);
-  if (is_float(from)) return std::clamp(whole, low, above - 1);
-  const double span = above - low;
-  return whole - span * std::floor((whole - low) / span);
+  return std::clamp(whole, is_signed(to) ? -above : 0, above - 1);
+}
+
+/// Integers keep their low bits.
+Tensor low_bits(const Tensor& x, DType to) {
+  const uint64_t mask = ~uint64_t{0} >> (64 - 8 * item_size(to));
+  const uint64_t sign = is_signed(to) ? mask / 2 + 1 : 0;
+  std::vector<uint64_t> bits;
+  if (x.dtype() == DType::u64) {
+    bits = x.to_vector<uint64_t>();
+  } else {
+    for (int64_t value : x.to_vector<int64_t>()) bits.push_back(static_cast<uint64_t>(value));
+  }
+  for (uint64_t& value : bits) value = ((value & mask) ^ sign) - sign;
+  if (!is_signed(to)) return from_values(x.shape(), bits);
+  return from_values(x.shape(), std::vector<int64_t>(bits.begin(), bits.end()));
 }
 
 Results reference(const Inputs& in, const AsTypeAttrs& attrs) {
+  if (!is_float(in[0].dtype()) && is_integer(attrs.dtype)) {
+    return {{low_bits(in[0], attrs.dtype)}};
+  }
   std::vector<double> values = in[0].to_vector<double>();
   for (double& value : values) {
     if (is_bool(attrs.dtype)) {
       value = value != 0 ? 1 : 0;
     } else if (is_integer(attrs.dtype)) {
-      value = as_integer(value, in[0].dtype(), attrs.dtype);
+      value = truncated(value, attrs.dtype);
     }
   }
   Results results;

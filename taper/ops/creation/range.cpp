@@ -27,10 +27,17 @@ bool of_integers(const RangeAttrs& attrs) {
   return is_whole(attrs.start) && is_whole(attrs.stop) && is_whole(attrs.step);
 }
 
+/// An integer, exactly.
+__int128 whole(const Number& number) {
+  return number.above_integers ? __int128{static_cast<uint64_t>(number.integer)} : number.integer;
+}
+
 /// Element i, exactly for integers.
 Number element(const RangeAttrs& attrs, int64_t i) {
   if (!of_integers(attrs)) return attrs.start.real + static_cast<double>(i) * attrs.step.real;
-  return static_cast<int64_t>(attrs.start.integer + __int128{i} * attrs.step.integer);
+  const __int128 value = whole(attrs.start) + i * whole(attrs.step);
+  return value > INT64_MAX ? Number(static_cast<uint64_t>(value))
+                           : Number(static_cast<int64_t>(value));
 }
 
 /// How many elements there are, in arithmetic that holds all of them; -1 for no finite range.
@@ -41,19 +48,15 @@ int64_t count_of(const RangeAttrs& attrs) {
     if (attrs.step.real == 0 || !(std::abs(count) < most)) return -1;
     return count > 0 ? static_cast<int64_t>(count) : 0;
   }
-  const __int128 step = attrs.step.integer;
+  const __int128 step = whole(attrs.step);
   if (step == 0) return -1;
-  const __int128 distance = __int128{attrs.stop.integer} - attrs.start.integer;
+  const __int128 distance = whole(attrs.stop) - whole(attrs.start);
   const __int128 count = (distance + step + (step > 0 ? -1 : 1)) / step;
   if (count > static_cast<__int128>(most)) return -1;
   return count > 0 ? static_cast<int64_t>(count) : 0;
 }
 
 Specs infer_range(const InSpecs&, const RangeAttrs& attrs) {
-  for (const Number* number : {&attrs.start, &attrs.stop, &attrs.step}) {
-    if (number->above_integers && of_integers(attrs))
-      violate(ErrorKind::value, misfit(*number, DType::i64));
-  }
   const int64_t count = count_of(attrs);
   if (count < 0) {
     violate(ErrorKind::value, "from " + to_string(attrs.start) + " to " + to_string(attrs.stop) +

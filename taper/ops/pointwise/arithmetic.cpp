@@ -10,6 +10,7 @@ namespace taper {
 
 struct Add {
   static constexpr bool takes_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& a, const T& b) const {
     return T(a + b);
@@ -17,6 +18,7 @@ struct Add {
 };
 struct Subtract {
   static constexpr bool takes_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& a, const T& b) const {
     return T(a - b);
@@ -24,6 +26,7 @@ struct Subtract {
 };
 struct Multiply {
   static constexpr bool takes_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& a, const T& b) const {
     return T(a * b);
@@ -56,6 +59,7 @@ struct Remainder {
 };
 struct Negative {
   static constexpr bool takes_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& x) const {
     return T(-x);
@@ -63,6 +67,7 @@ struct Negative {
 };
 struct Square {
   static constexpr bool takes_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& x) const {
     return T(x * x);
@@ -133,6 +138,7 @@ struct Clip {
 };
 struct Floor {
   static constexpr bool takes_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& x) const {
     if constexpr (std::is_integral_v<T>) {
@@ -144,6 +150,7 @@ struct Floor {
 };
 struct Round {
   static constexpr bool takes_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& x) const {
     if constexpr (std::is_integral_v<T>) {

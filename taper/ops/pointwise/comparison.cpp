@@ -2,17 +2,18 @@
 
 namespace taper {
 
-#define TAPER_COMPARISON(Name, op)                           \
+#define TAPER_COMPARISON(Name, op, ...)                      \
   struct Name {                                              \
     static constexpr bool compares = true;                   \
     static constexpr bool takes_integers = true;             \
+    __VA_ARGS__                                              \
     template <class T>                                       \
     TAPER_FN auto operator()(const T& a, const T& b) const { \
       return a op b;                                         \
     }                                                        \
   };
-TAPER_COMPARISON(Equal, ==)
-TAPER_COMPARISON(NotEqual, !=)
+TAPER_COMPARISON(Equal, ==, static constexpr bool signless = true;)
+TAPER_COMPARISON(NotEqual, !=, static constexpr bool signless = true;)
 TAPER_COMPARISON(Less, <)
 TAPER_COMPARISON(LessEqual, <=)
 TAPER_COMPARISON(Greater, >)
@@ -22,6 +23,7 @@ TAPER_COMPARISON(GreaterEqual, >=)
 /// Bytes of 0 and 1.
 struct LogicalAnd {
   static constexpr bool only_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& a, const T& b) const {
     return T((a != T(0)) & (b != T(0)));
@@ -29,6 +31,7 @@ struct LogicalAnd {
 };
 struct LogicalOr {
   static constexpr bool only_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& a, const T& b) const {
     return T((a != T(0)) | (b != T(0)));
@@ -36,6 +39,7 @@ struct LogicalOr {
 };
 struct LogicalNot {
   static constexpr bool only_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& a) const {
     return T(a == T(0));
@@ -45,6 +49,7 @@ struct LogicalNot {
 struct Where {
   static constexpr bool selects = true;
   static constexpr bool takes_integers = true;
+  static constexpr bool signless = true;
   template <class M, class T>
   TAPER_FN T operator()(const M& condition, const T& a, const T& b) const {
     if constexpr (std::is_integral_v<T>) {

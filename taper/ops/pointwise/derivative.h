@@ -14,6 +14,7 @@ namespace taper {
 //   compares       it returns a mask
 //   takes_integers it also works on integers
 //   only_integers  and on nothing else
+//   signless       the low bits of its result do not depend on the signs of integers
 // and `results = M` if it returns std::array<T, M>.
 template <class F>
 inline constexpr bool selects = requires { F::selects; };
@@ -23,6 +24,8 @@ template <class F>
 inline constexpr bool only_integers = requires { F::only_integers; };
 template <class F>
 inline constexpr bool takes_integers = requires { F::takes_integers; } || only_integers<F>;
+template <class F>
+inline constexpr bool signless = requires { F::signless; };
 template <class F>
 inline constexpr size_t results = 1;
 template <class F>

@@ -142,14 +142,16 @@ Results apply_elementwise(const Inputs& in, const G& functor) {
 template <class F, class G = F>
 Results reference_pointwise(const Inputs& in, const F& attrs) {
   const G functor = functor_of<G>(attrs);
-  bool any_float = false;
-  for (size_t k = selects<G> ? 1 : 0; k < arity<G>; ++k) any_float |= is_float(in[k].dtype());
-  if constexpr (only_integers<G>) {
-    return apply_elementwise<int64_t>(in, functor);
-  } else if constexpr (takes_integers<G>) {
-    if (!any_float) return apply_elementwise<int64_t>(in, functor);
+  const DType dtype = in[selects<G> ? 1 : 0].dtype();
+  if constexpr (takes_integers<G>) {
+    if (is_of<Kind::unsigned_integer>(dtype)) return apply_elementwise<uint64_t>(in, functor);
+    if (!is_float(dtype)) return apply_elementwise<int64_t>(in, functor);
   }
-  if constexpr (!only_integers<G>) return apply_elementwise<double>(in, functor);
+  if constexpr (only_integers<G>) {
+    internal_failure("integers", __FILE__, __LINE__);
+  } else {
+    return apply_elementwise<double>(in, functor);
+  }
 }
 
 /// The functor on tensors: the meaning in simpler ops, differentiable to any order.

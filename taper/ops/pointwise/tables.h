@@ -86,7 +86,8 @@ constexpr Tile tile_of() {
   if constexpr (std::is_same_v<T, bool>) {
     return tile_of<F, uint8_t>();
   } else if constexpr (std::is_integral_v<T>) {
-    if constexpr (takes_integers<F>) return integer_tile<F, T, arity<F>>;
+    using E = std::conditional_t<signless<F>, std::make_signed_t<T>, T>;
+    if constexpr (takes_integers<F>) return integer_tile<F, E, arity<F>>;
   } else if constexpr (!only_integers<F>) {
     return float_tile<F, std::conditional_t<std::is_same_v<T, double>, double, float>>();
   }

@@ -61,7 +61,8 @@ Specs infer_reduce(const InSpecs& in, const ReduceAttrs& attrs) {
   const Shape axes = attrs.axis.resolve(in[0].shape.rank());
   Spec out = in[0];
   out.shape = reduced_shape(in[0].shape, axes, attrs.keepdims);
-  if (kind == ReduceKind::sum && !is_float(out.dtype)) out.dtype = DType::i64;
+  const bool holds_sums = is_float(out.dtype) || out.dtype == DType::u64;
+  if (kind == ReduceKind::sum && !holds_sums) out.dtype = DType::i64;
   if (kind == ReduceKind::mean && !is_float(out.dtype)) {
     violate(ErrorKind::dtype, "takes floating tensors; convert with astype");
   }
@@ -167,9 +168,9 @@ Row<ReduceAttrs> reduction(std::string_view name, std::string_view doc, Grad<Red
           .samples = reduce_samples};
 }
 
-const Op<ReduceAttrs> sum_op =
-    reduction<ReduceKind::sum>("sum", "The sum along `axis`; integers and bools are summed in i64.",
-                               {sum_vjp, Saves::nothing}, {"ReduceSum", 13});
+const Op<ReduceAttrs> sum_op = reduction<ReduceKind::sum>(
+    "sum", "The sum along `axis`; integers and bools are summed in i64, u64 in u64.",
+    {sum_vjp, Saves::nothing}, {"ReduceSum", 13});
 const Op<ReduceAttrs> mean_op = reduction<ReduceKind::mean>(
     "mean", "The mean along `axis`.", {mean_vjp, Saves::nothing}, {"ReduceMean", 13});
 const Op<ReduceAttrs> max_op =

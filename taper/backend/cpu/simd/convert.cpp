@@ -49,9 +49,7 @@ TAPER_FN To truncated(From value) {
 
 template <class To, class From>
 TAPER_FN To convert_one(From value) {
-  if constexpr (std::is_same_v<From, Flag>) {
-    return convert_one<To>(value.value);
-  } else if constexpr (std::is_same_v<To, Flag>) {
+  if constexpr (std::is_same_v<To, Flag>) {
     return {static_cast<uint8_t>(value != From(0))};
   } else if constexpr (std::is_integral_v<To> && std::is_floating_point_v<From>) {
     return truncated<To>(value);
@@ -82,13 +80,7 @@ TAPER_FN void convert_through_float(const From* from, To* to, int64_t n) {
   if constexpr (is_short_float<From>) {
     convert_block(from, middle, n);
   } else {
-    for (int64_t i = 0; i < n; ++i) {
-      if constexpr (std::is_same_v<From, Flag>) {
-        middle[i] = from[i].value;
-      } else {
-        middle[i] = to_float_for_half(from[i]);
-      }
-    }
+    for (int64_t i = 0; i < n; ++i) middle[i] = to_float_for_half(from[i]);
   }
   convert_block(middle, to, n);
 }
@@ -157,10 +149,19 @@ using Stored =
 
 template <class From, class To>
 constexpr ConvertRow row_of() {
+  using In = std::conditional_t<std::is_same_v<From, bool>, uint8_t, Stored<From>>;
+  using Out = Stored<To>;
   if constexpr (std::is_same_v<From, To>) {
     return nullptr;
+  } else if constexpr (std::is_integral_v<In> && std::is_integral_v<Out>) {
+    // Low bits have no sign, so one row serves several pairs.
+    using Low = std::make_signed_t<In>;
+    using Kept = std::conditional_t<sizeof(Out) <= sizeof(In), Low, In>;
+    return &convert_row<Kept, std::make_signed_t<Out>>;
+  } else if constexpr (std::is_integral_v<In> && std::is_same_v<Out, Flag>) {
+    return &convert_row<std::make_signed_t<In>, Flag>;
   } else {
-    return &convert_row<Stored<From>, Stored<To>>;
+    return &convert_row<In, Out>;
   }
 }
 

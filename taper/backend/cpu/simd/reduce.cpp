@@ -13,7 +13,9 @@ extern const ReduceKernels reduce_kernels;
 namespace {
 
 template <class T>
-using Accumulator = std::conditional_t<std::is_floating_point_v<T>, double, int64_t>;
+using Accumulator =
+    std::conditional_t<std::is_floating_point_v<T>, double,
+                       std::conditional_t<std::is_same_v<T, uint64_t>, uint64_t, int64_t>>;
 
 struct SumOp {
   template <class T>
@@ -486,11 +488,14 @@ void arg_short_tile(const void* x, int64_t kept, int64_t kept_step, int64_t redu
    reduce_short_tile<Op, f16_to_f32>, reduce_short_tile<Op, bf16_to_f32>, \
    reduce_any_tile<Op, int8_t>,       reduce_any_tile<Op, int16_t>,       \
    reduce_any_tile<Op, int32_t>,      reduce_any_tile<Op, int64_t>,       \
-   reduce_any_tile<Op, uint8_t>,      reduce_any_tile<Op, uint8_t>}
-#define TAPER_ARG_TILES(Op)                                                                    \
-  {arg_any_tile<Op, float>,         arg_any_tile<Op, double>,  arg_short_tile<Op, f16_to_f32>, \
-   arg_short_tile<Op, bf16_to_f32>, arg_any_tile<Op, int8_t>,  arg_any_tile<Op, int16_t>,      \
-   arg_any_tile<Op, int32_t>,       arg_any_tile<Op, int64_t>, arg_any_tile<Op, uint8_t>,      \
+   reduce_any_tile<Op, uint8_t>,      reduce_any_tile<Op, uint16_t>,      \
+   reduce_any_tile<Op, uint32_t>,     reduce_any_tile<Op, uint64_t>,      \
+   reduce_any_tile<Op, uint8_t>}
+#define TAPER_ARG_TILES(Op)                                                                     \
+  {arg_any_tile<Op, float>,         arg_any_tile<Op, double>,   arg_short_tile<Op, f16_to_f32>, \
+   arg_short_tile<Op, bf16_to_f32>, arg_any_tile<Op, int8_t>,   arg_any_tile<Op, int16_t>,      \
+   arg_any_tile<Op, int32_t>,       arg_any_tile<Op, int64_t>,  arg_any_tile<Op, uint8_t>,      \
+   arg_any_tile<Op, uint16_t>,      arg_any_tile<Op, uint32_t>, arg_any_tile<Op, uint64_t>,     \
    arg_any_tile<Op, uint8_t>}
 
 const ReduceKernels reduce_kernels = {
