@@ -35,6 +35,12 @@ DType promote_integers(DType a, DType b) {
 
 }  // namespace
 
+std::string_view kind_name(Kind kind) {
+  constexpr std::string_view names[] = {"floating", "signed integer", "unsigned integer", "bool",
+                                        "complex"};
+  return names[static_cast<size_t>(kind)];
+}
+
 std::string_view dtype_name(DType dtype) { return info_of(dtype).printed; }
 
 std::ostream& operator<<(std::ostream& out, DType dtype) { return out << dtype_name(dtype); }
@@ -52,6 +58,10 @@ DType promote(DType a, DType b) {
   if (a == b) return a;
   if (is_bool(a)) return b;
   if (is_bool(b)) return a;
+  if (is_complex(a) || is_complex(b)) {
+    const bool is_wide = complex_of(a) == DType::c128 || complex_of(b) == DType::c128;
+    return is_wide ? DType::c128 : DType::c64;
+  }
   if (is_float(a) != is_float(b)) return is_float(a) ? a : b;
   return is_float(a) ? promote_floats(a, b) : promote_integers(a, b);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <bit>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <iosfwd>
@@ -13,7 +14,7 @@
 namespace taper {
 
 /// What the elements of a dtype are.
-enum class Kind : uint8_t { floating, signed_integer, unsigned_integer, boolean };
+enum class Kind : uint8_t { floating, signed_integer, unsigned_integer, boolean, complex };
 
 /// Several kinds: what a row takes, what `visit` is compiled for.
 struct Kinds {
@@ -32,7 +33,10 @@ inline constexpr Kinds floating = Kind::floating;
 inline constexpr Kinds integer = Kinds(Kind::signed_integer) | Kind::unsigned_integer;
 inline constexpr Kinds boolean = Kind::boolean;
 inline constexpr Kinds with_sign = floating | Kind::signed_integer;
-inline constexpr Kinds every = floating | integer | boolean;
+inline constexpr Kinds complex = Kind::complex;
+inline constexpr Kinds inexact = floating | complex;
+inline constexpr Kinds real = floating | integer | boolean;
+inline constexpr Kinds every = real | complex;
 }  // namespace kinds
 
 constexpr float half_bits_to_float(uint16_t bits) {
@@ -87,6 +91,71 @@ struct BFloat16 {
   }
 };
 
+/// A type that holds a complex number, such as std::complex<float>.
+template <class T>
+concept ComplexNumber = requires(const T& z) {
+  requires std::is_floating_point_v<typename T::value_type>;
+  { z.real() } -> std::same_as<typename T::value_type>;
+  { z.imag() } -> std::same_as<typename T::value_type>;
+};
+
+/// A complex number as it is stored: in memory, and by conversion either way, std::complex<T>,
+/// whose header would cost every file that includes this one as much as 10,000 lines.
+template <class T>
+struct Complex {
+  using value_type = T;
+  T re;
+  T im;
+
+  Complex() = default;
+  constexpr Complex(T real, T imag = T(0)) : re(real), im(imag) {}  // NOLINT: as std::complex
+  template <ComplexNumber C>
+  constexpr Complex(const C& other)  // NOLINT
+      : re(static_cast<T>(other.real())), im(static_cast<T>(other.imag())) {}
+  template <ComplexNumber C>
+  constexpr operator C() const {  // NOLINT
+    return C(static_cast<typename C::value_type>(re), static_cast<typename C::value_type>(im));
+  }
+  constexpr T real() const { return re; }
+  constexpr T imag() const { return im; }
+
+  [[gnu::always_inline]] friend constexpr Complex operator+(const Complex& a, const Complex& b) {
+    return {a.re + b.re, a.im + b.im};
+  }
+  [[gnu::always_inline]] friend constexpr Complex operator-(const Complex& a, const Complex& b) {
+    return {a.re - b.re, a.im - b.im};
+  }
+  [[gnu::always_inline]] friend constexpr Complex operator-(const Complex& a) {
+    return {-a.re, -a.im};
+  }
+  [[gnu::always_inline]] friend constexpr Complex operator*(const Complex& a, const Complex& b) {
+    return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+  }
+  /// By Smith's method, whose steps overflow only where the quotient does; by 0 as real parts.
+  [[gnu::always_inline]] friend constexpr Complex operator/(const Complex& a, const Complex& b) {
+    const T size_re = b.re < 0 ? -b.re : b.re;
+    const T size_im = b.im < 0 ? -b.im : b.im;
+    if (size_re == 0 && size_im == 0) return {a.re / size_re, a.im / size_re};
+    if (size_re >= size_im) {
+      const T ratio = b.im / b.re;
+      const T scale = b.re + b.im * ratio;
+      return {(a.re + a.im * ratio) / scale, (a.im - a.re * ratio) / scale};
+    }
+    const T ratio = b.re / b.im;
+    const T scale = b.im + b.re * ratio;
+    return {(a.re * ratio + a.im) / scale, (a.im * ratio - a.re) / scale};
+  }
+  [[gnu::always_inline]] constexpr Complex& operator+=(const Complex& b) {
+    return *this = *this + b;
+  }
+  [[gnu::always_inline]] constexpr Complex& operator/=(const Complex& b) {
+    return *this = *this / b;
+  }
+  [[gnu::always_inline]] friend constexpr bool operator==(const Complex& a, const Complex& b) {
+    return a.re == b.re && a.im == b.im;
+  }
+};
+
 // The dtypes: all that the library knows of one stands in its line.
 // X(enumerator, C++ type, kind, printed name, user's constant and, but for a last _, name)
 #define TAPER_DTYPES(X)                             \
@@ -102,7 +171,9 @@ struct BFloat16 {
   X(u16, uint16_t, unsigned_integer, "u16", uint16) \
   X(u32, uint32_t, unsigned_integer, "u32", uint32) \
   X(u64, uint64_t, unsigned_integer, "u64", uint64) \
-  X(boolean, bool, boolean, "bool", bool_)
+  X(boolean, bool, boolean, "bool", bool_)          \
+  X(c64, Complex<float>, complex, "c64", complex64) \
+  X(c128, Complex<double>, complex, "c128", complex128)
 
 /// Element types. Printed short (`f32`); the user's names are the constants `float32`, ... below.
 enum class DType : uint8_t {
@@ -123,6 +194,22 @@ inline constexpr DType all_dtypes[] = {
 };
 inline constexpr size_t dtype_count = sizeof all_dtypes / sizeof all_dtypes[0];
 
+namespace detail {
+template <class T>
+struct RealOf {
+  using type = T;
+};
+template <class T>
+struct RealOf<Complex<T>> {
+  using type = T;
+};
+}  // namespace detail
+/// The type of a complex type's parts; any other type itself.
+template <class T>
+using Real = typename detail::RealOf<T>::type;
+template <class T>
+inline constexpr bool is_complex_type = !std::is_same_v<T, Real<T>>;
+
 /// A line of the table.
 struct DTypeInfo {
   size_t size;  // bytes of one element
@@ -136,6 +223,9 @@ inline constexpr DTypeInfo dtype_table[] = {
     TAPER_DTYPES(TAPER_DTYPE)
 #undef TAPER_DTYPE
 };
+
+/// The kind of the dtype.
+constexpr Kind kind_of(DType dtype) { return dtype_table[static_cast<size_t>(dtype)].kind; }
 
 /// Calls `f.template operator()<T>()` with the C++ type that stores `dtype`, which must be of the
 /// `wanted` kinds: for others nothing is compiled, and they are an internal error.
@@ -154,9 +244,25 @@ constexpr decltype(auto) visit(DType dtype, F&& f) {
   }
   internal_failure("a dtype of the kinds that are visited", __FILE__, __LINE__);
 }
+/// The same for what rows take if they do not say more: all but complex dtypes.
 template <class F>
 constexpr decltype(auto) visit_dtype(DType dtype, F&& f) {
-  return visit<kinds::every>(dtype, std::forward<F>(f));
+  return visit<kinds::real>(dtype, std::forward<F>(f));
+}
+/// With the widest type of the dtype's kind: double, int64_t (of bools, too), uint64_t or
+/// Complex<double>.
+template <class F>
+constexpr decltype(auto) visit_widest(DType dtype, F&& f) {
+  switch (kind_of(dtype)) {
+    case Kind::floating:
+      return f.template operator()<double>();
+    case Kind::unsigned_integer:
+      return f.template operator()<uint64_t>();
+    case Kind::complex:
+      return f.template operator()<Complex<double>>();
+    default:
+      return f.template operator()<int64_t>();
+  }
 }
 
 namespace detail {
@@ -165,6 +271,7 @@ namespace detail {
 template <class T, class Stored>
 inline constexpr bool is_stored_as =
     std::is_same_v<T, Stored> ||
+    (ComplexNumber<T> && ComplexNumber<Stored> && sizeof(T) == sizeof(Stored)) ||
     (std::is_integral_v<T> && std::is_integral_v<Stored> && !std::is_same_v<T, bool> &&
      !std::is_same_v<Stored, bool> && sizeof(T) == sizeof(Stored) &&
      std::is_signed_v<T> == std::is_signed_v<Stored>);
@@ -221,8 +328,22 @@ constexpr bool is_of(DType dtype) {
 constexpr bool is_float(DType dtype) { return is_of<kinds::floating>(dtype); }
 constexpr bool is_bool(DType dtype) { return is_of<kinds::boolean>(dtype); }
 constexpr bool is_integer(DType dtype) { return is_of<kinds::integer>(dtype); }
+constexpr bool is_complex(DType dtype) { return is_of<kinds::complex>(dtype); }
+/// Floating or complex: what has gradients.
+constexpr bool is_inexact(DType dtype) { return is_of<kinds::inexact>(dtype); }
+/// The dtype of a complex one's parts; any other itself.
+constexpr DType real_of(DType dtype) {
+  return visit<kinds::every>(dtype, []<class T>() { return dtype_of<Real<T>>; });
+}
+/// The complex dtype whose parts hold most of the dtype's numbers: c128 of f64, of others c64.
+constexpr DType complex_of(DType dtype) {
+  return real_of(dtype) == DType::f64 ? DType::c128 : DType::c64;
+}
 /// Whether there are numbers below 0.
 constexpr bool is_signed(DType dtype) { return is_of<kinds::with_sign>(dtype); }
+
+/// `complex`, `signed integer`, ...
+TAPER_API std::string_view kind_name(Kind kind);
 
 /// The printed name: `f32`, ..., `bool`.
 TAPER_API std::string_view dtype_name(DType dtype);
@@ -233,8 +354,9 @@ TAPER_API std::ostream& operator<<(std::ostream& out, DType dtype);
 TAPER_API DType parse_dtype(std::string_view name);
 
 /// The dtype of a binary operation's result as the Python array API standard says; where that is
-/// silent, an integer or bool with a float gives the float dtype, f16 with bf16 gives f32. No
-/// integer dtype holds u64 and a signed one: throws dtype.
+/// silent, an integer or bool with a float gives the float dtype, f16 with bf16 gives f32; a
+/// complex dtype with a real one gives complex_of the wider. No integer dtype holds u64 and a
+/// signed one: throws dtype.
 TAPER_API DType promote(DType a, DType b);
 
 }  // namespace taper

@@ -1,6 +1,7 @@
 #include <taper/ops/promotion.h>
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -13,12 +14,14 @@ namespace {
 
 Tensor element_tensor(const Element& element, DType dtype) {
   Tensor tensor = empty({}, dtype);
-  visit_dtype(dtype, [&]<class T>() { *tensor.mutable_data<T>() = element.as<T>(); });
+  std::memcpy(tensor.raw(), element.data(), item_size(dtype));
   return tensor;
 }
 
 /// The dtype of tensors that promote to `tensors` with numbers that promote to `numbers` beside.
 DType with_numbers(DType tensors, DType numbers) {
+  if (is_complex(tensors)) return tensors;
+  if (is_complex(numbers)) return complex_of(tensors);
   if (is_float(tensors)) return tensors;
   if (is_float(numbers)) return DType::f32;
   return is_bool(tensors) ? numbers : tensors;
@@ -43,11 +46,11 @@ DType promoted_dtype(const OpBase& op, std::span<const Arg> args) {
                       : op.promotion == Promotion::to_first ? *tensors
                       : numbers                             ? with_numbers(*tensors, *numbers)
                                                             : *tensors;
-  return op.promotion == Promotion::to_float && !is_float(dtype) ? DType::f32 : dtype;
+  return op.promotion == Promotion::to_float && !is_inexact(dtype) ? DType::f32 : dtype;
 }
 
 Tensor number_tensor(const Number& number, DType dtype, std::string_view op) {
-  if (is_integer(dtype) && !fits(number, dtype)) violate(ErrorKind::value, misfit(number, dtype));
+  if (!fits(number, dtype)) violate(ErrorKind::value, misfit(number, dtype));
   return element_tensor(convert(number, dtype, op), dtype);
 }
 
@@ -81,7 +84,8 @@ std::optional<Threshold> find_threshold(const OpBase& op, std::span<const Arg> a
   if (op.relation == Relation::none || args[0].is_number == args[1].is_number) return {};
   const Arg& number = args[0].is_number ? args[0] : args[1];
   const Tensor& tensor = *(args[0].is_number ? args[1] : args[0]).tensor;
-  if (!tensor.defined() || is_float(tensor.dtype())) return {};
+  if (!tensor.defined() || is_inexact(tensor.dtype())) return {};
+  if (is_complex(number.number->dtype)) return {};
   return Threshold{args[0].is_number ? mirrored(op.relation) : op.relation, *number.number,
                    tensor.dtype()};
 }
@@ -154,6 +158,7 @@ Promoted::Promoted(const OpBase& op, std::span<const Arg> args) {
   args_ = {arg, args.size()};
   const std::optional<Threshold> threshold = find_threshold(op, args);
   const DType dtype = threshold ? threshold->dtype : promoted_dtype(op, args);
+  if (!op.takes.has(kind_of(dtype))) refuse_kind(kind_of(dtype));
   for (size_t i = 0; i < args.size(); ++i, ++arg, ++made) {
     *arg = args[i];
     if (args[i].is_number) {

@@ -74,6 +74,19 @@ TEST(Npz, ReadsWhatNumPyWrites) {
   EXPECT_EQ(arrays[4].second.item(), 2.5);
 }
 
+TEST(Npz, ReadsComplexNumbers) {
+  const std::string header = "'fortran_order': False, 'shape': (1,), }";
+  const Complex<float> narrow(1.5f, -2);
+  const Complex<double> wide(0.1, 1e300);
+  const auto bytes = [](const auto& z) {
+    return std::string(reinterpret_cast<const char*>(&z), sizeof z);
+  };
+  EXPECT_EQ(to_string(decode_npy(npy("{'descr': '<c8', " + header, bytes(narrow)))),
+            "[1.5-2j] c64[1]");
+  EXPECT_EQ(to_string(decode_npy(npy("{'descr': '<c16', " + header, bytes(wide)))),
+            "[0.1+1e+300j] c128[1]");
+}
+
 TEST(Npz, NeverReadsObjectsAndNamesWhatIsWrong) {
   const auto fault = [](ErrorKind kind, const std::string& bytes) {
     return error_of(kind, [&] { decode_npy(bytes, "x"); });

@@ -24,6 +24,7 @@ const ConversionTiles& conversion_tiles() {
 namespace {
 
 constexpr size_t tile_elements = 512;
+constexpr size_t tile_bytes = tile_elements * sizeof(double);  // of c128, half as many elements
 constexpr int most_operands = StridedLoop::most_operands;
 
 /// The dtype that decides which tile runs: the first operand's that is not a mask, else bool.
@@ -65,8 +66,10 @@ void copy_items(size_t item, std::byte* to, int64_t to_step, const std::byte* fr
       return copy_words<uint16_t>(to, to_step, from, from_step, count);
     case 4:
       return copy_words<uint32_t>(to, to_step, from, from_step, count);
-    default:
+    case 8:
       return copy_words<uint64_t>(to, to_step, from, from_step, count);
+    default:
+      return copy_words<unsigned __int128>(to, to_step, from, from_step, count);
   }
 }
 
@@ -84,27 +87,31 @@ class RowRunner {
  public:
   RowRunner(Tile tile, const void* functor, std::span<const Operand> outputs,
             std::span<const Operand> inputs)
-      : tile_(tile), functor_(functor), outputs_(outputs), inputs_(inputs) {}
+      : tile_(tile), functor_(functor), outputs_(outputs), inputs_(inputs) {
+    for (const auto& operands : {outputs, inputs}) {
+      for (const Operand& operand : operands) most_ = std::min(most_, tile_bytes / operand.item);
+    }
+  }
 
   void run(std::byte* const* out, std::byte* const* in, size_t count) {
     for (size_t k = 0; k < inputs_.size(); ++k) {
-      if (inputs_[k].step == 0) splat(k, in[k], std::min(count, tile_elements));
+      if (inputs_[k].step == 0) splat(k, in[k], std::min(count, most_));
     }
-    for (size_t begin = 0; begin < count; begin += tile_elements) {
-      run_tile(out, in, begin, std::min(tile_elements, count - begin));
+    for (size_t begin = 0; begin < count; begin += most_) {
+      run_tile(out, in, begin, std::min(most_, count - begin));
     }
   }
 
  private:
   struct alignas(64) Buffer {
-    std::byte bytes[tile_elements * 8];
+    std::byte bytes[tile_bytes];
   };
 
   std::byte* buffer(size_t operand) { return buffers_[operand].bytes; }
 
   void splat(size_t k, const std::byte* value, size_t count) {
     const Operand& input = inputs_[k];
-    std::byte wide[8];
+    std::byte wide[16];
     size_t item = input.item;
     std::memcpy(wide, value, item);
     if (is_short_float(input.dtype)) {
@@ -166,6 +173,7 @@ class RowRunner {
 
   Tile tile_;
   const void* functor_;
+  size_t most_ = tile_elements;  // at a time
   std::span<const Operand> outputs_;
   std::span<const Operand> inputs_;
   Buffer buffers_[most_operands];

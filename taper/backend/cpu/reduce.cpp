@@ -9,6 +9,7 @@
 #include <taper/backend/cpu/copy.h>
 #include <taper/backend/cpu/isa.h>
 #include <taper/backend/cpu/kernels.h>
+#include <taper/backend/cpu/parts.h>
 #include <taper/core/threads.h>
 
 namespace taper {
@@ -368,6 +369,7 @@ static void fill_empty(ReduceKind kind, const View& out) {
 }
 
 void reduce(ReduceKind kind, const View& x, const View& out, const Shape& axes) {
+  if (is_complex(x.dtype())) return reduce_parts(kind, x, out, axes);
   if (out.numel() == 0) return;
   if (x.numel() == 0) return fill_empty(kind, out);
   uint32_t reduced_axes = 0;

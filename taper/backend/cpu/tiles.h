@@ -35,7 +35,7 @@ struct ConversionTiles {
   void (*f32_to_f16)(const void* in, void* out, size_t n);
   void (*bf16_to_f32)(const void* in, void* out, size_t n);
   void (*f32_to_bf16)(const void* in, void* out, size_t n);
-  /// By the values of the two DTypes; null for the same.
+  /// By the values of the two DTypes; null for the same and for complex ones.
   std::array<std::array<ConvertRow, dtype_count>, dtype_count> rows;
 };
 

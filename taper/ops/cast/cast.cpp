@@ -22,6 +22,10 @@ void convert_cpu(const Kernel& k, const AsTypeAttrs&) {
 }
 
 Specs infer(const InSpecs& in, const AsTypeAttrs& attrs) {
+  if (is_complex(in[0].dtype) && !is_complex(attrs.dtype)) {
+    violate(ErrorKind::dtype, "complex numbers become no " + std::string(dtype_name(attrs.dtype)) +
+                                  "; take real(x), imag(x) or abs(x)");
+  }
   Spec out = in[0];
   out.dtype = attrs.dtype;
   return out;
@@ -54,6 +58,9 @@ Results reference(const Inputs& in, const AsTypeAttrs& attrs) {
   if (!is_float(in[0].dtype()) && is_integer(attrs.dtype)) {
     return {{low_bits(in[0], attrs.dtype)}};
   }
+  if (is_complex(in[0].dtype())) {
+    return {{from_values(in[0].shape(), in[0].to_vector<Complex<double>>())}};
+  }
   std::vector<double> values = in[0].to_vector<double>();
   for (double& value : values) {
     if (is_bool(attrs.dtype)) {
@@ -67,9 +74,11 @@ Results reference(const Inputs& in, const AsTypeAttrs& attrs) {
   return results;
 }
 
-/// Only a conversion between floating dtypes is on the tape with a gradient to hand on.
+/// Only a conversion between inexact dtypes is on the tape with a gradient to hand on.
 Grads vjp(const Saved& s, const AsTypeAttrs&) {
-  return {s.needs(0) ? astype(s.grad(), s.in_spec(0).dtype) : Tensor()};
+  if (!s.needs(0)) return {Tensor()};
+  const DType dtype = s.in_spec(0).dtype;
+  return {astype(is_complex(dtype) ? s.grad() : real(s.grad()), dtype)};
 }
 
 std::vector<Sample<AsTypeAttrs>> samples() {
@@ -94,7 +103,12 @@ std::vector<Sample<AsTypeAttrs>> samples() {
           {.inputs = {bytes}, .attrs = {DType::f16}},
           {.inputs = {bytes}, .attrs = {DType::i8}},
           {.inputs = {flags}, .attrs = {DType::bf16}},
-          {.inputs = {flags}, .attrs = {DType::i32}}};
+          {.inputs = {flags}, .attrs = {DType::i32}},
+          {.inputs = {{.shape = {2, 3}}}, .attrs = {DType::c128}},
+          {.inputs = {{.shape = {2, 3}, .dtype = DType::c64}}, .attrs = {DType::c128}},
+          {.inputs = {{.shape = {2}, .dtype = DType::c64}},
+           .attrs = {DType::f32},
+           .error = "complex numbers become no f32; take real(x)"}};
 }
 
 const Op<AsTypeAttrs> astype_op{
@@ -103,6 +117,7 @@ const Op<AsTypeAttrs> astype_op{
             "of range the nearest end; integers keep their low bits; bool is x != 0.",
      .attributes = {{"dtype", "The dtype of the result."}},
      .inputs = {"x"},
+     .takes = kinds::every,
      .infer = infer,
      .reference = reference,
      .grad = {vjp, Saves::nothing},

@@ -21,7 +21,7 @@ struct RangeAttrs {
   Device device = {};
 };
 
-bool is_whole(const Number& number) { return !is_float(number.dtype); }
+bool is_whole(const Number& number) { return !is_inexact(number.dtype); }
 
 bool of_integers(const RangeAttrs& attrs) {
   return is_whole(attrs.start) && is_whole(attrs.stop) && is_whole(attrs.step);
@@ -57,6 +57,12 @@ int64_t count_of(const RangeAttrs& attrs) {
 }
 
 Specs infer_range(const InSpecs&, const RangeAttrs& attrs) {
+  const Number* const numbers[] = {&attrs.start, &attrs.stop, &attrs.step};
+  const bool any_complex =
+      std::ranges::any_of(numbers, [](const Number* number) { return is_complex(number->dtype); });
+  if (any_complex || (attrs.dtype && is_complex(*attrs.dtype))) {
+    violate(ErrorKind::dtype, "makes no complex numbers, which have no order");
+  }
   const int64_t count = count_of(attrs);
   if (count < 0) {
     violate(ErrorKind::value, "from " + to_string(attrs.start) + " to " + to_string(attrs.stop) +
@@ -112,6 +118,7 @@ std::vector<Sample<RangeAttrs>> range_samples() {
       {.inputs = {}, .attrs = {5, 5}},
       {.inputs = {}, .attrs = {0, 300, 50, DType::u8}},
       {.inputs = {}, .attrs = {0, 3, 0}, .error = "from 0 to 3 in steps of 0 is no finite"},
+      {.inputs = {}, .attrs = {0, 3, 1, DType::c64}, .error = "makes no complex numbers"},
       {.inputs = {}, .attrs = {0, 300, 1, DType::u8}, .error = "299 is out of the range of u8"}};
 }
 
@@ -236,7 +243,7 @@ void for_diagonal(const Shape& shape, int64_t k, Visit&& visit) {
 void eye_cpu(const Kernel& kernel, const EyeAttrs& attrs) {
   const View& out = kernel.out();
   fill(out, convert(0, out.dtype(), "eye"));
-  visit_dtype(out.dtype(), [&]<class T>() {
+  visit<kinds::every>(out.dtype(), [&]<class T>() {
     const T one = convert(1, out.dtype(), "eye").template as<T>();
     for_diagonal(out.shape(), attrs.k, [&](int64_t i) { out.as<T>()[i] = one; });
   });

@@ -122,21 +122,16 @@ void visit_width(DType dtype, Copy&& copy) {
       return copy(uint16_t{});
     case 4:
       return copy(uint32_t{});
-    default:
+    case 8:
       return copy(uint64_t{});
+    default:
+      return copy(Complex<double>{});  // by parts, which are aligned where a word of 16 is not
   }
-}
-
-template <class Run>
-void visit_floating(DType dtype, Run&& run) {
-  visit_dtype(dtype, [&]<class T>() {
-    if constexpr (is_float(dtype_of<T>)) run.template operator()<T>();
-  });
 }
 
 /// Sums of 16-bit floats are made in f32.
 template <class T>
-using Sum = std::conditional_t<std::is_same_v<T, double>, double, float>;
+using Sum = std::conditional_t<sizeof(T) == 2, float, T>;
 
 /// Items of so many bytes that are worth a thread.
 inline int64_t index_grain(int64_t bytes_an_item) {

@@ -3,12 +3,14 @@
 #if TAPER_ROWS
 #include <limits>
 
+#include <taper/ops/complex/conjugate.h>
 #include <taper/ops/pointwise/rebind.h>
 #endif
 
 namespace taper {
 
 struct Add {
+  static constexpr bool takes_complex = true;
   static constexpr bool takes_integers = true;
   static constexpr bool signless = true;
   template <class T>
@@ -17,6 +19,7 @@ struct Add {
   }
 };
 struct Subtract {
+  static constexpr bool takes_complex = true;
   static constexpr bool takes_integers = true;
   static constexpr bool signless = true;
   template <class T>
@@ -25,6 +28,7 @@ struct Subtract {
   }
 };
 struct Multiply {
+  static constexpr bool takes_complex = true;
   static constexpr bool takes_integers = true;
   static constexpr bool signless = true;
   template <class T>
@@ -33,6 +37,7 @@ struct Multiply {
   }
 };
 struct Divide {
+  static constexpr bool takes_complex = true;
   template <class T>
   TAPER_FN T operator()(const T& a, const T& b) const {
     return a / b;
@@ -58,6 +63,7 @@ struct Remainder {
   }
 };
 struct Negative {
+  static constexpr bool takes_complex = true;
   static constexpr bool takes_integers = true;
   static constexpr bool signless = true;
   template <class T>
@@ -102,10 +108,13 @@ struct Minimum {
   }
 };
 struct Abs {
+  static constexpr bool takes_complex = true;
   static constexpr bool takes_integers = true;
   template <class T>
-  TAPER_FN T operator()(const T& x) const {
-    if constexpr (std::is_integral_v<T>) {
+  TAPER_FN auto operator()(const T& x) const {
+    if constexpr (is_complex_type<T>) {
+      return static_cast<Real<T>>(__builtin_hypot(x.re, x.im));
+    } else if constexpr (std::is_integral_v<T>) {
       return x < T(0) ? T(-x) : x;
     } else {
       return abs(x);
@@ -271,13 +280,13 @@ Grads subtract_vjp(const Saved& s, const Subtract&) {
   return {s.needs(0) ? to(s, 0, s.grad()) : Tensor(), s.needs(1) ? to(s, 1, -s.grad()) : Tensor()};
 }
 Grads multiply_vjp(const Saved& s, const Multiply&) {
-  return {s.needs(0) ? to(s, 0, s.grad() * s.in(1)) : Tensor(),
-          s.needs(1) ? to(s, 1, s.grad() * s.in(0)) : Tensor()};
+  return {s.needs(0) ? to(s, 0, s.grad() * conjugate(s.in(1))) : Tensor(),
+          s.needs(1) ? to(s, 1, s.grad() * conjugate(s.in(0))) : Tensor()};
 }
 Grads divide_vjp(const Saved& s, const Divide&) {
-  const Tensor by = s.grad() / s.in(1);
+  const Tensor by = s.grad() / conjugate(s.in(1));
   return {s.needs(0) ? to(s, 0, by) : Tensor(),
-          s.needs(1) ? to(s, 1, -(by * (s.in(0) / s.in(1)))) : Tensor()};
+          s.needs(1) ? to(s, 1, -(by * conjugate(s.in(0) / s.in(1)))) : Tensor()};
 }
 /// x1 - x2 * floor(x1 / x2) with the quotient held fixed.
 Grads remainder_vjp(const Saved& s, const Remainder&) {
@@ -308,7 +317,12 @@ Grads reciprocal_vjp(const Saved& s, const Reciprocal&) {
   const Tensor y = s.out();
   return {-(s.grad() * (y * y))};
 }
-Grads abs_vjp(const Saved& s, const Abs&) { return {s.grad() * sign(s.in(0))}; }
+Grads abs_vjp(const Saved& s, const Abs&) {
+  const Tensor& x = s.in(0);
+  if (!is_complex(x.dtype())) return {s.grad() * sign(x)};
+  const Tensor size = abs(x);
+  return {s.grad() * (x / where(equal(size, 0), 1, size))};  // its direction
+}
 
 /// That of three operands like x, of which the bounds may be absent.
 Specs infer_clip(const InSpecs& in, const Clip&) {

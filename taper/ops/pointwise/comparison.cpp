@@ -12,12 +12,16 @@ namespace taper {
       return a op b;                                         \
     }                                                        \
   };
-TAPER_COMPARISON(Equal, ==, static constexpr bool signless = true;)
-TAPER_COMPARISON(NotEqual, !=, static constexpr bool signless = true;)
+#define TAPER_HAS_NO_ORDER               \
+  static constexpr bool signless = true; \
+  static constexpr bool takes_complex = true;
+TAPER_COMPARISON(Equal, ==, TAPER_HAS_NO_ORDER)
+TAPER_COMPARISON(NotEqual, !=, TAPER_HAS_NO_ORDER)
 TAPER_COMPARISON(Less, <)
 TAPER_COMPARISON(LessEqual, <=)
 TAPER_COMPARISON(Greater, >)
 TAPER_COMPARISON(GreaterEqual, >=)
+#undef TAPER_HAS_NO_ORDER
 #undef TAPER_COMPARISON
 
 /// Bytes of 0 and 1.
@@ -47,12 +51,13 @@ struct LogicalNot {
 };
 
 struct Where {
+  static constexpr bool takes_complex = true;
   static constexpr bool selects = true;
   static constexpr bool takes_integers = true;
   static constexpr bool signless = true;
   template <class M, class T>
   TAPER_FN T operator()(const M& condition, const T& a, const T& b) const {
-    if constexpr (std::is_integral_v<T>) {
+    if constexpr (std::is_integral_v<T> || is_complex_type<T>) {
       return condition ? a : b;
     } else {
       return where(condition, a, b);

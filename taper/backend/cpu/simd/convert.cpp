@@ -148,7 +148,7 @@ using Stored =
                                           std::conditional_t<std::is_same_v<T, bool>, Flag, T>>>;
 
 template <class From, class To>
-constexpr ConvertRow row_of() {
+constexpr ConvertRow row_of_reals() {
   using In = std::conditional_t<std::is_same_v<From, bool>, uint8_t, Stored<From>>;
   using Out = Stored<To>;
   if constexpr (std::is_same_v<From, To>) {
@@ -162,6 +162,15 @@ constexpr ConvertRow row_of() {
     return &convert_row<std::make_signed_t<In>, Flag>;
   } else {
     return &convert_row<In, Out>;
+  }
+}
+
+template <class From, class To>
+constexpr ConvertRow row_of() {
+  if constexpr (is_complex_type<From> || is_complex_type<To>) {
+    return nullptr;  // in parts
+  } else {
+    return row_of_reals<From, To>();
   }
 }
 
