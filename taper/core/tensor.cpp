@@ -288,8 +288,11 @@ std::string to_string(const Tensor& tensor) {
 
 std::vector<Element> elements_of(const Tensor& x) {
   std::vector<Element> elements;
+  elements.reserve(static_cast<size_t>(x.numel()));
   visit<kinds::every>(x.dtype(), [&]<class T>() {
-    for (const T& element : x.to_vector<T>()) elements.emplace_back(element);
+    const auto* base = reinterpret_cast<const T*>(x.raw());
+    for_each_offset(x.shape(), x.strides(),
+                    [&](int64_t offset) { elements.emplace_back(base[offset]); });
   });
   return elements;
 }

@@ -232,7 +232,7 @@ void take_grad_cpu(const Kernel& k, const ScatterAttrs& attrs) {
 Results take_grad_reference(const Inputs& in, const ScatterAttrs& attrs) {
   const Split to = split(attrs.shape, normalize_axis(attrs.axis, attrs.shape.rank()));
   const std::vector<int64_t> indices = reference_indices(in[1], to.size);
-  return visit_widest(in[0].dtype(), [&]<class T>() {
+  return visit_sums(in[0].dtype(), [&]<class T>() {
     const std::vector<T> grad = in[0].to_vector<T>();
     std::vector<T> y(static_cast<size_t>(attrs.shape.numel()), T(0));
     size_t next = 0;
@@ -460,7 +460,7 @@ void put_cpu(const Kernel& k, const ScatterAttrs& attrs) {
 }
 
 Results put_reference(const Inputs& in, const ScatterAttrs& attrs) {
-  return visit_widest(in[0].dtype(), [&]<class T>() {
+  return visit_sums(in[0].dtype(), [&]<class T>() {
     const std::vector<T> values = in[0].to_vector<T>();
     std::vector<T> y(static_cast<size_t>(attrs.shape.numel()), T(0));
     for_each_along(attrs.shape, normalize_axis(attrs.axis, attrs.shape.rank()), in[1],

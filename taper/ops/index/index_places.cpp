@@ -192,7 +192,7 @@ void index_grad_cpu(const Kernel& k, const IndexGradAttrs& attrs) {
 }
 
 Results index_grad_reference(const Inputs& in, const IndexGradAttrs& attrs) {
-  return visit_widest(in[0].dtype(), [&]<class T>() {
+  return visit_sums(in[0].dtype(), [&]<class T>() {
     const std::vector<T> grad = in[0].to_vector<T>();
     std::vector<T> y(static_cast<size_t>(attrs.shape.numel()), T(0));
     size_t next = 0;

@@ -133,6 +133,13 @@ void visit_width(DType dtype, Copy&& copy) {
 template <class T>
 using Sum = std::conditional_t<sizeof(T) == 2, float, T>;
 
+/// The type in which an oracle of sums computes.
+template <class F>
+auto visit_sums(DType dtype, F&& f) {
+  return is_complex(dtype) ? f.template operator()<Complex<double>>()
+                           : f.template operator()<double>();
+}
+
 /// Items of so many bytes that are worth a thread.
 inline int64_t index_grain(int64_t bytes_an_item) {
   constexpr int64_t bytes_a_thread = int64_t{1} << 17;
