@@ -92,6 +92,22 @@ TYPED_TEST(Unsigned, AreReducedByTheirValue) {
   EXPECT_EQ(sum(this->x).template item<uint64_t>(), total);
 }
 
+/// So many that several blocks are compared.
+TYPED_TEST(Unsigned, AreReducedByTheirValueInBlocks) {
+  using T = TypeParam;
+  const auto with_one = [](T others, T one) {
+    const DType dtype = dtype_of<T>;
+    return concat(
+        {full({150'000}, others, dtype), full({1}, one, dtype), full({50'000}, others, dtype)});
+  };
+  const Tensor high = with_one(this->half - 1, this->top);
+  const Tensor low = with_one(this->half, this->half - 1);
+  EXPECT_EQ(argmax(high).template item<int>(), 150'000);
+  EXPECT_EQ(max(high).template item<T>(), this->top);
+  EXPECT_EQ(argmin(low).template item<int>(), 150'000);
+  EXPECT_EQ(min(low).template item<T>(), T(this->half - 1));
+}
+
 TYPED_TEST(Unsigned, AreConvertedByTheirValue) {
   using T = TypeParam;
   const auto reals = astype(this->x, DType::f64).template to_vector<double>();
