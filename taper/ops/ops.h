@@ -167,6 +167,8 @@ TAPER_API Tensor erf(const Tensor& x);
 /// The parts as views; the real part of real numbers is x itself.
 TAPER_API Tensor real(const Tensor& x);
 TAPER_API Tensor imag(const Tensor& x);
+/// The complex conjugate; of real numbers themselves.
+TAPER_API Tensor conj(const Tensor& x);
 
 // ---------------------------------------------------------------------------------- activations
 TAPER_API Tensor sigmoid(const Tensor& x);

@@ -547,6 +547,7 @@ def complex_numbers():
     golden.torch("real", lambda x: x * 1, (z.real.copy(),), "f64")
     for name in "equal", "not_equal":
         golden.numpy(name, getattr(np, name), (z, np.where(z.real > 0, z, w)))
+    golden.torch("conj", torch.conj_physical, (z,), "f64")
 
 
 def main():

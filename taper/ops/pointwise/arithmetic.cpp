@@ -121,6 +121,19 @@ struct Abs {
     }
   }
 };
+struct Conj {
+  static constexpr bool takes_complex = true;
+  static constexpr bool takes_integers = true;
+  static constexpr bool signless = true;
+  template <class T>
+  TAPER_FN T operator()(const T& x) const {
+    if constexpr (is_complex_type<T>) {
+      return {x.re, -x.im};
+    } else {
+      return x;
+    }
+  }
+};
 struct Sign {
   static constexpr bool takes_integers = true;
   template <class T>
@@ -181,6 +194,7 @@ TAPER_VALUE_TILES(Reciprocal)
 TAPER_VALUE_TILES(Maximum)
 TAPER_VALUE_TILES(Minimum)
 TAPER_VALUE_TILES(Abs)
+TAPER_VALUE_TILES(Conj)
 TAPER_VALUE_TILES(Sign)
 TAPER_VALUE_TILES(Clip)
 TAPER_VALUE_TILES(Floor)
@@ -323,6 +337,7 @@ Grads abs_vjp(const Saved& s, const Abs&) {
   const Tensor size = abs(x);
   return {s.grad() * (x / where(equal(size, 0), 1, size))};  // its direction
 }
+Grads conj_vjp(const Saved& s, const Conj&) { return {conj(s.grad())}; }
 
 /// That of three operands like x, of which the bounds may be absent.
 Specs infer_clip(const InSpecs& in, const Clip&) {
@@ -460,6 +475,11 @@ const PointwiseOp<Abs> abs_op = Pointwise<Abs>{.name = "abs",
                                                .grad = Grad<Abs>(abs_vjp, Saves::inputs),
                                                .onnx = {"Abs", 6},
                                                .samples = unary_samples<Abs>};
+const PointwiseOp<Conj> conj_op =
+    Pointwise<Conj>{.name = "conj",
+                    .doc = "The complex conjugate; of real numbers themselves.",
+                    .grad = Grad<Conj>(conj_vjp, Saves::nothing),
+                    .samples = unary_samples<Conj>};
 const PointwiseOp<Sign> sign_op =
     Pointwise<Sign>{.name = "sign",
                     .doc = "-1, 0 or 1; NaN stays.",
@@ -503,6 +523,7 @@ Tensor maximum(const Operand& x1, const Operand& x2) { return maximum_op({x1, x2
 Tensor minimum(const Operand& x1, const Operand& x2) { return minimum_op({x1, x2}); }
 Tensor negative(const Tensor& x) { return negative_op({x}); }
 Tensor abs(const Tensor& x) { return abs_op({x}); }
+Tensor conj(const Tensor& x) { return conj_op({x}); }
 Tensor sign(const Tensor& x) { return sign_op({x}); }
 Tensor square(const Tensor& x) { return square_op({x}); }
 Tensor reciprocal(const Tensor& x) { return reciprocal_op({x}); }
