@@ -7,8 +7,7 @@ namespace taper {
 /// What gradients of complex factors take instead of the factor: PyTorch's convention, by which a
 /// gradient points where a real loss grows fastest. x itself if it is real.
 inline Tensor conjugate(const Tensor& x) {
-  if (!is_complex(x.dtype())) return x;
-  return real(x) - imag(x) * Complex<double>(0, 1);
+  return is_complex(x.dtype()) ? conj(x) : x;
 }
 
 }  // namespace taper
