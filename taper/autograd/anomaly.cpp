@@ -20,26 +20,34 @@ struct Bad {
   bool negative = false;
 };
 
+/// The element; of a complex one a part that is not finite, if there is one.
+template <class T>
+double worst_part(T element) {
+  if constexpr (is_complex_type<T>) {
+    return std::isnan(element.re) || std::isfinite(element.im) ? element.re : element.im;
+  } else {
+    return static_cast<double>(element);
+  }
+}
+
 Bad find_bad(const Tensor& tensor) {
   Bad bad;
-  if (!tensor.defined() || !tensor.impl()->storage || !is_float(tensor.dtype())) return bad;
-  visit_dtype(tensor.dtype(), [&]<class S>() {
-    if constexpr (!std::is_integral_v<S>) {
-      const auto* base = reinterpret_cast<const S*>(tensor.raw());
-      int64_t number = 0;
-      for_each_offset(tensor.shape(), tensor.strides(), [&](int64_t offset) {
-        const auto value = static_cast<double>(base[offset]);
-        if (!std::isfinite(value)) [[unlikely]] {
-          if (std::isnan(value)) {
-            if (!bad.nan) bad.nan = number;
-          } else if (!bad.infinity) {
-            bad.infinity = number;
-            bad.negative = value < 0;
-          }
+  if (!tensor.defined() || !tensor.impl()->storage || !is_inexact(tensor.dtype())) return bad;
+  visit<kinds::inexact>(tensor.dtype(), [&]<class S>() {
+    const auto* base = reinterpret_cast<const S*>(tensor.raw());
+    int64_t number = 0;
+    for_each_offset(tensor.shape(), tensor.strides(), [&](int64_t offset) {
+      const double value = worst_part(base[offset]);
+      if (!std::isfinite(value)) [[unlikely]] {
+        if (std::isnan(value)) {
+          if (!bad.nan) bad.nan = number;
+        } else if (!bad.infinity) {
+          bad.infinity = number;
+          bad.negative = value < 0;
         }
-        ++number;
-      });
-    }
+      }
+      ++number;
+    });
   });
   return bad;
 }

@@ -332,6 +332,12 @@ Tensor start_gradient(const Tensor& loss, const Tensor& given) {
          "of the loss (loss " +
              to_string(loss.spec()) + ")");
   }
+  if (is_complex(loss.dtype())) {
+    fail(ErrorKind::dtype,
+         "backward: a complex loss has no order; take its real part or abs, or "
+         "give the gradient of the loss (loss " +
+             to_string(loss.spec()) + ")");
+  }
   return ones(loss.shape(), loss.dtype());
 }
 

@@ -195,7 +195,7 @@ Tensor detail::checkpoint_of_list(TensorFunction f, std::vector<Tensor> inputs) 
     seen = std::move(watcher.seen);
   }
   output = output.detach();
-  if (outside.empty() || !is_float(output.dtype())) return output;
+  if (outside.empty() || !is_inexact(output.dtype())) return output;
   std::vector<Edge> edges;
   std::vector<Spec> specs;
   for (const Tensor& tensor : outside) {

@@ -66,7 +66,7 @@ Tensor run(const std::shared_ptr<const CustomFunction>& function,
     edges.push_back({input.impl()->node, input.impl()->output});
     specs.push_back(input.spec());
   }
-  if (tape_on && on_tape && is_float(output.dtype())) {
+  if (tape_on && on_tape && is_inexact(output.dtype())) {
     record_function(std::make_unique<CustomGradient>(function, inputs, output), std::move(edges),
                     specs, {&output, 1});
   }

@@ -14,9 +14,10 @@ namespace taper {
 
 /// A C++ number as its author wrote it: integers are kept exactly and never pass through a double.
 struct Number {
-  double real;                  // the value; of an integer, the nearest double
-  int64_t integer;              // the value if it is an integer or bool
-  DType dtype;                  // the kind only: boolean, i64 or f32
+  double real;      // the value; of an integer, the nearest double
+  int64_t integer;  // the value if it is an integer or bool; its bits if no i64 holds it
+  DType dtype;      // the kind only: boolean, i64, f32 or c64
+  double imag = 0;  // of a complex number
   bool above_integers = false;  // an unsigned integer that no i64 holds
   Number() : Number(0) {}
   template <class T>
@@ -31,12 +32,22 @@ struct Number {
       above_integers = value > static_cast<T>(std::numeric_limits<int64_t>::max());
     }
   }
+  template <ComplexNumber T>
+  Number(const T& value)  // NOLINT
+      : real(static_cast<double>(value.real())),
+        integer(0),
+        dtype(DType::c64),
+        imag(static_cast<double>(value.imag())) {}
 };
+
+/// What becomes a Number by itself.
+template <class T>
+concept AnyNumber = std::is_arithmetic_v<T> || ComplexNumber<T>;
 
 /// A stored element as a number.
 template <class T>
 Number number_of(T element) {
-  if constexpr (std::is_arithmetic_v<T>) {
+  if constexpr (std::is_arithmetic_v<T> || ComplexNumber<T>) {
     return Number(element);
   } else {
     return Number(static_cast<float>(element));
@@ -46,6 +57,7 @@ Number number_of(T element) {
 /// One element of some dtype.
 class Element {
  public:
+  Element() = default;  // zero
   template <class T>
   explicit Element(T value) {
     static_assert(sizeof(T) <= sizeof(bytes_));
@@ -60,19 +72,20 @@ class Element {
   const std::byte* data() const { return bytes_; }
 
  private:
-  alignas(int64_t) std::byte bytes_[sizeof(int64_t)] = {};
+  alignas(int64_t) std::byte bytes_[2 * sizeof(int64_t)] = {};
 };
 
 /// The one rule for a number that becomes an element. For a floating dtype it is rounded (too large
-/// becomes infinity); for bool it is whether it is not 0; for an integer dtype a fraction is
-/// truncated. Throws a value Error that begins with `who` for NaN, infinity and what is out of an
-/// integer dtype's range.
+/// becomes infinity); a complex number fits complex dtypes and bool only; for bool it is whether it
+/// is not 0; for an integer dtype a fraction is truncated. Throws a value Error that begins with
+/// `who` for NaN, infinity and what is out of an integer dtype's range.
 TAPER_API Element convert(const Number& value, DType dtype, std::string_view who);
 
 /// The same number of the same kind; floating ones by their bits, so that NaN equals itself.
 inline bool operator==(const Number& a, const Number& b) {
   return a.dtype == b.dtype && a.integer == b.integer && a.above_integers == b.above_integers &&
-         std::bit_cast<uint64_t>(a.real) == std::bit_cast<uint64_t>(b.real);
+         std::bit_cast<uint64_t>(a.real) == std::bit_cast<uint64_t>(b.real) &&
+         std::bit_cast<uint64_t>(a.imag) == std::bit_cast<uint64_t>(b.imag);
 }
 
 /// Whether `convert` would give a value.
@@ -85,6 +98,13 @@ TAPER_API std::string misfit(const Number& value, DType dtype);
 TAPER_API std::string to_string(const Number& value);
 
 namespace detail {
+
+/// An integer or bool as T, of which it may keep the low bits only.
+template <class T>
+T whole_as(const Number& value) {
+  return value.above_integers ? static_cast<T>(static_cast<uint64_t>(value.integer))
+                              : static_cast<T>(value.integer);
+}
 
 /// Throws the error of `convert` for a C++ integer type.
 [[noreturn]] TAPER_API void fail_misfit(const Number& value, bool is_signed, size_t bytes,
@@ -108,23 +128,43 @@ bool in_range(double value) {
   return whole >= static_cast<double>(std::numeric_limits<T>::min()) && whole < above;
 }
 
+/// What a number is if it is not complex.
+template <class T>
+T real_as(const Number& value) {
+  return is_float(value.dtype) ? static_cast<T>(value.real) : whole_as<T>(value);
+}
+
+/// Throws the error of `convert` for a complex number where a real one is needed.
+[[noreturn]] TAPER_API void fail_complex(const Number& value, std::string_view who);
+
+/// True if the number, or what is before its point, is one of T's.
+template <class T>
+bool is_one_of(const Number& value) {
+  if (is_float(value.dtype)) return in_range<T>(value.real);
+  if (value.above_integers) return std::is_unsigned_v<T> && sizeof(T) == sizeof(uint64_t);
+  return in_range<T>(value.integer);
+}
+
 }  // namespace detail
 
 /// The same rule for a C++ type that somebody reads a tensor's element as.
 template <class T>
 T convert(const Number& value, std::string_view who) {
   if constexpr (std::is_same_v<T, bool>) {
-    return static_cast<bool>(value.real);
+    return value.real != 0 || value.imag != 0;
+  } else if constexpr (ComplexNumber<T>) {
+    using Part = typename T::value_type;
+    if (!is_complex(value.dtype)) return T(detail::real_as<Part>(value));
+    return T(static_cast<Part>(value.real), static_cast<Part>(value.imag));
+  } else if (is_complex(value.dtype)) {
+    detail::fail_complex(value, who);
   } else if constexpr (std::is_integral_v<T>) {
-    const bool is_whole = !is_float(value.dtype) && !value.above_integers;
-    const bool good =
-        is_whole ? detail::in_range<T>(value.integer) : detail::in_range<T>(value.real);
-    if (!good) {
+    if (!detail::is_one_of<T>(value)) {
       detail::fail_misfit(value, std::is_signed_v<T>, sizeof(T), who);
     }
-    return is_whole ? static_cast<T>(value.integer) : static_cast<T>(value.real);
+    return detail::real_as<T>(value);
   } else {
-    return is_float(value.dtype) ? static_cast<T>(value.real) : static_cast<T>(value.integer);
+    return detail::real_as<T>(value);
   }
 }
 

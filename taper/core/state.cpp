@@ -100,7 +100,7 @@ namespace detail {
 
 Tensor as_cell_value(const State& cell, const Tensor& value, bool is_own) {
   const Ptr<TapeRecord>& leaf = cell.impl()->leaf;
-  if (leaf && !(value.defined() && is_float(value.dtype()))) {
+  if (leaf && !(value.defined() && is_inexact(value.dtype()))) {
     fail(value.defined() ? ErrorKind::dtype : ErrorKind::value,
          "`" + cell.name() + "` needs gradients, so its value must be a floating tensor, got " +
              (value.defined() ? to_string(value.spec()) : "an undefined one"));

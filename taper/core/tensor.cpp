@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <ostream>
 
 namespace taper {
@@ -181,17 +182,15 @@ Tensor::operator bool() const {
     fail(ErrorKind::value, "only a tensor of one element is true or false, got " +
                                to_string(spec()) + "; say any(x) or all(x)");
   }
-  return visit_dtype(dtype(), [&]<class T>() {
-    return static_cast<double>(*reinterpret_cast<const T*>(readable())) != 0;
-  });
+  return convert<bool>(item_as_number(), "bool");
 }
 
 Number Tensor::item_as_number() const {
   if (numel() != 1) {
     fail(ErrorKind::value, "item: needs exactly one element, got " + to_string(spec()));
   }
-  return visit_dtype(dtype(),
-                     [&]<class T>() { return number_of(*reinterpret_cast<const T*>(readable())); });
+  return visit<kinds::every>(
+      dtype(), [&]<class T>() { return number_of(*reinterpret_cast<const T*>(readable())); });
 }
 
 namespace {
@@ -206,6 +205,9 @@ std::string element_text(T value) {
     return value ? "true" : "false";
   } else if constexpr (std::is_integral_v<T>) {
     return std::to_string(value);
+  } else if constexpr (is_complex_type<T>) {
+    const std::string imag = element_text(value.im);
+    return element_text(value.re) + (imag[0] == '-' ? "" : "+") + imag + "j";
   } else if (value != value) {
     return "nan";  // whatever its sign bit says
   } else {
@@ -278,10 +280,33 @@ class Printer {
 std::string to_string(const Tensor& tensor) {
   if (!tensor.defined()) return "undefined";
   if (!tensor.impl()->storage) return to_string(tensor.spec()) + " (captured)";
-  return visit_dtype(tensor.dtype(), [&]<class T>() {
+  return visit<kinds::every>(tensor.dtype(), [&]<class T>() {
     Printer<T> printer(tensor.shape(), tensor.strides());
     return printer.print(reinterpret_cast<const T*>(tensor.raw())) + " " + to_string(tensor.spec());
   });
+}
+
+std::vector<Element> elements_of(const Tensor& x) {
+  std::vector<Element> elements;
+  elements.reserve(static_cast<size_t>(x.numel()));
+  visit<kinds::every>(x.dtype(), [&]<class T>() {
+    const auto* base = reinterpret_cast<const T*>(x.raw());
+    for_each_offset(x.shape(), x.strides(),
+                    [&](int64_t offset) { elements.emplace_back(base[offset]); });
+  });
+  return elements;
+}
+
+Tensor from_elements(const Shape& shape, DType dtype, const std::vector<Element>& elements) {
+  check_count(shape, elements.size());
+  Tensor tensor = empty(shape, dtype);
+  const size_t item = item_size(dtype);
+  std::byte* to = tensor.raw();
+  for (const Element& element : elements) {
+    std::memcpy(to, element.data(), item);
+    to += item;
+  }
+  return tensor;
 }
 
 std::ostream& operator<<(std::ostream& out, const Tensor& tensor) {

@@ -268,7 +268,11 @@ namespace detail {
 /// A stored element as T by the rule of numbers; the check costs only where it can fail.
 template <class T, class S>
 T element_as(S element) {
-  if constexpr (std::is_integral_v<T> && !std::is_same_v<S, T>) {
+  if constexpr (is_complex_type<S> && ComplexNumber<T>) {
+    return T(element);
+  } else if constexpr (ComplexNumber<T>) {
+    return T(static_cast<typename T::value_type>(element));
+  } else if constexpr (is_complex_type<S> || (std::is_integral_v<T> && !std::is_same_v<S, T>)) {
     return convert<T>(number_of(element), "to_vector");
   } else {
     return static_cast<T>(element);
@@ -281,7 +285,7 @@ template <class T>
 std::vector<T> Tensor::to_vector() const {
   std::vector<T> values;
   values.reserve(static_cast<size_t>(numel()));
-  visit_dtype(dtype(), [&]<class S>() {
+  visit<kinds::every>(dtype(), [&]<class S>() {
     const auto* base = reinterpret_cast<const S*>(readable());
     if constexpr (std::is_same_v<S, T>) {
       if (is_contiguous()) return values.assign(base, base + numel());
@@ -291,6 +295,11 @@ std::vector<T> Tensor::to_vector() const {
   });
   return values;
 }
+
+/// The elements in row-major order with all their bits, for oracles of rows that move them.
+TAPER_API std::vector<Element> elements_of(const Tensor& x);
+TAPER_API Tensor from_elements(const Shape& shape, DType dtype,
+                               const std::vector<Element>& elements);
 
 /// NumPy-like text: nested brackets, a matrix in rows with its columns aligned, long axes
 /// shortened, with dtype and shape.

@@ -127,7 +127,7 @@ struct ScanCall {
   Tensors held() const { return operands(carries + sequences, saved.inputs()); }
   /// A carry hands gradients on, whether its first value needs one or not.
   bool wants(size_t i) const {
-    return i < carries ? is_float(saved.in_spec(i).dtype) : saved.needs(i);
+    return i < carries ? is_inexact(saved.in_spec(i).dtype) : saved.needs(i);
   }
 };
 

@@ -119,10 +119,11 @@ struct StoredType {
   DType dtype;
 };
 constexpr StoredType stored_types[] = {
-    {"<f4", 4, DType::f32}, {"<f8", 8, DType::f64}, {"<f2", 2, DType::f16},
-    {"|i1", 1, DType::i8},  {"<i2", 2, DType::i16}, {"<i4", 4, DType::i32},
-    {"<i8", 8, DType::i64}, {"|u1", 1, DType::u8},  {"|b1", 1, DType::boolean},
-    {"<u2", 2, DType::i32}, {"<u4", 4, DType::i64}};
+    {"<f4", 4, DType::f32}, {"<f8", 8, DType::f64},   {"<f2", 2, DType::f16},
+    {"|i1", 1, DType::i8},  {"<i2", 2, DType::i16},   {"<i4", 4, DType::i32},
+    {"<i8", 8, DType::i64}, {"|u1", 1, DType::u8},    {"|b1", 1, DType::boolean},
+    {"<u2", 2, DType::u16}, {"<u4", 4, DType::u32},   {"<u8", 8, DType::u64},
+    {"<c8", 8, DType::c64}, {"<c16", 16, DType::c128}};
 
 const StoredType& stored_type(const std::string& code, const std::string& name) {
   for (const StoredType& type : stored_types) {
@@ -142,29 +143,14 @@ std::optional<size_t> count_of(const Shape& shape, size_t most) {
   return count;
 }
 
-template <class From, class To>
-void widen(std::string_view bytes, To* to, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    From value;
-    std::memcpy(&value, bytes.data() + i * sizeof(From), sizeof(From));
-    to[i] = static_cast<To>(value);
-  }
-}
-
 Tensor values_of(std::string_view bytes, const StoredType& type, const Shape& shape, size_t count) {
   Tensor tensor = empty(shape, type.dtype);
   if (count == 0) return tensor;
-  if (type.code == "<u2") {
-    widen<uint16_t>(bytes, tensor.mutable_data<int32_t>(), count);
-  } else if (type.code == "<u4") {
-    widen<uint32_t>(bytes, tensor.mutable_data<int64_t>(), count);
-  } else if (type.dtype == DType::boolean) {
+  if (type.dtype == DType::boolean) {
     bool* to = tensor.mutable_data<bool>();
     for (size_t i = 0; i < count; ++i) to[i] = bytes[i] != 0;
   } else {
-    visit_dtype(type.dtype, [&]<class T>() {
-      bytes.copy(reinterpret_cast<char*>(tensor.mutable_data<T>()), count * sizeof(T));
-    });
+    bytes.copy(reinterpret_cast<char*>(tensor.raw()), count * type.size);
   }
   return tensor;
 }

@@ -24,15 +24,15 @@ struct FormatDType {
 
 /// The format's names of our dtypes, in the order in which the reference library writes tensors.
 constexpr FormatDType format_dtypes[] = {
-    {"I64", DType::i64},   {"F64", DType::f64},      {"F32", DType::f32}, {"I32", DType::i32},
-    {"BF16", DType::bf16}, {"F16", DType::f16},      {"I16", DType::i16}, {"I8", DType::i8},
-    {"U8", DType::u8},     {"BOOL", DType::boolean},
+    {"U64", DType::u64}, {"I64", DType::i64},      {"F64", DType::f64}, {"C64", DType::c64},
+    {"F32", DType::f32}, {"U32", DType::u32},      {"I32", DType::i32}, {"BF16", DType::bf16},
+    {"F16", DType::f16}, {"U16", DType::u16},      {"I16", DType::i16}, {"I8", DType::i8},
+    {"U8", DType::u8},   {"BOOL", DType::boolean},
 };
 
 /// Dtypes of the format that Taper does not have.
 constexpr std::string_view foreign_dtypes[] = {
-    "U16",     "U32",         "U64",         "C64", "F8_E4M3", "F8_E5M2",
-    "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F4",  "F6_E2M3", "F6_E3M2",
+    "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F4", "F6_E2M3", "F6_E3M2",
 };
 
 size_t place_of(DType dtype) {
@@ -78,6 +78,12 @@ Ordered in_file_order(const NamedTensors& tensors) {
     if (!named.second.defined()) {
       fail(ErrorKind::value,
            "save_safetensors: the tensor " + printed(named.first) + " is undefined");
+    }
+    if (place_of(named.second.dtype()) == std::size(format_dtypes)) {
+      fail(ErrorKind::unsupported, "save_safetensors: the tensor " + printed(named.first) + " is " +
+                                       std::string(dtype_name(named.second.dtype())) +
+                                       ", which the format does not have; save real(x) and " +
+                                       "imag(x), or astype(x, complex64)");
     }
     ordered.push_back(&named);
   }

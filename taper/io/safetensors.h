@@ -35,12 +35,12 @@ struct TAPER_API SafeTensors {
 ///
 /// The same tensors and metadata give the same bytes, those that the reference library writes: the
 /// header without spaces, padded with spaces to a multiple of 8 bytes, the metadata in the order
-/// given, then the tensors by descending alignment of their dtype (i64, f64, f32, i32, bf16, f16,
-/// i16, i8, u8, bool) and by name. All dtypes are written; tensors that are not in row-major order
-/// are written as if they were.
+/// given, then the tensors by descending alignment of their dtype (u64, i64, f64, c64, f32,
+/// u32, i32, bf16, f16, u16, i16, i8, u8, bool) and by name. c128 is not in the format; tensors
+/// that are not in row-major order are written as if they were.
 ///
 /// Throws value for an undefined tensor, a name given twice, the name `__metadata__`, a name or
-/// text that is not UTF-8; io naming the path.
+/// text that is not UTF-8; unsupported for c128; io naming the path.
 TAPER_API void save_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
                                 const Metadata& metadata = {});
 

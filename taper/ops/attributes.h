@@ -1,5 +1,9 @@
 #pragma once
 
+#include <charconv>
+#include <string>
+#include <system_error>
+
 #include <taper/core/fields.h>
 #include <taper/core/number.h>
 #include <taper/core/shape.h>
@@ -65,12 +69,23 @@ struct FieldCodec<Number> {
   static std::string kind() { return "number"; }
   static Value to_value(const Number& number) {
     if (is_bool(number.dtype)) return Value(number.integer != 0);
-    if (is_float(number.dtype) || number.above_integers) return Value(number.real);
+    if (is_float(number.dtype)) return Value(number.real);
+    if (is_complex(number.dtype)) return Value(Value::Reals{number.real, number.imag});
+    if (number.above_integers) return Value(to_string(number));
     return Value(number.integer);
   }
   static Number from_value(const Value& value) {
     if (const bool* flag = value.get_if<bool>()) return *flag;
     if (const int64_t* integer = value.get_if<int64_t>()) return *integer;
+    if (const auto* parts = value.get_if<Value::Reals>(); parts != nullptr && parts->size() == 2) {
+      return Complex<double>((*parts)[0], (*parts)[1]);
+    }
+    if (const std::string* digits = value.get_if<std::string>()) {  // an integer above i64
+      uint64_t integer = 0;
+      const char* end = digits->data() + digits->size();
+      const auto [stop, error] = std::from_chars(digits->data(), end, integer);
+      if (error == std::errc() && stop == end) return integer;
+    }
     try {
       return FieldCodec<double>::from_value(value);
     } catch (const FieldMismatch&) {

@@ -19,11 +19,9 @@ void violate(ErrorKind kind, std::string rule) { throw Violation{kind, std::move
 
 void OpBase::complete() {
   const auto bit = [](DType dtype) { return 1u << static_cast<unsigned>(dtype); };
+  taken_dtypes = detail::dtypes_of(takes);
   if (promotion == Promotion::to_bool) settled_dtypes = bit(DType::boolean);
-  if (promotion == Promotion::to_float) {
-    settled_dtypes = 0;
-    for (DType dtype : all_dtypes) settled_dtypes |= is_float(dtype) ? bit(dtype) : 0;
-  }
+  if (promotion == Promotion::to_float) settled_dtypes = detail::dtypes_of(kinds::inexact);
   most_inputs = inputs.size();
   for (std::string_view name : inputs) {
     if (name.ends_with('*')) most_inputs = SIZE_MAX;
@@ -95,6 +93,18 @@ std::vector<bool> beside_the_point(const OpBase& op, const std::string& rule, si
 }
 
 }  // namespace
+
+void refuse_kind(Kind kind) {
+  violate(ErrorKind::dtype, "takes no " + std::string(kind_name(kind)) + " tensors");
+}
+
+void check_kinds(const OpBase& op, std::span<const Arg> args) {
+  for (const Arg& arg : args) {
+    if (arg.is_number || !arg.tensor->defined()) continue;
+    const Kind kind = kind_of(arg.tensor->dtype());
+    if (!op.takes.has(kind)) refuse_kind(kind);
+  }
+}
 
 void report(const OpBase& op, const Violation& violation, std::span<const Arg> args,
             std::string_view function) {
@@ -175,6 +185,8 @@ struct Checked {
     }
   }
   const uint32_t dtypes = seen & (number_bit - 1);
+  if ((dtypes & ~op.taken_dtypes) != 0) [[unlikely]]
+    check_kinds(op, args);
   const bool differ = (dtypes & (dtypes - 1)) != 0 || (dtypes & ~op.settled_dtypes) != 0;
   const bool promotes = differ && op.promotion != Promotion::none && is_unsettled(op, args);
   return {(seen & grad_bit) != 0, (seen & number_bit) != 0 || promotes};

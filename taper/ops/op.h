@@ -210,6 +210,8 @@ struct Row {
   /// last output may have one, too: the rule's specs say how many there are.
   std::vector<std::string_view> inputs = {};
   std::vector<std::string_view> outputs = {"y"};
+  /// The kinds of dtypes that the operands may have; the rule may refuse more.
+  Kinds takes = kinds::real;
   Promotion promotion = Promotion::none;
   /// The first operand that is promoted: 1 behind a condition.
   uint8_t promoted_from = 0;
@@ -255,6 +257,8 @@ class TAPER_API OpBase : public Registered<OpBase> {
   Promotion promotion = Promotion::none;
   uint8_t promoted_from = 0;
   Relation relation = Relation::none;
+  Kinds takes = kinds::real;
+  uint32_t taken_dtypes = 0;      // by bit: those of the kinds that it takes
   uint32_t settled_dtypes = ~0u;  // by bit: promoted operands that are all of one of these stay
   Saves saves = Saves::nothing;
   const char* why_not_differentiable = nullptr;
@@ -333,6 +337,7 @@ class Op final : public OpBase {
     attributes = row.attributes;
     inputs = row.inputs;
     outputs = row.outputs;
+    takes = row.takes;
     promotion = row.promotion;
     promoted_from = row.promoted_from;
     relation = row.relation;

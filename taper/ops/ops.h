@@ -24,7 +24,7 @@ class TAPER_API Operand {
  public:
   Operand(const Tensor& tensor) : tensor_(&tensor) {}  // NOLINT
   template <class T>
-    requires(std::is_arithmetic_v<T>)
+    requires(AnyNumber<T>)
   Operand(T value) : scalar_(Number(value)) {}      // NOLINT
   Operand(const Number& value) : scalar_(value) {}  // NOLINT
   const Tensor* tensor() const { return tensor_; }
@@ -42,7 +42,7 @@ class TAPER_API NumberList {
  public:
   NumberList(const Number& value) : numbers_{value} {}  // NOLINT: implicit, as all here
   template <class T>
-    requires(std::is_arithmetic_v<T>)
+    requires(AnyNumber<T>)
   NumberList(T value) : NumberList(Number(value)) {}  // NOLINT
   /// Throws shape if the lists differ in length or depth.
   NumberList(std::initializer_list<NumberList> items);  // NOLINT
@@ -60,7 +60,7 @@ class TAPER_API NumberList {
 TAPER_API Tensor tensor(const NumberList& values, std::optional<DType> dtype = {});
 /// Nested lists in exactly this type: `tensor<float>({{1, 2}, {3, 4}})`.
 template <class T>
-  requires(std::is_arithmetic_v<T>)
+  requires(AnyNumber<T>)
 Tensor tensor(const NumberList& values) {
   return tensor(values, dtype_of<T>);
 }
@@ -70,12 +70,12 @@ TAPER_API Tensor from_values(const Shape& shape, std::initializer_list<Number> v
 /// A span's or vector's numbers, each converted to the dtype by the rule of numbers.
 TAPER_API Tensor from_numbers(const Shape& shape, std::span<const Number> values, DType dtype);
 template <class Values>
-  requires(std::is_arithmetic_v<typename Values::value_type>)
+  requires(AnyNumber<typename Values::value_type>)
 Tensor from_values(const Shape& shape, const Values& values, DType dtype) {
   return from_numbers(shape, std::vector<Number>(values.begin(), values.end()), dtype);
 }
 template <class Values>
-  requires(std::is_arithmetic_v<typename Values::value_type>)
+  requires(AnyNumber<typename Values::value_type>)
 Tensor tensor(const Values& values, DType dtype) {
   return from_values({static_cast<int64_t>(values.size())}, values, dtype);
 }
@@ -162,6 +162,14 @@ TAPER_API Tensor tanh(const Tensor& x);
 TAPER_API Tensor sinh(const Tensor& x);
 TAPER_API Tensor erf(const Tensor& x);
 
+// ---------------------------------------------------------------------------------- complex
+// numbers
+/// The parts as views; the real part of real numbers is x itself.
+TAPER_API Tensor real(const Tensor& x);
+TAPER_API Tensor imag(const Tensor& x);
+/// The complex conjugate; of real numbers themselves.
+TAPER_API Tensor conj(const Tensor& x);
+
 // ---------------------------------------------------------------------------------- activations
 TAPER_API Tensor sigmoid(const Tensor& x);
 TAPER_API Tensor softplus(const Tensor& x);
@@ -193,7 +201,8 @@ TAPER_API Tensor where(const Tensor& condition, const Operand& x1, const Operand
 
 // ---------------------------------------------------------------------------------- dtype, layout
 /// The values converted. Floats to integers truncate; NaN gives 0, out of range the nearest end.
-/// Integers to integers keep their low bits, as in NumPy and PyTorch.
+/// Integers to integers keep their low bits, as in NumPy and PyTorch. Of complex numbers take
+/// `real` or `imag`: they become no others.
 TAPER_API Tensor astype(const Tensor& x, DType dtype);
 /// The same values in row-major memory; x itself if they are already.
 TAPER_API Tensor contiguous(const Tensor& x);
@@ -304,12 +313,12 @@ TAPER_API Tensor batch_norm(const Tensor& x, const Tensor& mean, const Tensor& v
 #define TAPER_OPERATOR(op, function)                                                     \
   inline Tensor operator op(const Tensor& a, const Tensor& b) { return function(a, b); } \
   template <class T>                                                                     \
-    requires(std::is_arithmetic_v<T>)                                                    \
+    requires(AnyNumber<T>)                                                               \
   Tensor operator op(const Tensor& a, T b) {                                             \
     return function(a, b);                                                               \
   }                                                                                      \
   template <class T>                                                                     \
-    requires(std::is_arithmetic_v<T>)                                                    \
+    requires(AnyNumber<T>)                                                               \
   Tensor operator op(T a, const Tensor& b) {                                             \
     return function(a, b);                                                               \
   }

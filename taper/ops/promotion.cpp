@@ -14,6 +14,8 @@ namespace {
 
 /// The dtype of tensors that promote to `tensors` with numbers that promote to `numbers` beside.
 DType with_numbers(DType tensors, DType numbers) {
+  if (is_complex(tensors)) return tensors;
+  if (is_complex(numbers)) return complex_of(tensors);
   if (is_float(tensors)) return tensors;
   if (is_float(numbers)) return DType::f32;
   return is_bool(tensors) ? numbers : tensors;
@@ -38,7 +40,7 @@ DType promoted_dtype(const OpBase& op, std::span<const Arg> args) {
                       : op.promotion == Promotion::to_first ? *tensors
                       : numbers                             ? with_numbers(*tensors, *numbers)
                                                             : *tensors;
-  return op.promotion == Promotion::to_float && !is_float(dtype) ? DType::f32 : dtype;
+  return op.promotion == Promotion::to_float && !is_inexact(dtype) ? DType::f32 : dtype;
 }
 
 // ---------------------------------------------------------------------------------- comparisons
@@ -71,15 +73,17 @@ std::optional<Threshold> find_threshold(const OpBase& op, std::span<const Arg> a
   if (op.relation == Relation::none || args[0].is_number == args[1].is_number) return {};
   const Arg& number = args[0].is_number ? args[0] : args[1];
   const Tensor& tensor = *(args[0].is_number ? args[1] : args[0]).tensor;
-  if (!tensor.defined() || is_float(tensor.dtype())) return {};
+  if (!tensor.defined() || is_inexact(tensor.dtype())) return {};
+  if (is_complex(number.number->dtype)) return {};
   return Threshold{args[0].is_number ? mirrored(op.relation) : op.relation, *number.number,
                    tensor.dtype()};
 }
 
 /// The integers that a dtype holds; a bool counts as 0 or 1.
+using Wide = __int128;  // holds those of i64 and of u64
 struct IntegerRange {
-  int64_t lowest;
-  int64_t highest;
+  Wide lowest;
+  Wide highest;
 };
 IntegerRange range_of(DType dtype) {
   return visit_dtype(dtype, []<class T>() -> IntegerRange {
@@ -101,18 +105,19 @@ std::optional<bool> holds_everywhere(const Threshold& t) {
   if (std::isnan(number.real)) return t.relation == Relation::not_equal;
   const IntegerRange range = range_of(t.dtype);
   const bool is_real = is_float(number.dtype);
-  const bool above = number.above_integers || (is_real ? number.real >= 0x1p63 : false) ||
-                     (is_real ? std::floor(number.real) > static_cast<double>(range.highest)
-                              : number.integer > range.highest);
+  const auto end = static_cast<double>(range.highest + 1);  // a power of two: exact
+  const Wide whole_number =
+      number.above_integers ? Wide{static_cast<uint64_t>(number.integer)} : Wide{number.integer};
+  const bool above = is_real ? std::floor(number.real) >= end : whole_number > range.highest;
   const bool below =
-      is_real ? number.real < static_cast<double>(range.lowest) : number.integer < range.lowest;
+      is_real ? number.real < static_cast<double>(range.lowest) : whole_number < range.lowest;
   if (above) return is_below(t.relation) || t.relation == Relation::not_equal;
   if (below) return is_above(t.relation) || t.relation == Relation::not_equal;
   const bool whole = !is_real || std::floor(number.real) == number.real;
   if (!whole && !is_below(t.relation) && !is_above(t.relation)) {
     return t.relation == Relation::not_equal;
   }
-  if (!whole && std::floor(number.real) == static_cast<double>(range.highest)) {
+  if (!whole && std::floor(number.real) + 1 == end) {
     return is_below(t.relation);  // the integer above it is out of the range
   }
   return {};
@@ -123,13 +128,14 @@ std::optional<bool> holds_everywhere(const Threshold& t) {
 Number integer_threshold(const Threshold& t) {
   if (!is_float(t.number.dtype)) return t.number;
   const bool upper = t.relation == Relation::less || t.relation == Relation::greater_equal;
-  return static_cast<int64_t>(upper ? std::ceil(t.number.real) : std::floor(t.number.real));
+  const double whole = upper ? std::ceil(t.number.real) : std::floor(t.number.real);
+  return whole < 0 ? Number(static_cast<int64_t>(whole)) : Number(static_cast<uint64_t>(whole));
 }
 
 }  // namespace
 
 Tensor number_tensor(const Number& number, DType dtype) {
-  if (is_integer(dtype) && !fits(number, dtype)) violate(ErrorKind::value, misfit(number, dtype));
+  if (!fits(number, dtype)) violate(ErrorKind::value, misfit(number, dtype));
   Tensor tensor = empty({}, dtype);
   const Element element = convert(number, dtype, "number_tensor");
   std::memcpy(tensor.raw(), element.data(), item_size(dtype));
@@ -149,6 +155,7 @@ Promoted::Promoted(const OpBase& op, std::span<const Arg> args) {
   args_ = {arg, args.size()};
   const std::optional<Threshold> threshold = find_threshold(op, args);
   const DType dtype = threshold ? threshold->dtype : promoted_dtype(op, args);
+  if (!op.takes.has(kind_of(dtype))) refuse_kind(kind_of(dtype));
   for (size_t i = 0; i < args.size(); ++i, ++arg, ++made) {
     *arg = args[i];
     if (args[i].is_number) {

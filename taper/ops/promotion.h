@@ -8,6 +8,10 @@
 
 namespace taper {
 
+/// Throws for operands of a kind that the row does not take.
+TAPER_API void check_kinds(const OpBase& op, std::span<const Arg> args);
+[[noreturn]] void refuse_kind(Kind kind);
+
 /// The operands of a call with the one dtype that the row's promotion gives them; numbers are 0-d
 /// tensors. Throws value for a number that the dtype cannot hold.
 class Promoted {

@@ -130,7 +130,7 @@ void record(const OpBase& op, const void* attrs, std::span<const Arg> args, Resu
     Tensor& output = results[i];
     new (node->output_specs + i) Spec(output.spec());
     if (node->saved_outputs != nullptr) node->saved_outputs[i] = shallow_copy(output);
-    if (!is_float(output.dtype())) continue;
+    if (!is_inexact(output.dtype())) continue;
     // The last output takes the owner itself: a locked count costs as much as a small kernel.
     const bool last = i + 1 == node->outputs;
     output.impl()->node = last ? std::move(owner) : owner;  // NOLINT(bugprone-use-after-move)
@@ -182,7 +182,7 @@ void record_function(std::unique_ptr<FunctionGradient> function, std::vector<Edg
   if (keep_layer_paths) extra.layer = layer_path();
   for (uint16_t i = 0; i < node->outputs; ++i) {
     new (node->output_specs + i) Spec(outputs[i].spec());
-    if (is_float(outputs[i].dtype())) outputs[i] = attach_output(outputs[i], *node, i);
+    if (is_inexact(outputs[i].dtype())) outputs[i] = attach_output(outputs[i], *node, i);
   }
 }
 
@@ -196,7 +196,7 @@ Tensor attach_output(const Tensor& output, Node& node, uint16_t index) {
 
 Tensor Saved::out(size_t i) const {
   const Tensor& twin = node_.saved_outputs[i];
-  if (!tape_on || !is_float(twin.dtype())) return twin;
+  if (!tape_on || !is_inexact(twin.dtype())) return twin;
   return attach_output(twin, const_cast<Node&>(node_), static_cast<uint16_t>(i));
 }
 
@@ -228,7 +228,7 @@ Tensor& Tensor::set_requires_grad(bool needed) {
     impl_->node = Ptr<TapeRecord>();
     return *this;
   }
-  if (!is_float(dtype())) {
+  if (!is_inexact(dtype())) {
     fail(ErrorKind::dtype,
          "set_requires_grad: only floating tensors have gradients (" + to_string(spec()) + ")");
   }
@@ -267,7 +267,7 @@ void State::set_requires_grad(bool needed) const {
   if (needed && !value.defined()) {
     fail(ErrorKind::value, "set_requires_grad: `" + name() + "` has no value");
   }
-  if (needed && value.defined() && !is_float(value.dtype())) {
+  if (needed && value.defined() && !is_inexact(value.dtype())) {
     fail(ErrorKind::dtype, "set_requires_grad: only floating tensors have gradients (" + name() +
                                " " + to_string(value.spec()) + ")");
   }

@@ -55,6 +55,14 @@ TEST(DetectAnomaly, SaysThatAnOperandWasBadAlready) {
   EXPECT_NE(text.find("has inf already"), std::string::npos) << text;
 }
 
+TEST(DetectAnomaly, LooksAtBothPartsOfComplexNumbers) {
+  const detect_anomaly on;
+  const Tensor x = tensor(std::vector<Complex<float>>{{1, 2}, {1e30f, 0}});
+  const std::string text =
+      thrown_text(ErrorKind::value, [&] { (void)(x * Complex<float>(0, -1e30f)); });
+  EXPECT_EQ(text.find("multiply: output has -inf at [1]"), 0u) << text;
+}
+
 TEST(DetectAnomaly, LetsMasksPass) {
   const detect_anomaly on;
   const Tensor scores = tensor({1.f, 2.f, 3.f});

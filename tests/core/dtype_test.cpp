@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cmath>
+#include <complex>
 #include <limits>
 #include <string>
 
@@ -27,33 +28,59 @@ constexpr auto i16 = DType::i16;
 constexpr auto i32 = DType::i32;
 constexpr auto i64 = DType::i64;
 constexpr auto u8 = DType::u8;
+constexpr auto u16 = DType::u16;
+constexpr auto u32 = DType::u32;
+constexpr auto u64 = DType::u64;
+constexpr auto c64 = DType::c64;
+constexpr auto c128 = DType::c128;
 constexpr auto b = DType::boolean;
 
-constexpr size_t dtypes = std::size(all_dtypes);
+constexpr auto no = static_cast<DType>(255);  // no dtype: an error
 
 // Rows and columns in the order of all_dtypes. What the Python array API standard's tables say
 // (signed, unsigned and mixed integers; f32 with f64) and, where they are silent, design choices:
-// a float wins over an integer or bool, an integer over a bool, f16 with bf16 gives f32.
-constexpr DType promoted[dtypes][dtypes] = {
-    // f32  f64  f16   bf16  i8    i16   i32   i64   u8    bool
-    {f32, f64, f32, f32, f32, f32, f32, f32, f32, f32},         // f32
-    {f64, f64, f64, f64, f64, f64, f64, f64, f64, f64},         // f64
-    {f32, f64, f16, f32, f16, f16, f16, f16, f16, f16},         // f16
-    {f32, f64, f32, bf16, bf16, bf16, bf16, bf16, bf16, bf16},  // bf16
-    {f32, f64, f16, bf16, i8, i16, i32, i64, i16, i8},          // i8
-    {f32, f64, f16, bf16, i16, i16, i32, i64, i16, i16},        // i16
-    {f32, f64, f16, bf16, i32, i32, i32, i64, i32, i32},        // i32
-    {f32, f64, f16, bf16, i64, i64, i64, i64, i64, i64},        // i64
-    {f32, f64, f16, bf16, i16, i16, i32, i64, u8, u8},          // u8
-    {f32, f64, f16, bf16, i8, i16, i32, i64, u8, b},            // bool
+// a float wins over an integer or bool, an integer over a bool, f16 with bf16 gives f32, u64 with
+// a signed integer is an error, a complex dtype has the parts that the wider operand needs.
+constexpr DType promoted[dtype_count][dtype_count] = {
+    // f32 f64 f16 bf16 i8 i16 i32 i64 u8 u16 u32 u64 bool c64 c128
+    {f32, f64, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, c64, c128},            // f32
+    {f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, c128, c128},           // f64
+    {f32, f64, f16, f32, f16, f16, f16, f16, f16, f16, f16, f16, f16, c64, c128},            // f16
+    {f32, f64, f32, bf16, bf16, bf16, bf16, bf16, bf16, bf16, bf16, bf16, bf16, c64, c128},  // bf16
+    {f32, f64, f16, bf16, i8, i16, i32, i64, i16, i32, i64, no, i8, c64, c128},              // i8
+    {f32, f64, f16, bf16, i16, i16, i32, i64, i16, i32, i64, no, i16, c64, c128},            // i16
+    {f32, f64, f16, bf16, i32, i32, i32, i64, i32, i32, i64, no, i32, c64, c128},            // i32
+    {f32, f64, f16, bf16, i64, i64, i64, i64, i64, i64, i64, no, i64, c64, c128},            // i64
+    {f32, f64, f16, bf16, i16, i16, i32, i64, u8, u16, u32, u64, u8, c64, c128},             // u8
+    {f32, f64, f16, bf16, i32, i32, i32, i64, u16, u16, u32, u64, u16, c64, c128},           // u16
+    {f32, f64, f16, bf16, i64, i64, i64, i64, u32, u32, u32, u64, u32, c64, c128},           // u32
+    {f32, f64, f16, bf16, no, no, no, no, u64, u64, u64, u64, u64, c64, c128},               // u64
+    {f32, f64, f16, bf16, i8, i16, i32, i64, u8, u16, u32, u64, b, c64, c128},               // bool
+    {c64, c128, c64, c64, c64, c64, c64, c64, c64, c64, c64, c64, c64, c64, c128},           // c64
+    {c128, c128, c128, c128, c128, c128, c128, c128, c128, c128, c128, c128, c128, c128,
+     c128},  // c128
 };
 
 TEST(DTypes, ArePromotedAsTheArrayApiSays) {
-  for (size_t row = 0; row < dtypes; ++row) {
-    for (size_t column = 0; column < dtypes; ++column) {
-      EXPECT_EQ(dtype_name(promote(all_dtypes[row], all_dtypes[column])),
-                dtype_name(promoted[row][column]))
+  for (size_t row = 0; row < dtype_count; ++row) {
+    for (size_t column = 0; column < dtype_count; ++column) {
+      const DType wanted = promoted[row][column];
+      if (wanted == no) continue;
+      EXPECT_EQ(dtype_name(promote(all_dtypes[row], all_dtypes[column])), dtype_name(wanted))
           << dtype_name(all_dtypes[row]) << " with " << dtype_name(all_dtypes[column]);
+    }
+  }
+}
+
+TEST(DTypes, WithoutACommonOneAreAnErrorThatNamesBoth) {
+  for (size_t row = 0; row < dtype_count; ++row) {
+    for (size_t column = 0; column < dtype_count; ++column) {
+      if (promoted[row][column] != no) continue;
+      const DType a = all_dtypes[row];
+      const DType b = all_dtypes[column];
+      EXPECT_EQ(thrown_text(ErrorKind::dtype, [&] { promote(a, b); }),
+                std::string(dtype_name(a)) + " and " + std::string(dtype_name(b)) +
+                    " have no common integer dtype; convert one with astype");
     }
   }
 }
@@ -71,7 +98,12 @@ TEST(DTypes, AreFoundByBothOfTheirNames) {
   EXPECT_EQ(parse_dtype("int32"), int32);
   EXPECT_EQ(parse_dtype("int64"), int64);
   EXPECT_EQ(parse_dtype("uint8"), uint8);
+  EXPECT_EQ(parse_dtype("uint16"), uint16);
+  EXPECT_EQ(parse_dtype("uint32"), uint32);
+  EXPECT_EQ(parse_dtype("uint64"), uint64);
   EXPECT_EQ(parse_dtype("bool"), bool_);
+  EXPECT_EQ(parse_dtype("complex64"), complex64);
+  EXPECT_EQ(parse_dtype("complex128"), complex128);
 }
 
 TEST(DTypes, UnknownNamesAreRefusedWithThoseThereAre) {
@@ -79,14 +111,15 @@ TEST(DTypes, UnknownNamesAreRefusedWithThoseThereAre) {
     EXPECT_EQ(thrown_text(ErrorKind::not_found, [&] { parse_dtype(name); }),
               "unknown dtype `" + std::string(name) +
                   "`; there are: float32, float64, float16, bfloat16, int8, int16, int32, int64, "
-                  "uint8, bool");
+                  "uint8, uint16, uint32, uint64, bool, complex64, complex128");
   }
 }
 
 TEST(DTypes, KnowTheirStorage) {
   for (DType dtype : all_dtypes) {
-    visit_dtype(dtype, [&]<class T>() {
+    visit<kinds::every>(dtype, [&]<class T>() {
       EXPECT_EQ(dtype_of<T>, dtype);
+      EXPECT_EQ(is_complex(dtype), (ComplexNumber<T>));
       EXPECT_EQ(sizeof(T), item_size(dtype));
       constexpr bool floats =
           std::is_floating_point_v<T> || std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
@@ -96,6 +129,28 @@ TEST(DTypes, KnowTheirStorage) {
       EXPECT_EQ(is_signed(dtype), floats || (std::is_signed_v<T> && !is_bool(dtype)));
     });
   }
+}
+
+TEST(DTypes, AreVisitedByKind) {
+  for (DType dtype : all_dtypes) {
+    const auto bytes = [&] {
+      return visit<kinds::integer>(dtype, []<class T>() { return sizeof(T); });
+    };
+    if (is_integer(dtype)) {
+      EXPECT_EQ(bytes(), item_size(dtype));
+    } else {
+      thrown_text(ErrorKind::internal, bytes);
+    }
+  }
+}
+
+TEST(DTypes, OfComplexNumbersHaveRealPartners) {
+  EXPECT_EQ(real_of(DType::c64), DType::f32);
+  EXPECT_EQ(real_of(DType::c128), DType::f64);
+  EXPECT_EQ(real_of(DType::u16), DType::u16);
+  EXPECT_EQ(complex_of(DType::f64), DType::c128);
+  EXPECT_EQ(complex_of(DType::bf16), DType::c64);
+  EXPECT_EQ(dtype_of<std::complex<double>>, DType::c128);
 }
 
 // ---------------------------------------------------------------------------------- 16-bit floats

@@ -88,6 +88,30 @@ TEST(Number, AnItemThatItsTypeCannotHoldIsAnError) {
   EXPECT_TRUE(std::isnan(values<float>({NAN}).item<float>()));
 }
 
+TEST(Number, UnsignedOnesAboveSignedOnesAreExact) {
+  constexpr uint64_t top = std::numeric_limits<uint64_t>::max();
+  EXPECT_EQ(convert(top, DType::u64, "f").as<uint64_t>(), top);
+  EXPECT_EQ(convert(top - 1, DType::u64, "f").as<uint64_t>(), top - 1);
+  EXPECT_EQ(convert(0x1p63, DType::u64, "f").as<uint64_t>(), uint64_t{1} << 63);
+  EXPECT_FALSE(fits(0x1p64, DType::u64));
+  EXPECT_FALSE(fits(-1, DType::u64));
+  EXPECT_FALSE(fits(top, DType::i64));
+  EXPECT_FALSE(fits(top, DType::u32));
+  EXPECT_EQ(thrown_text(ErrorKind::value, [] { convert(-1, DType::u64, "full"); }),
+            "full: -1 is out of the range of u64, 0 to 18446744073709551615");
+  // The tie between two floats lies at 2^63 + 2^39; a double in between would round to it.
+  constexpr uint64_t above_tie = (uint64_t{1} << 63) + (uint64_t{1} << 39) + 1;
+  EXPECT_EQ(convert(above_tie, DType::f32, "f").as<float>(), 0x1p63f + 0x1p40f);
+  EXPECT_EQ(to_string(Number(top)), "18446744073709551615");
+  const Tensor x = values<uint64_t>({top, 5});
+  EXPECT_EQ(to_string(x), "[18446744073709551615, 5] u64[2]");
+  EXPECT_EQ(x.to_vector<uint64_t>(), (std::vector<uint64_t>{top, 5}));
+  EXPECT_EQ(values<uint64_t>({top}).item<uint64_t>(), top);
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { (void)x.to_vector<int64_t>(); }),
+            "to_vector: 18446744073709551615 is out of the range of int64_t, -9223372036854775808 "
+            "to 9223372036854775807");
+}
+
 TEST(Number, NaNPrintsWithoutASign) {
   EXPECT_EQ(to_string(values<float>({std::copysign(NAN, -1.f), NAN})), "[nan, nan] f32[2]");
   EXPECT_EQ(to_string(Number(std::copysign(NAN, -1.0))), "nan");

@@ -68,10 +68,23 @@ TEST(Npz, ReadsWhatNumPyWrites) {
   EXPECT_EQ(arrays[1].second.to_vector<int>(), (std::vector<int>{0, 1, 2, 3, 4, 5}));
   EXPECT_EQ(arrays[2].second.dtype(), DType::boolean);
   EXPECT_EQ(arrays[2].second.to_vector<int>(), (std::vector<int>{1, 0, 1}));
-  EXPECT_EQ(arrays[3].second.dtype(), DType::i32);
+  EXPECT_EQ(arrays[3].second.dtype(), DType::u16);
   EXPECT_EQ(arrays[3].second.to_vector<int>(), (std::vector<int>{65535, 1}));
   EXPECT_EQ(arrays[4].second.shape(), Shape{});
   EXPECT_EQ(arrays[4].second.item(), 2.5);
+}
+
+TEST(Npz, ReadsComplexNumbers) {
+  const std::string header = "'fortran_order': False, 'shape': (1,), }";
+  const Complex<float> narrow(1.5f, -2);
+  const Complex<double> wide(0.1, 1e300);
+  const auto bytes = [](const auto& z) {
+    return std::string(reinterpret_cast<const char*>(&z), sizeof z);
+  };
+  EXPECT_EQ(to_string(decode_npy(npy("{'descr': '<c8', " + header, bytes(narrow)))),
+            "[1.5-2j] c64[1]");
+  EXPECT_EQ(to_string(decode_npy(npy("{'descr': '<c16', " + header, bytes(wide)))),
+            "[0.1+1e+300j] c128[1]");
 }
 
 TEST(Npz, NeverReadsObjectsAndNamesWhatIsWrong) {

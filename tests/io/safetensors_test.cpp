@@ -56,7 +56,7 @@ Tensor counting(const Shape& shape) {
 
 void expect_same(const Tensor& a, const Tensor& b) {
   ASSERT_EQ(a.spec(), b.spec());
-  EXPECT_EQ(a.to_vector<double>(), b.to_vector<double>());
+  EXPECT_EQ(to_string(a), to_string(b));
 }
 
 TEST(SafeTensors, EveryDTypeAndShapeComesBack) {
@@ -65,7 +65,9 @@ TEST(SafeTensors, EveryDTypeAndShapeComesBack) {
   NamedTensors tensors;
   for (const Shape& shape : {Shape{}, Shape{3}, Shape{2, 3}, Shape{0, 4}, Shape{1, 1, 5}}) {
     for (DType dtype : all_dtypes) {
-      const Tensor tensor = visit_dtype(dtype, [&]<class T>() { return counting<T>(shape); });
+      if (dtype == DType::c128) continue;  // the format has none
+      const Tensor tensor =
+          visit<kinds::every>(dtype, [&]<class T>() { return counting<T>(shape); });
       tensors.emplace_back(std::string(dtype_name(dtype)) + to_string(shape), tensor);
     }
   }
@@ -192,6 +194,14 @@ TEST(SafeTensors, RefusesBadMetadata) {
             "__metadata__ must be an object, got list of int");
   EXPECT_EQ(refusal(file_of(R"({"__metadata__":{"k":1}})")),
             "__metadata__: \"k\" must be a string, got int");
+}
+
+TEST(SafeTensors, HaveNoWideComplexNumbers) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(error_of(ErrorKind::unsupported,
+                     [&] { save_safetensors(folder / "x", {{"z", zeros({2}, DType::c128)}}); }),
+            "save_safetensors: the tensor \"z\" is c128, which the format does not have; save "
+            "real(x) and imag(x), or astype(x, complex64)");
 }
 
 TEST(SafeTensors, RefusesAMalformedEntry) {

@@ -7,9 +7,10 @@ import torch
 
 RNG = np.random.default_rng(5)
 FLOATS = {"f32": np.float32, "f64": np.float64, "f16": np.float16, "bf16": np.float32}
+COMPLEX = {"c64": np.complex64, "c128": np.complex128}
 OTHERS = {"i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64, "u8": np.uint8,
-          "bool": np.bool_}
-NAMES = {np.dtype(kind): name for name, kind in OTHERS.items()}
+          "u16": np.uint16, "u32": np.uint32, "u64": np.uint64, "bool": np.bool_}
+NAMES = {np.dtype(kind): name for name, kind in {**OTHERS, **COMPLEX}.items()}
 # The distance from 1 to the next number, and the smallest number.
 EPSILON = {"f32": 2.0**-23, "f64": 2.0**-52, "f16": 2.0**-10, "bf16": 2.0**-7}
 SMALLEST = {"f32": 2.0**-149, "f64": 2.0**-1074, "f16": 2.0**-24, "bf16": 2.0**-133}
@@ -41,7 +42,10 @@ def rounded(x, dtype):
 
 
 def number(x):
-    """A number that JSON can say: the shortest decimal that gives the same bits in its dtype."""
+    """A number that JSON can say: the shortest decimal that gives the same bits in its dtype; of a
+    complex one both parts."""
+    if isinstance(x, np.complexfloating):
+        return [number(x.real), number(x.imag)]
     if isinstance(x, np.floating):
         if not np.isfinite(x):
             return str(float(x))
@@ -75,11 +79,12 @@ def leaf(x, is_variable):
     if x is None:
         return None
     x = torch.tensor(x)
-    return x.requires_grad_(is_variable and x.is_floating_point())
+    return x.requires_grad_(is_variable and (x.is_floating_point() or x.is_complex()))
 
 
 def largest(arrays):
-    finite = [np.abs(x[np.isfinite(x)]) for x in map(np.asarray, arrays) if x.dtype.kind == "f"]
+    finite = [np.abs(x[np.isfinite(x)]) for x in map(np.asarray, arrays)
+              if x.dtype.kind in "fc"]
     return max([float(x.max()) for x in finite if x.size], default=0.0)
 
 
@@ -129,6 +134,8 @@ class Writer:
         variables = [x for x in leaves if x is not None and x.requires_grad]
         if variables:
             cotangent = uniform(*arrays[0].shape)
+            if arrays[0].dtype.kind == "c":
+                cotangent = cotangent + 1j * uniform(*arrays[0].shape)
             found = iter(torch.autograd.grad(
                 results[0], variables, torch.tensor(exact(cotangent, out or dtype))))
             grads = [next(found).numpy() if x is not None and x.requires_grad else None

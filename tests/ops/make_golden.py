@@ -60,7 +60,7 @@ def arithmetic():
 
 
 def wrapping_integers(binary):
-    for kind in np.int8, np.int32, np.int64, np.uint8:
+    for kind in np.int8, np.int32, np.int64, np.uint8, np.uint32, np.uint64:
         low, high = np.iinfo(kind).min, np.iinfo(kind).max
         values = np.array([low, high, 1, 7], dtype=kind)
         for name, f in binary.items():
@@ -485,7 +485,7 @@ def adam_steps(start, slopes):
 
 
 def integer_operators():
-    for kind in np.int8, np.int32, np.int64, np.uint8:
+    for kind in np.int8, np.int32, np.int64, np.uint8, np.uint32, np.uint64:
         low, high = np.iinfo(kind).min, np.iinfo(kind).max
         values = np.array([low, high, 1, 7, 100], dtype=kind)
         for name in "bitwise_and", "bitwise_or", "bitwise_xor":
@@ -535,6 +535,21 @@ def products_of_vectors():
     golden.numpy("matmul", np.matmul, (np.array([100, 2], np.int8), np.array([3, -4], np.int8)))
 
 
+def complex_numbers():
+    z = uniform(2, 3) + 1j * uniform(2, 3)
+    w = uniform(3) + 1j * uniform(3)
+    pairs = {"add": torch.add, "subtract": torch.sub, "multiply": torch.mul, "divide": torch.div}
+    for name, f in pairs.items():
+        golden.torch(name, f, (z, w), "f64")
+    for name, f in {"negative": torch.neg, "abs": torch.abs, "imag": lambda x: x.imag * 1,
+                    "real": lambda x: x.real * 1, "sum": torch.sum, "mean": torch.mean}.items():
+        golden.torch(name, f, (z,), "f64")
+    golden.torch("real", lambda x: x * 1, (z.real.copy(),), "f64")
+    for name in "equal", "not_equal":
+        golden.numpy(name, getattr(np, name), (z, np.where(z.real > 0, z, w)))
+    golden.torch("conj", torch.conj_physical, (z,), "f64")
+
+
 def main():
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # means of nothing
@@ -545,6 +560,7 @@ def main():
             family()
         for family in golden_views.FAMILIES:
             family(golden)
+        complex_numbers()  # last, since it draws numbers
     golden.cases.sort(key=lambda case: case["op"])
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in golden.cases)
     Path(__file__).with_name("golden.json").write_text(f"[\n{lines}\n]\n")

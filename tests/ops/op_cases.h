@@ -67,7 +67,7 @@ inline std::vector<double> input_values(const SampleInput& input, uint64_t seed)
     for (double& value : values) value = input.low + numbers.next() * (input.high - input.low);
   }
   for (double& value : values) {
-    if (input.dtype != DType::f32) value = std::floor(value);
+    if (!is_inexact(input.dtype)) value = std::floor(value);
     if (input.away > 0 && std::abs(value) < input.away) {
       value = value < 0 ? value - input.away : value + input.away;
     }
@@ -78,7 +78,12 @@ inline std::vector<double> input_values(const SampleInput& input, uint64_t seed)
 inline Tensor make_input(const SampleInput& input, DType floating, uint64_t seed) {
   if (input.absent) return {};
   const DType dtype = input.dtype == DType::f32 ? floating : input.dtype;
-  return astype(from_values(input.shape, input_values(input, seed)), dtype);
+  const std::vector<double> values = input_values(input, seed);
+  if (!is_complex(dtype)) return astype(from_values(input.shape, values), dtype);
+  const std::vector<double> imaginary = input_values(input, seed + 10'000);
+  std::vector<Complex<double>> both;
+  for (size_t i = 0; i < values.size(); ++i) both.emplace_back(values[i], imaginary[i]);
+  return astype(from_values(input.shape, both), dtype);
 }
 
 /// Other `seed`s give other values.
@@ -96,6 +101,7 @@ inline std::vector<Arg> as_args(const std::vector<Tensor>& inputs) {
 
 /// What the row's rule says of operands that a call has promoted.
 inline Specs inferred(const OpBase& op, const AnySample& sample, const std::vector<Arg>& args) {
+  check_kinds(op, args);
   if (op.promotion == Promotion::none) return op.infer(InSpecs(args), sample.attrs.get());
   const Promoted promoted(op, args);
   return op.infer(InSpecs(promoted.args()), sample.attrs.get());

@@ -26,7 +26,7 @@ struct Precision {
 };
 
 inline Precision precision(DType dtype) {
-  switch (dtype) {
+  switch (real_of(dtype)) {
     case DType::f64:
       return {52, -1022};
     case DType::f16:
@@ -70,18 +70,23 @@ struct Room {
 /// their own; an expansion rounds after each of its ops. Elementwise rows have no sums. The error
 /// of a sum of random terms grows with the root of their number. A sample's `tolerance` multiplies
 /// all.
-inline Room room_of(const OpBase& op, DType dtype, double tolerance, int64_t terms) {
+inline Room room_of(const OpBase& op, DType result, double tolerance, int64_t terms) {
+  const DType dtype = real_of(result);
   const DType computed = item_size(dtype) < 4 && op.has_kernel ? DType::f32 : dtype;
   const double root = std::sqrt(static_cast<double>(terms));
   const double share = is_elementwise(op) ? 0 : 4 * step(computed) * root;
+  if (is_complex(result)) tolerance *= std::sqrt(2);  // as much in each part
   return {computed, 4 * tolerance, share * tolerance};
 }
 
 inline std::vector<Tensor> to_double(const std::vector<Tensor>& inputs) {
   std::vector<Tensor> converted;
   for (const Tensor& input : inputs) {
-    const bool is_floating = input.defined() && is_float(input.dtype());
-    converted.push_back(is_floating ? astype(input, DType::f64) : input);
+    if (!input.defined() || !is_inexact(input.dtype())) {
+      converted.push_back(input);
+    } else {
+      converted.push_back(astype(input, is_complex(input.dtype()) ? DType::c128 : DType::f64));
+    }
   }
   return converted;
 }
@@ -107,8 +112,24 @@ inline Results oracle(const OpBase& op, const AnySample& sample,
 /// What the oracle computed as the dtype holds it: integers keep their low bits, bools the truth.
 /// Floats stay as they are, lest the library's own rounding be what judges it.
 inline Tensor as_held(const Tensor& expected, DType dtype) {
-  if (is_float(dtype) || expected.dtype() == dtype) return expected;
+  if (is_inexact(dtype) || expected.dtype() == dtype) return expected;
   return is_bool(dtype) ? astype(expected, dtype) : astype(astype(expected, DType::i64), dtype);
+}
+
+inline double size_of(double value) { return std::abs(value); }
+inline double size_of(const Complex<double>& value) { return std::hypot(value.re, value.im); }
+
+/// How far the elements of two tensors lie from each other.
+inline std::vector<double> distances(const Tensor& a, const Tensor& b) {
+  return visit_widest(is_complex(a.dtype()) ? DType::c128 : DType::f64, [&]<class T>() {
+    std::vector<double> apart;
+    const std::vector<T> from = a.to_vector<T>();
+    const std::vector<T> to = b.to_vector<T>();
+    for (size_t i = 0; i < from.size(); ++i) {
+      if constexpr (!std::is_integral_v<T>) apart.push_back(size_of(from[i] - to[i]));
+    }
+    return apart;
+  });
 }
 
 /// For each element of an output of an elementwise row, how far the oracle's moves when its
@@ -117,46 +138,81 @@ inline Tensor as_held(const Tensor& expected, DType dtype) {
 inline std::vector<double> moved_by_operands(const OpCase& c, const std::vector<Tensor>& inputs,
                                              int output, const Tensor& expected, const Room& room) {
   std::vector<Tensor> operands = to_double(inputs);
-  const std::vector<double> there = expected.to_vector<double>();
-  std::vector<double> moved(there.size(), 0.0);
+  std::vector<double> moved(static_cast<size_t>(expected.numel()), 0.0);
   for (Tensor& operand : operands) {
-    if (!operand.defined() || !is_float(operand.dtype())) continue;
+    if (!operand.defined() || !is_inexact(operand.dtype())) continue;
     const Tensor before = operand;
     operand = before * (1 + 2 * step(room.computed));
-    const std::vector<double> beside =
-        oracle(*c.op, c.sample, operands)[output].to_vector<double>();
-    for (size_t i = 0; i < moved.size(); ++i)
-      moved[i] += room.ulps * std::abs(beside[i] - there[i]);
+    const std::vector<double> by = distances(oracle(*c.op, c.sample, operands)[output], expected);
+    for (size_t i = 0; i < moved.size(); ++i) moved[i] += room.ulps * by[i];
     operand = before;
   }
   return moved;
 }
 
+/// Integers and bools must be equal.
+inline void expect_equal(const Tensor& actual, const Tensor& expected, const std::string& where) {
+  visit_widest(actual.dtype(), [&]<class T>() {
+    const std::vector<T> a = actual.to_vector<T>();
+    const std::vector<T> e = expected.to_vector<T>();
+    for (size_t i = 0; i < a.size(); ++i) {
+      if (a[i] == e[i]) continue;
+      FAIL() << where << ": element " << i << " is " << to_string(number_of(a[i])) << ", expected "
+             << to_string(number_of(e[i]));
+    }
+  });
+}
+
+/// Whether an element needs no room.
+inline bool is_as_expected(double actual, double expected, DType dtype) {
+  if (actual == expected || (std::isnan(expected) && std::isnan(actual))) return true;
+  return std::isinf(actual) && actual * expected > 0 && overflows(dtype, expected);
+}
+inline bool is_as_expected(const Complex<double>& actual, const Complex<double>& expected,
+                           DType dtype) {
+  return is_as_expected(actual.re, expected.re, dtype) &&
+         is_as_expected(actual.im, expected.im, dtype);
+}
+
 /// `more()` gives further room for each element; it is asked for only if one needs it.
+template <class T, class More>
+void expect_near(const Tensor& actual, const Tensor& expected, const Room& room,
+                 const std::string& where, More&& more) {
+  const DType dtype = real_of(actual.dtype());
+  const std::vector<T> a = actual.to_vector<T>();
+  const std::vector<T> e = expected.to_vector<T>();
+  double largest = 1;
+  for (const T& value : e) {
+    if (std::isfinite(size_of(value))) largest = std::max(largest, size_of(value));
+  }
+  std::vector<double> further;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (is_as_expected(a[i], e[i], dtype)) continue;
+    const double apart = size_of(a[i] - e[i]);
+    double allowed = room.around(dtype, size_of(e[i]), largest);
+    if (!(apart <= allowed)) {
+      if (further.empty()) further = more();
+      if (!further.empty()) allowed += further[i];
+    }
+    ASSERT_LE(apart, allowed) << where << ": element " << i << " is " << to_string(number_of(a[i]))
+                              << ", expected " << to_string(number_of(e[i])) << ", which is "
+                              << apart / ulp(dtype, size_of(e[i])) << " ULP";
+  }
+}
+
+/// What the oracle says, of complex numbers by the size of the difference.
 template <class More>
 void expect_close(const Tensor& actual, const Tensor& oracles, const Room& room,
                   const std::string& where, More&& more) {
   ASSERT_EQ(to_string(actual.shape()), to_string(oracles.shape())) << where;
   const DType dtype = actual.dtype();
   const Tensor expected = as_held(oracles, dtype);
-  const auto a = actual.to_vector<double>();
-  const auto e = expected.to_vector<double>();
-  double largest = 1;
-  for (double value : e) {
-    if (std::isfinite(value)) largest = std::max(largest, std::abs(value));
-  }
-  std::vector<double> further;
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (a[i] == e[i] || (std::isnan(e[i]) && std::isnan(a[i]))) continue;
-    if (is_float(dtype) && std::isinf(a[i]) && a[i] * e[i] > 0 && overflows(dtype, e[i])) continue;
-    double allowed = is_float(dtype) ? room.around(dtype, e[i], largest) : 0;
-    if (!(std::abs(a[i] - e[i]) <= allowed) && is_float(dtype)) {
-      if (further.empty()) further = more();
-      if (!further.empty()) allowed += further[i];
-    }
-    ASSERT_LE(std::abs(a[i] - e[i]), allowed)
-        << where << ": element " << i << " is " << print_real(a[i]) << ", expected "
-        << print_real(e[i]) << ", which is " << std::abs(a[i] - e[i]) / ulp(dtype, e[i]) << " ULP";
+  if (!is_inexact(dtype)) {
+    expect_equal(actual, expected, where);
+  } else if (is_complex(dtype)) {
+    expect_near<Complex<double>>(actual, expected, room, where, more);
+  } else {
+    expect_near<double>(actual, expected, room, where, more);
   }
 }
 
@@ -179,11 +235,14 @@ inline void expect_same_bits(const Tensor& actual, const Tensor& expected,
   if (!actual.defined()) return;
   ASSERT_EQ(to_string(actual.spec()), to_string(expected.spec())) << where;
   if (bits(actual) == bits(expected)) return;
-  const auto a = actual.to_vector<double>();
-  const auto e = expected.to_vector<double>();
-  for (size_t i = 0; i < a.size(); ++i) {
-    ASSERT_EQ(print_real(a[i]), print_real(e[i])) << where << ": element " << i;
-  }
+  visit_widest(actual.dtype(), [&]<class T>() {
+    const auto a = actual.to_vector<T>();
+    const auto e = expected.to_vector<T>();
+    for (size_t i = 0; i < a.size(); ++i) {
+      ASSERT_EQ(to_string(number_of(a[i])), to_string(number_of(e[i])))
+          << where << ": element " << i;
+    }
+  });
   FAIL() << where << ": NaNs or zeros of other bits";
 }
 

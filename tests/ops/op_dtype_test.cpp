@@ -1,5 +1,6 @@
 // Every row x sample in the dtypes that no sample asks for: operands of one dtype become each other
-// one, and an attribute that is a dtype each other one, wherever the row's rule takes them.
+// integer and complex one, and an attribute that is a dtype each other one, wherever the row's rule
+// takes them.
 
 #include <algorithm>
 #include <limits>
@@ -30,9 +31,13 @@ Range wide_range_of(DType dtype) {
   return item_size(dtype) <= 2 ? range_of(dtype) : Range{-1e5, 1e5};
 }
 
-/// The input filled with numbers of an integer dtype or bool like those that it asks for; false if
-/// the dtype has none of them.
+/// The input filled with numbers of an integer or complex dtype or bool like those that it asks
+/// for; false if the dtype has none of them.
 bool fill_with(SampleInput& input, DType dtype) {
+  if (is_complex(dtype)) {
+    input.dtype = dtype;
+    return true;
+  }
   Range range = range_of(dtype);
   if (is_float(input.dtype) && input.low < 0 && input.high > 0) {
     range = wide_range_of(dtype);

@@ -88,7 +88,8 @@ TEST(Promotion, ANumberInAnyPlaceOfAnyRowIsTakenOrRefused) {
     const std::vector<Tensor> inputs = make_inputs(c.sample, DType::f32);
     for (size_t i = 0; i < inputs.size(); ++i) {
       SCOPED_TRACE(case_name(c) + ", operand " + std::to_string(i));
-      for (const Number& number : {Number(1), Number(-0.5), Number(true), Number(UINT64_MAX)}) {
+      for (const Number& number : {Number(1), Number(-0.5), Number(true), Number(UINT64_MAX),
+                                   Number(Complex<double>(1, 2))}) {
         std::vector<Arg> args = as_args(inputs);
         args[i] = Arg(number);
         try {

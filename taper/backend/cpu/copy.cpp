@@ -65,8 +65,10 @@ void copy_strided(std::byte* to, const Strides& to_strides, const std::byte* fro
       return copy_words<uint32_t>(loop, to, source);
     case 8:
       return copy_words<uint64_t>(loop, to, source);
+    case 16:
+      return copy_words<unsigned __int128>(loop, to, source);
     default:
-      internal_failure("an item of 1, 2, 4 or 8 bytes", __FILE__, __LINE__);
+      internal_failure("an item of 1, 2, 4, 8 or 16 bytes", __FILE__, __LINE__);
   }
 }
 

@@ -8,7 +8,7 @@ namespace taper {
 
 void fill(const View& out, const Element& element) {
   constexpr int64_t grain = 1 << 18;  // of a byte: 25 µs of writing
-  visit_dtype(out.dtype(), [&]<class T>() {
+  visit<kinds::every>(out.dtype(), [&]<class T>() {
     T* const to = out.as<T>();
     const T value = element.as<T>();
     parallel_for(out.numel(), grain / static_cast<int64_t>(sizeof(T)),

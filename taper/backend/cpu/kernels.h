@@ -3,15 +3,15 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "taper/core/dtype.h"
+
 namespace taper {
 
 // The tables of functions that simd/{reduce,softmax,pool,random}.cpp define once per instruction
 // set. Steps and strides are in elements. Arrays over dtypes are indexed by the value of DType.
 
-inline constexpr size_t dtype_count = 10;
-
-/// Folds the [kept, reduced] matrix at `x` into `kept` accumulators: double if x is floating, else
-/// int64_t.
+/// Folds the [kept, reduced] matrix at `x` into `kept` accumulators: double if x is floating,
+/// uint64_t if it is u64, else int64_t.
 using ReduceTile = void (*)(const void* x, int64_t kept, int64_t kept_step, int64_t reduced,
                             int64_t reduced_step, void* accumulators);
 

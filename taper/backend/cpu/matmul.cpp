@@ -465,20 +465,11 @@ void matmul(const View& a, const View& b, const View& bias, const View& out) {
       return onednn::computes_matmul(p.dtype) ? run_onednn(p) : run_through_f32(p);
     case DType::f64:
       return run_double(p);
-    case DType::i8:
-      return run_integers<int8_t>(p);
-    case DType::i16:
-      return run_integers<int16_t>(p);
-    case DType::i32:
-      return run_integers<int32_t>(p);
-    case DType::i64:
-      return run_integers<int64_t>(p);
-    case DType::u8:
-      return run_integers<uint8_t>(p);
-    case DType::boolean:
-      break;
+    default:
+      return visit<kinds::integer>(p.dtype, [&]<class T>() {
+        run_integers<std::make_signed_t<T>>(p);  // low bits have no sign
+      });
   }
-  internal_failure("a dtype that matmul computes", __FILE__, __LINE__);
 }
 
 }  // namespace taper

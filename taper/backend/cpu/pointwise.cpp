@@ -24,6 +24,7 @@ const ConversionTiles& conversion_tiles() {
 namespace {
 
 constexpr size_t tile_elements = 512;
+constexpr size_t tile_bytes = tile_elements * sizeof(double);  // of c128, half as many elements
 constexpr int most_operands = StridedLoop::most_operands;
 
 /// The dtype that decides which tile runs: the first operand's that is not a mask, else bool.
@@ -32,29 +33,6 @@ DType compute_dtype(std::span<const View> inputs, std::span<const View> outputs)
     if (!is_bool(view.dtype())) return view.dtype();
   }
   return outputs[0].dtype();
-}
-
-Tile tile_for(const TileSet& tiles, DType dtype) {
-  switch (dtype) {
-    case DType::f32:
-    case DType::f16:
-    case DType::bf16:
-      return tiles.f32;
-    case DType::f64:
-      return tiles.f64;
-    case DType::i8:
-      return tiles.integer[0];
-    case DType::i16:
-      return tiles.integer[1];
-    case DType::i32:
-      return tiles.integer[2];
-    case DType::i64:
-      return tiles.integer[3];
-    case DType::u8:
-    case DType::boolean:
-      return tiles.integer[4];
-  }
-  return nullptr;
 }
 
 bool is_short_float(DType dtype) { return dtype == DType::f16 || dtype == DType::bf16; }
@@ -88,8 +66,10 @@ void copy_items(size_t item, std::byte* to, int64_t to_step, const std::byte* fr
       return copy_words<uint16_t>(to, to_step, from, from_step, count);
     case 4:
       return copy_words<uint32_t>(to, to_step, from, from_step, count);
-    default:
+    case 8:
       return copy_words<uint64_t>(to, to_step, from, from_step, count);
+    default:
+      return copy_words<unsigned __int128>(to, to_step, from, from_step, count);
   }
 }
 
@@ -107,27 +87,31 @@ class RowRunner {
  public:
   RowRunner(Tile tile, const void* functor, std::span<const Operand> outputs,
             std::span<const Operand> inputs)
-      : tile_(tile), functor_(functor), outputs_(outputs), inputs_(inputs) {}
+      : tile_(tile), functor_(functor), outputs_(outputs), inputs_(inputs) {
+    for (const auto& operands : {outputs, inputs}) {
+      for (const Operand& operand : operands) most_ = std::min(most_, tile_bytes / operand.item);
+    }
+  }
 
   void run(std::byte* const* out, std::byte* const* in, size_t count) {
     for (size_t k = 0; k < inputs_.size(); ++k) {
-      if (inputs_[k].step == 0) splat(k, in[k], std::min(count, tile_elements));
+      if (inputs_[k].step == 0) splat(k, in[k], std::min(count, most_));
     }
-    for (size_t begin = 0; begin < count; begin += tile_elements) {
-      run_tile(out, in, begin, std::min(tile_elements, count - begin));
+    for (size_t begin = 0; begin < count; begin += most_) {
+      run_tile(out, in, begin, std::min(most_, count - begin));
     }
   }
 
  private:
   struct alignas(64) Buffer {
-    std::byte bytes[tile_elements * 8];
+    std::byte bytes[tile_bytes];
   };
 
   std::byte* buffer(size_t operand) { return buffers_[operand].bytes; }
 
   void splat(size_t k, const std::byte* value, size_t count) {
     const Operand& input = inputs_[k];
-    std::byte wide[8];
+    std::byte wide[16];
     size_t item = input.item;
     std::memcpy(wide, value, item);
     if (is_short_float(input.dtype)) {
@@ -189,6 +173,7 @@ class RowRunner {
 
   Tile tile_;
   const void* functor_;
+  size_t most_ = tile_elements;  // at a time
   std::span<const Operand> outputs_;
   std::span<const Operand> inputs_;
   Buffer buffers_[most_operands];
@@ -273,7 +258,7 @@ void run_pointwise(const TileSet& tiles, const void* functor, std::span<const Vi
                    std::span<const View> outputs, int64_t grain) {
   const int64_t count = outputs[0].numel();
   if (count == 0) return;
-  const Tile tile = tile_for(tiles, compute_dtype(inputs, outputs));
+  const Tile tile = tiles.of[static_cast<size_t>(compute_dtype(inputs, outputs))];
   TAPER_CHECK(tile != nullptr);
   TAPER_CHECK(inputs.size() + outputs.size() <= most_operands);
   if (!all_flat(inputs, outputs)) return run_strided(tile, functor, inputs, outputs, grain);

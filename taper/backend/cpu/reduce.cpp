@@ -9,6 +9,7 @@
 #include <taper/backend/cpu/copy.h>
 #include <taper/backend/cpu/isa.h>
 #include <taper/backend/cpu/kernels.h>
+#include <taper/backend/cpu/parts.h>
 #include <taper/core/threads.h>
 
 namespace taper {
@@ -308,14 +309,18 @@ ArgReduceTile arg_tile(bool max, DType dtype) {
   return max ? kernels().arg_max[index] : kernels().arg_min[index];
 }
 
-/// What stands for the running extremes, a double or an int64_t each.
+/// What stands for the running extremes, a double or an integer each.
 union Extreme {
   double real;
   int64_t integer;
 };
 
-bool beats(bool max, bool real, Extreme a, Extreme b) {
-  if (!real) return max ? a.integer > b.integer : a.integer < b.integer;
+bool beats(bool max, DType dtype, Extreme a, Extreme b) {
+  if (dtype == DType::u64) {  // in the order of signed numbers
+    a.integer ^= INT64_MIN;
+    b.integer ^= INT64_MIN;
+  }
+  if (!is_float(dtype)) return max ? a.integer > b.integer : a.integer < b.integer;
   if (std::isnan(a.real)) return !std::isnan(b.real);
   return max ? a.real > b.real : a.real < b.real;
 }
@@ -338,7 +343,7 @@ int64_t arg_flat(bool max, const std::byte* data, DType dtype, int64_t count) {
   });
   int64_t winner = 0;
   for (int64_t block = 1; block < blocks; ++block) {
-    if (beats(max, is_float(dtype), best[block], best[winner])) winner = block;
+    if (beats(max, dtype, best[block], best[winner])) winner = block;
   }
   return index[winner];
 }
@@ -364,6 +369,7 @@ static void fill_empty(ReduceKind kind, const View& out) {
 }
 
 void reduce(ReduceKind kind, const View& x, const View& out, const Shape& axes) {
+  if (is_complex(x.dtype())) return reduce_parts(kind, x, out, axes);
   if (out.numel() == 0) return;
   if (x.numel() == 0) return fill_empty(kind, out);
   uint32_t reduced_axes = 0;
@@ -372,6 +378,8 @@ void reduce(ReduceKind kind, const View& x, const View& out, const Shape& axes) 
   plan.choose_blocks();
   if (is_float(x.dtype())) {
     Reducer<double>(kind, x, out, plan).run();
+  } else if (x.dtype() == DType::u64) {
+    Reducer<uint64_t>(kind, x, out, plan).run();
   } else {
     Reducer<int64_t>(kind, x, out, plan).run();
   }

@@ -13,9 +13,7 @@ using Tile = void (*)(const void* const* in, void* const* out, size_t n, const v
 
 /// One functor's tiles for one instruction set; null where the functor has no such form.
 struct TileSet {
-  Tile f32 = nullptr;
-  Tile f64 = nullptr;
-  Tile integer[5] = {};  // i8, i16, i32, i64, u8 (bool runs as u8)
+  Tile of[dtype_count] = {};  // by the value of DType; 16-bit floats run as f32, bool as u8
 };
 
 inline constexpr size_t most_pointwise_inputs = 4;
@@ -37,7 +35,7 @@ struct ConversionTiles {
   void (*f32_to_f16)(const void* in, void* out, size_t n);
   void (*bf16_to_f32)(const void* in, void* out, size_t n);
   void (*f32_to_bf16)(const void* in, void* out, size_t n);
-  /// By the values of the two DTypes; null for the same.
+  /// By the values of the two DTypes; null for the same and for complex ones.
   std::array<std::array<ConvertRow, dtype_count>, dtype_count> rows;
 };
 

@@ -22,29 +22,51 @@ void convert_cpu(const Kernel& k, const AsTypeAttrs&) {
 }
 
 Specs infer(const InSpecs& in, const AsTypeAttrs& attrs) {
+  if (is_complex(in[0].dtype) && !is_complex(attrs.dtype)) {
+    violate(ErrorKind::dtype, "complex numbers become no " + std::string(dtype_name(attrs.dtype)) +
+                                  "; take real(x), imag(x) or abs(x)");
+  }
   Spec out = in[0];
   out.dtype = attrs.dtype;
   return out;
 }
 
-/// What an integer dtype keeps of a whole number: the nearest end for floats, else the low bits.
-double as_integer(double value, DType from, DType to) {
+/// What an integer dtype keeps of a float: what is before its point, at most the nearest end.
+double truncated(double value, DType to) {
   const int bits = static_cast<int>(item_size(to)) * 8 - (is_signed(to) ? 1 : 0);
   const double above = std::ldexp(1.0, bits);
-  const double low = is_signed(to) ? -above : 0;
   const double whole = std::isnan(value) ? 0 : std::trunc(value);
-  if (is_float(from)) return std::clamp(whole, low, above - 1);
-  const double span = above - low;
-  return whole - span * std::floor((whole - low) / span);
+  return std::clamp(whole, is_signed(to) ? -above : 0, above - 1);
+}
+
+/// Integers keep their low bits.
+Tensor low_bits(const Tensor& x, DType to) {
+  const uint64_t mask = ~uint64_t{0} >> (64 - 8 * item_size(to));
+  const uint64_t sign = is_signed(to) ? mask / 2 + 1 : 0;
+  std::vector<uint64_t> bits;
+  if (x.dtype() == DType::u64) {
+    bits = x.to_vector<uint64_t>();
+  } else {
+    for (int64_t value : x.to_vector<int64_t>()) bits.push_back(static_cast<uint64_t>(value));
+  }
+  for (uint64_t& value : bits) value = ((value & mask) ^ sign) - sign;
+  if (!is_signed(to)) return from_values(x.shape(), bits);
+  return from_values(x.shape(), std::vector<int64_t>(bits.begin(), bits.end()));
 }
 
 Results reference(const Inputs& in, const AsTypeAttrs& attrs) {
+  if (!is_float(in[0].dtype()) && is_integer(attrs.dtype)) {
+    return {{low_bits(in[0], attrs.dtype)}};
+  }
+  if (is_complex(in[0].dtype())) {
+    return {{from_values(in[0].shape(), in[0].to_vector<Complex<double>>())}};
+  }
   std::vector<double> values = in[0].to_vector<double>();
   for (double& value : values) {
     if (is_bool(attrs.dtype)) {
       value = value != 0 ? 1 : 0;
     } else if (is_integer(attrs.dtype)) {
-      value = as_integer(value, in[0].dtype(), attrs.dtype);
+      value = truncated(value, attrs.dtype);
     }
   }
   Results results;
@@ -52,9 +74,11 @@ Results reference(const Inputs& in, const AsTypeAttrs& attrs) {
   return results;
 }
 
-/// Only a conversion between floating dtypes is on the tape with a gradient to hand on.
+/// Only a conversion between inexact dtypes is on the tape with a gradient to hand on.
 Grads vjp(const Saved& s, const AsTypeAttrs&) {
-  return {s.needs(0) ? astype(s.grad(), s.in_spec(0).dtype) : Tensor()};
+  if (!s.needs(0)) return {Tensor()};
+  const DType dtype = s.in_spec(0).dtype;
+  return {astype(is_complex(dtype) ? s.grad() : real(s.grad()), dtype)};
 }
 
 std::vector<Sample<AsTypeAttrs>> samples() {
@@ -79,7 +103,12 @@ std::vector<Sample<AsTypeAttrs>> samples() {
           {.inputs = {bytes}, .attrs = {DType::f16}},
           {.inputs = {bytes}, .attrs = {DType::i8}},
           {.inputs = {flags}, .attrs = {DType::bf16}},
-          {.inputs = {flags}, .attrs = {DType::i32}}};
+          {.inputs = {flags}, .attrs = {DType::i32}},
+          {.inputs = {{.shape = {2, 3}}}, .attrs = {DType::c128}},
+          {.inputs = {{.shape = {2, 3}, .dtype = DType::c64}}, .attrs = {DType::c128}},
+          {.inputs = {{.shape = {2}, .dtype = DType::c64}},
+           .attrs = {DType::f32},
+           .error = "complex numbers become no f32; take real(x)"}};
 }
 
 const Op<AsTypeAttrs> astype_op{
@@ -88,6 +117,7 @@ const Op<AsTypeAttrs> astype_op{
             "of range the nearest end; integers keep their low bits; bool is x != 0.",
      .attributes = {{"dtype", "The dtype of the result."}},
      .inputs = {"x"},
+     .takes = kinds::every,
      .infer = infer,
      .reference = reference,
      .grad = {vjp, Saves::nothing},

@@ -34,16 +34,22 @@ void full_cpu(const Kernel& kernel, const FullAttrs& attrs) {
 }
 
 Results full_reference(const Inputs&, const FullAttrs& attrs) {
-  const double value =
-      is_float(attrs.value.dtype) ? attrs.value.real : static_cast<double>(attrs.value.integer);
-  return {{from_values(attrs.shape,
-                       std::vector<double>(static_cast<size_t>(attrs.shape.numel()), value))}};
+  const auto count = static_cast<size_t>(attrs.shape.numel());
+  return visit_widest(attrs.dtype, [&]<class T>() {
+    const T value = is_bool(attrs.dtype) ? static_cast<T>(convert<bool>(attrs.value, "full"))
+                                         : convert<T>(attrs.value, "full");
+    return Results{{from_values(attrs.shape, std::vector<T>(count, value))}};
+  });
 }
 
 std::vector<Sample<FullAttrs>> full_samples() {
   return {{.inputs = {}, .attrs = {{3, 5}, -1.5}},
           {.inputs = {}, .attrs = {{}, 7, DType::i64}},
           {.inputs = {}, .attrs = {{2, 0}, true, DType::boolean}},
+          {.inputs = {}, .attrs = {{2, 3}, Complex<double>(1, -2), DType::c64}},
+          {.inputs = {},
+           .attrs = {{2}, Complex<double>(1, -2)},
+           .error = "1.0-2.0j is complex and no value of f32"},
           {.inputs = {}, .attrs = {{2}, 300, DType::u8}, .error = "300 is out of the range of u8"},
           {.inputs = {}, .attrs = {{-2}}, .error = "no negative sizes"},
           {.inputs = {},
@@ -144,6 +150,7 @@ const Op<FullLikeAttrs> full_like_op{
      .inlined = true,
      .attributes = {value_line, like_line},
      .inputs = {"x"},
+     .takes = kinds::every,
      .infer = infer_full_like,
      .expand = expand_full_like,
      .grad = not_differentiable{"it does not depend on the values of x"},
@@ -156,6 +163,7 @@ Row<LikeAttrs> like_row(std::string_view name, std::string_view doc) {
           .inlined = true,
           .attributes = {like_line},
           .inputs = {"x"},
+          .takes = kinds::every,
           .infer = infer_like<value>,
           .expand = expand_like<value>,
           .grad = not_differentiable{"it does not depend on the values of x"},

@@ -21,16 +21,23 @@ struct RangeAttrs {
   Device device = {};
 };
 
-bool is_whole(const Number& number) { return !is_float(number.dtype); }
+bool is_whole(const Number& number) { return !is_inexact(number.dtype); }
 
 bool of_integers(const RangeAttrs& attrs) {
   return is_whole(attrs.start) && is_whole(attrs.stop) && is_whole(attrs.step);
 }
 
+/// An integer, exactly.
+__int128 whole(const Number& number) {
+  return number.above_integers ? __int128{static_cast<uint64_t>(number.integer)} : number.integer;
+}
+
 /// Element i, exactly for integers.
 Number element(const RangeAttrs& attrs, int64_t i) {
   if (!of_integers(attrs)) return attrs.start.real + static_cast<double>(i) * attrs.step.real;
-  return static_cast<int64_t>(attrs.start.integer + __int128{i} * attrs.step.integer);
+  const __int128 value = whole(attrs.start) + i * whole(attrs.step);
+  return value > INT64_MAX ? Number(static_cast<uint64_t>(value))
+                           : Number(static_cast<int64_t>(value));
 }
 
 /// How many elements there are, in arithmetic that holds all of them; -1 for no finite range.
@@ -41,18 +48,20 @@ int64_t count_of(const RangeAttrs& attrs) {
     if (attrs.step.real == 0 || !(std::abs(count) < most)) return -1;
     return count > 0 ? static_cast<int64_t>(count) : 0;
   }
-  const __int128 step = attrs.step.integer;
+  const __int128 step = whole(attrs.step);
   if (step == 0) return -1;
-  const __int128 distance = __int128{attrs.stop.integer} - attrs.start.integer;
+  const __int128 distance = whole(attrs.stop) - whole(attrs.start);
   const __int128 count = (distance + step + (step > 0 ? -1 : 1)) / step;
   if (count > static_cast<__int128>(most)) return -1;
   return count > 0 ? static_cast<int64_t>(count) : 0;
 }
 
 Specs infer_range(const InSpecs&, const RangeAttrs& attrs) {
-  for (const Number* number : {&attrs.start, &attrs.stop, &attrs.step}) {
-    if (number->above_integers && of_integers(attrs))
-      violate(ErrorKind::value, misfit(*number, DType::i64));
+  const Number* const numbers[] = {&attrs.start, &attrs.stop, &attrs.step};
+  const bool any_complex =
+      std::ranges::any_of(numbers, [](const Number* number) { return is_complex(number->dtype); });
+  if (any_complex || (attrs.dtype && is_complex(*attrs.dtype))) {
+    violate(ErrorKind::dtype, "makes no complex numbers, which have no order");
   }
   const int64_t count = count_of(attrs);
   if (count < 0) {
@@ -109,6 +118,7 @@ std::vector<Sample<RangeAttrs>> range_samples() {
       {.inputs = {}, .attrs = {5, 5}},
       {.inputs = {}, .attrs = {0, 300, 50, DType::u8}},
       {.inputs = {}, .attrs = {0, 3, 0}, .error = "from 0 to 3 in steps of 0 is no finite"},
+      {.inputs = {}, .attrs = {0, 3, 1, DType::c64}, .error = "makes no complex numbers"},
       {.inputs = {}, .attrs = {0, 300, 1, DType::u8}, .error = "299 is out of the range of u8"}};
 }
 
@@ -233,7 +243,7 @@ void for_diagonal(const Shape& shape, int64_t k, Visit&& visit) {
 void eye_cpu(const Kernel& kernel, const EyeAttrs& attrs) {
   const View& out = kernel.out();
   fill(out, convert(0, out.dtype(), "eye"));
-  visit_dtype(out.dtype(), [&]<class T>() {
+  visit<kinds::every>(out.dtype(), [&]<class T>() {
     const T one = convert(1, out.dtype(), "eye").template as<T>();
     for_diagonal(out.shape(), attrs.k, [&](int64_t i) { out.as<T>()[i] = one; });
   });

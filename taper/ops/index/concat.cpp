@@ -70,11 +70,11 @@ Results concat_reference(const Inputs& in, const ConcatAttrs& attrs) {
   const int axis = normalize_axis(attrs.axis, shape.rank());
   shape[axis] = 0;
   for (size_t i = 0; i < in.size(); ++i) shape[axis] += in[i].shape()[axis];
-  std::vector<double> y(static_cast<size_t>(shape.numel()));
+  std::vector<Element> y(static_cast<size_t>(shape.numel()));
   const Strides strides = row_major_strides(shape);
   int64_t start = 0;
   for (size_t i = 0; i < in.size(); ++i) {
-    const std::vector<double> x = in[i].to_vector<double>();
+    const std::vector<Element> x = elements_of(in[i]);
     size_t next = 0;
     for_each_offset(in[i].shape(), strides, [&](int64_t offset) {
       y[static_cast<size_t>(start * strides[axis] + offset)] = x[next++];
@@ -82,7 +82,7 @@ Results concat_reference(const Inputs& in, const ConcatAttrs& attrs) {
     start += in[i].shape()[axis];
   }
   Results results;
-  results[0] = from_values(shape, y);
+  results[0] = from_elements(shape, in[0].dtype(), y);
   return results;
 }
 
@@ -119,6 +119,7 @@ const Op<ConcatAttrs> concat_op{{.name = "concat",
                                  .doc = "Tensors one after the other along an axis they have.",
                                  .attributes = {{"axis", "The axis along which they are joined."}},
                                  .inputs = {"xs*"},
+                                 .takes = kinds::every,
                                  .promotion = Promotion::same,
                                  .infer = infer_concat,
                                  .reference = concat_reference,
@@ -199,15 +200,16 @@ Results pad_reference(const Inputs& in, const PadAttrs& attrs) {
   for (int axis = 0; axis < shape.rank(); ++axis) {
     shape[axis] += attrs.before(axis) + attrs.after(axis);
   }
-  std::vector<double> y(static_cast<size_t>(shape.numel()), attrs.value.real);
-  const std::vector<double> x = in[0].to_vector<double>();
+  const Element border = convert(attrs.value, in[0].dtype(), "pad");
+  std::vector<Element> y(static_cast<size_t>(shape.numel()), border);
+  const std::vector<Element> x = elements_of(in[0]);
   const Strides strides = row_major_strides(shape);
   const int64_t start = inner_offset(attrs, strides);
   size_t next = 0;
   for_each_offset(in[0].shape(), strides,
                   [&](int64_t offset) { y[static_cast<size_t>(start + offset)] = x[next++]; });
   Results results;
-  results[0] = from_values(shape, y);
+  results[0] = from_elements(shape, in[0].dtype(), y);
   return results;
 }
 
@@ -249,6 +251,7 @@ const Op<PadAttrs> pad_op{
      .attributes = {{"widths", "{before, after} for each axis, first axis first."},
                     {"value", "What stands there, converted by the rule of numbers."}},
      .inputs = {"x"},
+     .takes = kinds::every,
      .infer = infer_pad,
      .reference = pad_reference,
      .grad = {pad_vjp, Saves::nothing},

@@ -40,7 +40,7 @@ Split split(const Shape& shape, int axis) {
 }
 
 void check_floating(DType dtype) {
-  if (!is_float(dtype)) {
+  if (!is_inexact(dtype)) {
     violate(ErrorKind::dtype, "takes floating tensors, got " + std::string(dtype_name(dtype)));
   }
 }
@@ -133,9 +133,9 @@ void take_cpu(const Kernel& k, const AxisAttrs& attrs) {
 Results take_reference(const Inputs& in, const AxisAttrs& attrs) {
   const int axis = normalize_axis(attrs.axis, in[0].rank());
   const Split from = split(in[0].shape(), axis);
-  const std::vector<double> x = in[0].to_vector<double>();
+  const std::vector<Element> x = elements_of(in[0]);
   const std::vector<int64_t> indices = reference_indices(in[1], from.size);
-  std::vector<double> y;
+  std::vector<Element> y;
   for (int64_t o = 0; o < from.outer; ++o) {
     for (const int64_t index : indices) {
       for (int64_t i = 0; i < from.inner; ++i) {
@@ -144,7 +144,7 @@ Results take_reference(const Inputs& in, const AxisAttrs& attrs) {
     }
   }
   Results results;
-  results[0] = from_values(taken_shape(in[0].shape(), in[1].shape(), axis), y);
+  results[0] = from_elements(taken_shape(in[0].shape(), in[1].shape(), axis), in[0].dtype(), y);
   return results;
 }
 
@@ -222,7 +222,7 @@ void take_grad_cpu(const Kernel& k, const ScatterAttrs& attrs) {
   if (k.out().numel() == 0) return;
   const auto size = static_cast<int64_t>(item_size(grad.dtype()));
   const int64_t work = (to.inner + count * to.inner / to.size) * size;
-  visit_floating(grad.dtype(), [&]<class T>() {
+  visit<kinds::inexact>(grad.dtype(), [&]<class T>() {
     parallel_for(to.outer * to.size, index_grain(work), [&](int64_t begin, int64_t end) {
       take_grad_rows(grad.as<T>(), k.out().as<T>(), to, indices, count, begin, end);
     });
@@ -231,20 +231,20 @@ void take_grad_cpu(const Kernel& k, const ScatterAttrs& attrs) {
 
 Results take_grad_reference(const Inputs& in, const ScatterAttrs& attrs) {
   const Split to = split(attrs.shape, normalize_axis(attrs.axis, attrs.shape.rank()));
-  const std::vector<double> grad = in[0].to_vector<double>();
   const std::vector<int64_t> indices = reference_indices(in[1], to.size);
-  std::vector<double> y(static_cast<size_t>(attrs.shape.numel()));
-  size_t next = 0;
-  for (int64_t o = 0; o < to.outer; ++o) {
-    for (const int64_t index : indices) {
-      for (int64_t i = 0; i < to.inner; ++i) {
-        y[static_cast<size_t>((o * to.size + index) * to.inner + i)] += grad[next++];
+  return visit_sums(in[0].dtype(), [&]<class T>() {
+    const std::vector<T> grad = in[0].to_vector<T>();
+    std::vector<T> y(static_cast<size_t>(attrs.shape.numel()), T(0));
+    size_t next = 0;
+    for (int64_t o = 0; o < to.outer; ++o) {
+      for (const int64_t index : indices) {
+        for (int64_t i = 0; i < to.inner; ++i) {
+          y[static_cast<size_t>((o * to.size + index) * to.inner + i)] += grad[next++];
+        }
       }
     }
-  }
-  Results results;
-  results[0] = from_values(attrs.shape, y);
-  return results;
+    return Results{{from_values(attrs.shape, y)}};
+  });
 }
 
 Grads take_grad_vjp(const Saved& s, const ScatterAttrs& attrs) {
@@ -278,6 +278,7 @@ const Op<ScatterAttrs> take_grad_op{
      .doc = "The adjoint of take: zeros of `shape` with each slice of grad added at its index.",
      .internal = true,
      .inputs = {"grad", "indices"},
+     .takes = kinds::every,
      .infer = infer_take_grad,
      .reference = take_grad_reference,
      .grad = {take_grad_vjp, Saves::only({1})},
@@ -318,6 +319,7 @@ const Op<AxisAttrs> take_op{
      .doc = "The slices of x at `indices` along `axis`; negative ones count from the end.",
      .attributes = {{"axis", "The axis, counted from the end if negative."}},
      .inputs = {"x", "indices"},
+     .takes = kinds::every,
      .infer = infer_take,
      .reference = take_reference,
      .grad = {take_vjp, Saves::only({1})},
@@ -389,12 +391,12 @@ void for_each_along(const Shape& shape, int axis, const Tensor& index_tensor, Vi
 }
 
 Results along_reference(const Inputs& in, const AlongAttrs& attrs) {
-  const std::vector<double> x = in[0].to_vector<double>();
-  std::vector<double> y;
+  const std::vector<Element> x = elements_of(in[0]);
+  std::vector<Element> y;
   for_each_along(in[0].shape(), normalize_axis(attrs.axis, in[0].rank()), in[1],
                  [&](size_t from, size_t) { y.push_back(x[from]); });
   Results results;
-  results[0] = from_values(in[1].shape(), y);
+  results[0] = from_elements(in[1].shape(), in[0].dtype(), y);
   return results;
 }
 
@@ -440,7 +442,7 @@ void put_cpu(const Kernel& k, const ScatterAttrs& attrs) {
   const Indices indices = axis_indices(k.in(1), to.size, axis);
   if (k.out().numel() == 0) return;
   const auto size = static_cast<int64_t>(item_size(values.dtype()));
-  visit_floating(values.dtype(), [&]<class T>() {
+  visit<kinds::inexact>(values.dtype(), [&]<class T>() {
     const int64_t grain = index_grain((to.size + count) * size);
     parallel_for(to.outer * to.inner, grain, [&](int64_t begin, int64_t end) {
       std::vector<Sum<T>> sums;
@@ -458,13 +460,13 @@ void put_cpu(const Kernel& k, const ScatterAttrs& attrs) {
 }
 
 Results put_reference(const Inputs& in, const ScatterAttrs& attrs) {
-  const std::vector<double> values = in[0].to_vector<double>();
-  std::vector<double> y(static_cast<size_t>(attrs.shape.numel()));
-  for_each_along(attrs.shape, normalize_axis(attrs.axis, attrs.shape.rank()), in[1],
-                 [&](size_t to, size_t at) { y[to] += values[at]; });
-  Results results;
-  results[0] = from_values(attrs.shape, y);
-  return results;
+  return visit_sums(in[0].dtype(), [&]<class T>() {
+    const std::vector<T> values = in[0].to_vector<T>();
+    std::vector<T> y(static_cast<size_t>(attrs.shape.numel()), T(0));
+    for_each_along(attrs.shape, normalize_axis(attrs.axis, attrs.shape.rank()), in[1],
+                   [&](size_t to, size_t at) { y[to] += values[at]; });
+    return Results{{from_values(attrs.shape, y)}};
+  });
 }
 
 Grads put_vjp(const Saved& s, const ScatterAttrs& attrs) {
@@ -493,6 +495,7 @@ const Op<ScatterAttrs> put_along_axis_add_op{
      .doc = "The adjoint of take_along_axis: zeros of `shape` with each value added at its index.",
      .internal = true,
      .inputs = {"values", "indices"},
+     .takes = kinds::every,
      .infer = infer_put,
      .reference = put_reference,
      .grad = {put_vjp, Saves::only({1})},
@@ -533,6 +536,7 @@ const Op<AlongAttrs> take_along_axis_op{
                     {"from_end",
                      "Whether negative indices count from the end; else they are out of range."}},
      .inputs = {"x", "indices"},
+     .takes = kinds::every,
      .infer = infer_along,
      .reference = along_reference,
      .grad = {along_vjp, Saves::only({1})},

@@ -115,19 +115,20 @@ void for_each_picked(const Inputs& in, const Shape& shape, const IndexAttrs& att
 }
 
 Results index_reference(const Inputs& in, const IndexAttrs& attrs) {
-  const std::vector<double> x = in[0].to_vector<double>();
-  std::vector<double> y;
+  const std::vector<Element> x = elements_of(in[0]);
+  std::vector<Element> y;
   for_each_picked(in, in[0].shape(), attrs, [&](size_t from) { y.push_back(x[from]); });
   Shape common;
   for (size_t i = 1; i < in.size(); ++i) common = broadcast_shapes(common, in[i].shape());
   Results results;
-  results[0] = from_values(selected_shape(in[0].shape(), attrs.axes, attrs.at, common), y);
+  results[0] =
+      from_elements(selected_shape(in[0].shape(), attrs.axes, attrs.at, common), in[0].dtype(), y);
   return results;
 }
 
 Specs infer_index_grad(const InSpecs& in, const IndexGradAttrs& attrs) {
   const Shape picked = check_picks(in, 1, attrs.axes, attrs.at, attrs.shape.rank());
-  if (!is_float(in[0].dtype)) violate(ErrorKind::dtype, "takes floating tensors");
+  if (!is_inexact(in[0].dtype)) violate(ErrorKind::dtype, "takes floating tensors");
   const Shape wanted = selected_shape(attrs.shape, attrs.axes, attrs.at, picked);
   if (in[0].shape != wanted) {
     violate(ErrorKind::shape, "grad must have the shape " + to_string(wanted));
@@ -170,7 +171,7 @@ void index_grad_cpu(const Kernel& k, const IndexGradAttrs& attrs) {
   const int64_t count = y.numel();
   if (count == 0) return;
   const int64_t rows = parts.before.count() * parts.picked.count();
-  visit_floating(grad.dtype(), [&]<class T>() {
+  visit<kinds::inexact>(grad.dtype(), [&]<class T>() {
     std::unique_ptr<Sum<T>[]> memory;
     if constexpr (!std::is_same_v<T, Sum<T>>) {
       memory = std::make_unique_for_overwrite<Sum<T>[]>(static_cast<size_t>(count));
@@ -191,14 +192,14 @@ void index_grad_cpu(const Kernel& k, const IndexGradAttrs& attrs) {
 }
 
 Results index_grad_reference(const Inputs& in, const IndexGradAttrs& attrs) {
-  const std::vector<double> grad = in[0].to_vector<double>();
-  std::vector<double> y(static_cast<size_t>(attrs.shape.numel()));
-  size_t next = 0;
-  for_each_picked(in, attrs.shape, {attrs.axes, attrs.at},
-                  [&](size_t to) { y[to] += grad[next++]; });
-  Results results;
-  results[0] = from_values(attrs.shape, y);
-  return results;
+  return visit_sums(in[0].dtype(), [&]<class T>() {
+    const std::vector<T> grad = in[0].to_vector<T>();
+    std::vector<T> y(static_cast<size_t>(attrs.shape.numel()), T(0));
+    size_t next = 0;
+    for_each_picked(in, attrs.shape, {attrs.axes, attrs.at},
+                    [&](size_t to) { y[to] += grad[next++]; });
+    return Results{{from_values(attrs.shape, y)}};
+  });
 }
 
 std::vector<Tensor> saved_indices(const Saved& s) {
@@ -236,6 +237,7 @@ const Op<IndexGradAttrs> index_grad_op{
             "along `axes`.",
      .internal = true,
      .inputs = {"grad", "indices*"},
+     .takes = kinds::every,
      .infer = infer_index_grad,
      .reference = index_grad_reference,
      .grad = {index_grad_vjp, Saves{~1u}},
@@ -297,6 +299,7 @@ const Op<IndexAttrs> index_op{
             "together; their broadcast shape stands behind the first `at` other axes.",
      .internal = true,
      .inputs = {"x", "indices*"},
+     .takes = kinds::every,
      .infer = infer_index,
      .reference = index_reference,
      .grad = {index_vjp, Saves{~1u}},

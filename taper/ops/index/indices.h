@@ -59,6 +59,16 @@ std::string_view name_of_index_update();
 
 using Indices = std::unique_ptr<int64_t[]>;
 
+/// An index; of u64 that no i64 holds the largest of these, which is out of every range.
+template <class T>
+int64_t as_index(T index) {
+  if constexpr (std::is_same_v<T, uint64_t>) {
+    return static_cast<int64_t>(std::min<uint64_t>(index, INT64_MAX));
+  } else {
+    return index;
+  }
+}
+
 /// Row-major indices counted from the start and checked; `low` is the least allowed one. The
 /// error is about the first wrong one, whatever the threads; `says(value, position)` is its text.
 template <class Says>
@@ -71,7 +81,7 @@ Indices checked_indices(const View& indices, int64_t low, int64_t size, Says&& s
       const T* in = indices.as<T>();
       parallel_for(count, 1 << 15, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
-          const int64_t index = in[i];
+          const int64_t index = as_index(in[i]);
           if (index < low || index >= size) {
             int64_t first = wrong.load();
             while (i < first && !wrong.compare_exchange_weak(first, i)) {
@@ -81,7 +91,7 @@ Indices checked_indices(const View& indices, int64_t low, int64_t size, Says&& s
           result[static_cast<size_t>(i)] = index < 0 ? index + size : index;
         }
       });
-      if (wrong < count) violate(ErrorKind::index, says(int64_t{in[wrong]}, wrong.load()));
+      if (wrong < count) violate(ErrorKind::index, says(as_index(in[wrong]), wrong.load()));
     }
   });
   return result;
@@ -112,21 +122,23 @@ void visit_width(DType dtype, Copy&& copy) {
       return copy(uint16_t{});
     case 4:
       return copy(uint32_t{});
-    default:
+    case 8:
       return copy(uint64_t{});
+    default:
+      return copy(Complex<double>{});  // by parts, which are aligned where a word of 16 is not
   }
-}
-
-template <class Run>
-void visit_floating(DType dtype, Run&& run) {
-  visit_dtype(dtype, [&]<class T>() {
-    if constexpr (is_float(dtype_of<T>)) run.template operator()<T>();
-  });
 }
 
 /// Sums of 16-bit floats are made in f32.
 template <class T>
-using Sum = std::conditional_t<std::is_same_v<T, double>, double, float>;
+using Sum = std::conditional_t<sizeof(T) == 2, float, T>;
+
+/// The type in which an oracle of sums computes.
+template <class F>
+auto visit_sums(DType dtype, F&& f) {
+  return is_complex(dtype) ? f.template operator()<Complex<double>>()
+                           : f.template operator()<double>();
+}
 
 /// Items of so many bytes that are worth a thread.
 inline int64_t index_grain(int64_t bytes_an_item) {

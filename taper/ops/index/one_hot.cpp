@@ -31,7 +31,7 @@ void one_hot_cpu(const Kernel& k, const OneHotAttrs& attrs) {
            " is not in [0, " + std::to_string(classes) + ")";
   };
   const Indices indices = checked_indices(k.in(0), 0, classes, says);
-  visit_dtype(attrs.dtype, [&]<class T>() {
+  visit<kinds::every>(attrs.dtype, [&]<class T>() {
     T* out = k.out().as<T>();
     const int64_t grain = index_grain(classes * static_cast<int64_t>(sizeof(T)));
     parallel_for(k.in(0).numel(), grain, [&](int64_t begin, int64_t end) {

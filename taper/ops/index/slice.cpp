@@ -87,12 +87,12 @@ bool slice_view(const Strided& x, const SliceAttrs& attrs, const Specs&, ViewLay
 
 Results slice_reference(const Inputs& in, const SliceAttrs& attrs) {
   const Range range = resolve(attrs, in[0].shape());
-  const std::vector<double> x = in[0].to_vector<double>();
-  std::vector<double> y;
+  const std::vector<Element> x = elements_of(in[0]);
+  std::vector<Element> y;
   for_each_sliced(in[0].shape(), range,
                   [&](int64_t from, int64_t) { y.push_back(x[static_cast<size_t>(from)]); });
   Results results;
-  results[0] = from_values(sliced_shape(in[0].shape(), range), y);
+  results[0] = from_elements(sliced_shape(in[0].shape(), range), in[0].dtype(), y);
   return results;
 }
 
@@ -129,6 +129,7 @@ const Op<SliceAttrs> slice_op{
             "count; a view.",
      .attributes = {std::begin(slice_lines), std::end(slice_lines)},
      .inputs = {"x"},
+     .takes = kinds::every,
      .infer = infer_slice,
      .reference = slice_reference,
      .grad = {slice_vjp, Saves::nothing},
@@ -165,8 +166,8 @@ void update_cpu(const Kernel& k, const SliceAttrs& attrs) {
 Results update_reference(const Inputs& in, const SliceAttrs& attrs) {
   const Range range = resolve(attrs, in[0].shape());
   const Shape target = sliced_shape(in[0].shape(), range);
-  std::vector<double> y = in[0].to_vector<double>();
-  const std::vector<double> values = in[1].to_vector<double>();
+  std::vector<Element> y = elements_of(in[0]);
+  const std::vector<Element> values = elements_of(in[1]);
   const Shape& own = in[1].shape();
   std::vector<size_t> sources;
   for_each_offset(target, broadcast_strides(own, row_major_strides(own), target),
@@ -175,7 +176,7 @@ Results update_reference(const Inputs& in, const SliceAttrs& attrs) {
     y[static_cast<size_t>(to)] = values[sources[static_cast<size_t>(i)]];
   });
   Results results;
-  results[0] = from_values(in[0].shape(), y);
+  results[0] = from_elements(in[0].shape(), in[0].dtype(), y);
   return results;
 }
 
@@ -219,6 +220,7 @@ const Op<SliceAttrs> slice_update_op{
      .doc = "x with the places that `slice` would read replaced by `values`, which broadcast.",
      .attributes = {std::begin(slice_lines), std::end(slice_lines)},
      .inputs = {"x", "values"},
+     .takes = kinds::every,
      .infer = infer_update,
      .reference = update_reference,
      .grad = {update_vjp, Saves::nothing},

@@ -124,11 +124,11 @@ Results update_reference(const Inputs& in, const PlaceAttrs& attrs) {
   for (size_t i = 2; i < in.size(); ++i) indices.push_back(in[i]);
   if (!indices.empty()) numbers = detail::index_places(numbers, indices, attrs.axes, attrs.at);
   const std::vector<int64_t> to = numbers.to_vector<int64_t>();
-  const std::vector<double> values = broadcast_to(in[1], target).to_vector<double>();
-  std::vector<double> y = in[0].to_vector<double>();
+  const std::vector<Element> values = elements_of(broadcast_to(in[1], target));
+  std::vector<Element> y = elements_of(in[0]);
   for (size_t i = 0; i < to.size(); ++i) y[static_cast<size_t>(to[i])] = values[i];
   Results results;
-  results[0] = from_values(in[0].shape(), y);
+  results[0] = from_elements(in[0].shape(), in[0].dtype(), y);
   return results;
 }
 
@@ -231,6 +231,7 @@ const Op<PlaceAttrs> index_update_op{
             "replaced by values, which broadcast; of equal places the last one wins.",
      .internal = true,
      .inputs = {"x", "values", "indices*"},
+     .takes = kinds::every,
      .infer = infer_update,
      .reference = update_reference,
      .grad = {update_vjp, Saves{~3u}},
@@ -316,6 +317,7 @@ const Op<NoAttrs> mask_update_op{
      .doc = "x with the elements where the mask is true replaced by those of values.",
      .internal = true,
      .inputs = {"x", "mask", "values"},
+     .takes = kinds::every,
      .infer = infer_mask,
      .expand = mask_expand,
      .grad = {mask_vjp, Saves::only({1})},

@@ -3,33 +3,41 @@
 #if TAPER_ROWS
 #include <limits>
 
+#include <taper/ops/complex/conjugate.h>
 #include <taper/ops/pointwise/rebind.h>
 #endif
 
 namespace taper {
 
 struct Add {
+  static constexpr bool takes_complex = true;
   static constexpr bool takes_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& a, const T& b) const {
     return T(a + b);
   }
 };
 struct Subtract {
+  static constexpr bool takes_complex = true;
   static constexpr bool takes_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& a, const T& b) const {
     return T(a - b);
   }
 };
 struct Multiply {
+  static constexpr bool takes_complex = true;
   static constexpr bool takes_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& a, const T& b) const {
     return T(a * b);
   }
 };
 struct Divide {
+  static constexpr bool takes_complex = true;
   template <class T>
   TAPER_FN T operator()(const T& a, const T& b) const {
     return a / b;
@@ -55,7 +63,9 @@ struct Remainder {
   }
 };
 struct Negative {
+  static constexpr bool takes_complex = true;
   static constexpr bool takes_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& x) const {
     return T(-x);
@@ -63,6 +73,7 @@ struct Negative {
 };
 struct Square {
   static constexpr bool takes_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& x) const {
     return T(x * x);
@@ -97,13 +108,29 @@ struct Minimum {
   }
 };
 struct Abs {
+  static constexpr bool takes_complex = true;
   static constexpr bool takes_integers = true;
   template <class T>
-  TAPER_FN T operator()(const T& x) const {
-    if constexpr (std::is_integral_v<T>) {
+  TAPER_FN auto operator()(const T& x) const {
+    if constexpr (is_complex_type<T>) {
+      return static_cast<Real<T>>(__builtin_hypot(x.re, x.im));
+    } else if constexpr (std::is_integral_v<T>) {
       return x < T(0) ? T(-x) : x;
     } else {
       return abs(x);
+    }
+  }
+};
+struct Conj {
+  static constexpr bool takes_complex = true;
+  static constexpr bool takes_integers = true;
+  static constexpr bool signless = true;
+  template <class T>
+  TAPER_FN T operator()(const T& x) const {
+    if constexpr (is_complex_type<T>) {
+      return {x.re, -x.im};
+    } else {
+      return x;
     }
   }
 };
@@ -133,6 +160,7 @@ struct Clip {
 };
 struct Floor {
   static constexpr bool takes_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& x) const {
     if constexpr (std::is_integral_v<T>) {
@@ -144,6 +172,7 @@ struct Floor {
 };
 struct Round {
   static constexpr bool takes_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& x) const {
     if constexpr (std::is_integral_v<T>) {
@@ -165,6 +194,7 @@ TAPER_VALUE_TILES(Reciprocal)
 TAPER_VALUE_TILES(Maximum)
 TAPER_VALUE_TILES(Minimum)
 TAPER_VALUE_TILES(Abs)
+TAPER_VALUE_TILES(Conj)
 TAPER_VALUE_TILES(Sign)
 TAPER_VALUE_TILES(Clip)
 TAPER_VALUE_TILES(Floor)
@@ -264,13 +294,13 @@ Grads subtract_vjp(const Saved& s, const Subtract&) {
   return {s.needs(0) ? to(s, 0, s.grad()) : Tensor(), s.needs(1) ? to(s, 1, -s.grad()) : Tensor()};
 }
 Grads multiply_vjp(const Saved& s, const Multiply&) {
-  return {s.needs(0) ? to(s, 0, s.grad() * s.in(1)) : Tensor(),
-          s.needs(1) ? to(s, 1, s.grad() * s.in(0)) : Tensor()};
+  return {s.needs(0) ? to(s, 0, s.grad() * conjugate(s.in(1))) : Tensor(),
+          s.needs(1) ? to(s, 1, s.grad() * conjugate(s.in(0))) : Tensor()};
 }
 Grads divide_vjp(const Saved& s, const Divide&) {
-  const Tensor by = s.grad() / s.in(1);
+  const Tensor by = s.grad() / conjugate(s.in(1));
   return {s.needs(0) ? to(s, 0, by) : Tensor(),
-          s.needs(1) ? to(s, 1, -(by * (s.in(0) / s.in(1)))) : Tensor()};
+          s.needs(1) ? to(s, 1, -(by * conjugate(s.in(0) / s.in(1)))) : Tensor()};
 }
 /// x1 - x2 * floor(x1 / x2) with the quotient held fixed.
 Grads remainder_vjp(const Saved& s, const Remainder&) {
@@ -301,7 +331,13 @@ Grads reciprocal_vjp(const Saved& s, const Reciprocal&) {
   const Tensor y = s.out();
   return {-(s.grad() * (y * y))};
 }
-Grads abs_vjp(const Saved& s, const Abs&) { return {s.grad() * sign(s.in(0))}; }
+Grads abs_vjp(const Saved& s, const Abs&) {
+  const Tensor& x = s.in(0);
+  if (!is_complex(x.dtype())) return {s.grad() * sign(x)};
+  const Tensor size = abs(x);
+  return {s.grad() * (x / where(equal(size, 0), 1, size))};  // its direction
+}
+Grads conj_vjp(const Saved& s, const Conj&) { return {conj(s.grad())}; }
 
 /// That of three operands like x, of which the bounds may be absent.
 Specs infer_clip(const InSpecs& in, const Clip&) {
@@ -439,6 +475,11 @@ const PointwiseOp<Abs> abs_op = Pointwise<Abs>{.name = "abs",
                                                .grad = Grad<Abs>(abs_vjp, Saves::inputs),
                                                .onnx = {"Abs", 6},
                                                .samples = unary_samples<Abs>};
+const PointwiseOp<Conj> conj_op =
+    Pointwise<Conj>{.name = "conj",
+                    .doc = "The complex conjugate; of real numbers themselves.",
+                    .grad = Grad<Conj>(conj_vjp, Saves::nothing),
+                    .samples = unary_samples<Conj>};
 const PointwiseOp<Sign> sign_op =
     Pointwise<Sign>{.name = "sign",
                     .doc = "-1, 0 or 1; NaN stays.",
@@ -482,6 +523,7 @@ Tensor maximum(const Operand& x1, const Operand& x2) { return maximum_op({x1, x2
 Tensor minimum(const Operand& x1, const Operand& x2) { return minimum_op({x1, x2}); }
 Tensor negative(const Tensor& x) { return negative_op({x}); }
 Tensor abs(const Tensor& x) { return abs_op({x}); }
+Tensor conj(const Tensor& x) { return conj_op({x}); }
 Tensor sign(const Tensor& x) { return sign_op({x}); }
 Tensor square(const Tensor& x) { return square_op({x}); }
 Tensor reciprocal(const Tensor& x) { return reciprocal_op({x}); }

@@ -8,6 +8,7 @@ namespace taper {
 
 struct BitwiseAnd {
   static constexpr bool only_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& a, const T& b) const {
     return T(a & b);
@@ -15,6 +16,7 @@ struct BitwiseAnd {
 };
 struct BitwiseOr {
   static constexpr bool only_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& a, const T& b) const {
     return T(a | b);
@@ -22,6 +24,7 @@ struct BitwiseOr {
 };
 struct BitwiseXor {
   static constexpr bool only_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& a, const T& b) const {
     return T(a ^ b);
@@ -29,6 +32,7 @@ struct BitwiseXor {
 };
 struct BitwiseInvert {
   static constexpr bool only_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& a) const {
     return T(~a);

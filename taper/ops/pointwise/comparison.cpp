@@ -2,26 +2,32 @@
 
 namespace taper {
 
-#define TAPER_COMPARISON(Name, op)                           \
+#define TAPER_COMPARISON(Name, op, ...)                      \
   struct Name {                                              \
     static constexpr bool compares = true;                   \
     static constexpr bool takes_integers = true;             \
+    __VA_ARGS__                                              \
     template <class T>                                       \
     TAPER_FN auto operator()(const T& a, const T& b) const { \
       return a op b;                                         \
     }                                                        \
   };
-TAPER_COMPARISON(Equal, ==)
-TAPER_COMPARISON(NotEqual, !=)
+#define TAPER_HAS_NO_ORDER               \
+  static constexpr bool signless = true; \
+  static constexpr bool takes_complex = true;
+TAPER_COMPARISON(Equal, ==, TAPER_HAS_NO_ORDER)
+TAPER_COMPARISON(NotEqual, !=, TAPER_HAS_NO_ORDER)
 TAPER_COMPARISON(Less, <)
 TAPER_COMPARISON(LessEqual, <=)
 TAPER_COMPARISON(Greater, >)
 TAPER_COMPARISON(GreaterEqual, >=)
+#undef TAPER_HAS_NO_ORDER
 #undef TAPER_COMPARISON
 
 /// Bytes of 0 and 1.
 struct LogicalAnd {
   static constexpr bool only_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& a, const T& b) const {
     return T((a != T(0)) & (b != T(0)));
@@ -29,6 +35,7 @@ struct LogicalAnd {
 };
 struct LogicalOr {
   static constexpr bool only_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& a, const T& b) const {
     return T((a != T(0)) | (b != T(0)));
@@ -36,6 +43,7 @@ struct LogicalOr {
 };
 struct LogicalNot {
   static constexpr bool only_integers = true;
+  static constexpr bool signless = true;
   template <class T>
   TAPER_FN T operator()(const T& a) const {
     return T(a == T(0));
@@ -43,11 +51,13 @@ struct LogicalNot {
 };
 
 struct Where {
+  static constexpr bool takes_complex = true;
   static constexpr bool selects = true;
   static constexpr bool takes_integers = true;
+  static constexpr bool signless = true;
   template <class M, class T>
   TAPER_FN T operator()(const M& condition, const T& a, const T& b) const {
-    if constexpr (std::is_integral_v<T>) {
+    if constexpr (std::is_integral_v<T> || is_complex_type<T>) {
       return condition ? a : b;
     } else {
       return where(condition, a, b);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "taper/backend/cpu/simd/dual.h"
+#include "taper/core/dtype.h"
 
 namespace taper {
 
@@ -14,7 +15,10 @@ namespace taper {
 //   compares       it returns a mask
 //   takes_integers it also works on integers
 //   only_integers  and on nothing else
-// and `results = M` if it returns std::array<T, M>.
+//   takes_complex  it also works on complex numbers
+//   signless       the low bits of its result do not depend on the signs of integers
+// What it returns tells the element type of its result: bool of a comparison, a real number where
+// it takes a complex one. And `results = M` if it returns std::array<T, M>.
 template <class F>
 inline constexpr bool selects = requires { F::selects; };
 template <class F>
@@ -23,6 +27,10 @@ template <class F>
 inline constexpr bool only_integers = requires { F::only_integers; };
 template <class F>
 inline constexpr bool takes_integers = requires { F::takes_integers; } || only_integers<F>;
+template <class F>
+inline constexpr bool takes_complex = requires { F::takes_complex; };
+template <class F>
+inline constexpr bool signless = requires { F::signless; };
 template <class F>
 inline constexpr size_t results = 1;
 template <class F>
@@ -49,6 +57,24 @@ constexpr size_t count_operands() {
 template <class F>
 inline constexpr size_t arity =
     detail::count_operands<F, std::conditional_t<only_integers<F>, long long, double>>();
+
+namespace detail {
+
+template <class F, size_t... K>
+constexpr bool returns_real(std::index_sequence<K...>) {
+  return std::is_same_v<decltype(std::declval<const F&>()(
+                            (void(K), std::declval<const Complex<double>&>())...)),
+                        double>;
+}
+
+}  // namespace detail
+
+/// Whether it gives a real number of complex ones.
+template <class F>
+inline constexpr bool gives_real = false;
+template <class F>
+  requires(takes_complex<F> && !selects<F>)
+inline constexpr bool gives_real<F> = detail::returns_real<F>(std::make_index_sequence<arity<F>>());
 
 /// g * dF/dx_I at x, by dual numbers.
 template <class F, size_t I>

@@ -18,7 +18,7 @@ namespace {
 }  // namespace
 
 Specs infer_pointwise(const InSpecs& in, size_t results, bool selects, bool compares,
-                      bool takes_integers, bool only_integers) {
+                      bool takes_integers, bool only_integers, bool gives_real) {
   const size_t first = selects ? 1 : 0;
   if (selects && !is_bool(in[0].dtype)) {
     refuse_dtype("the condition must be bool, got ", in[0].dtype);
@@ -35,10 +35,11 @@ Specs infer_pointwise(const InSpecs& in, size_t results, bool selects, bool comp
   if (only_integers ? is_float(out.dtype) : !is_number) {
     refuse_dtype("does not take ", out.dtype);
   }
-  if (!takes_integers && !is_float(out.dtype)) {
+  if (!takes_integers && !is_inexact(out.dtype)) {
     refuse_dtype("takes floating tensors, got ", out.dtype, "; convert with astype");
   }
   if (compares) out.dtype = DType::boolean;
+  if (gives_real) out.dtype = real_of(out.dtype);
   for (size_t i = 1; i < results; ++i) specs.spec[i] = out;
   specs.count = static_cast<uint16_t>(results);
   return specs;

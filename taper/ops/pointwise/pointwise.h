@@ -87,7 +87,7 @@ namespace detail {
 
 /// Broadcast shapes, one floating dtype (integers too if the functor takes them).
 Specs infer_pointwise(const InSpecs& in, size_t results, bool selects, bool compares,
-                      bool takes_integers, bool only_integers);
+                      bool takes_integers, bool only_integers, bool gives_real);
 
 /// Inserts inputs shaped like the output before those of each good sample.
 void add_output_like_inputs(std::vector<SampleInput>& inputs, size_t count);
@@ -123,7 +123,10 @@ Results apply_elementwise(const Inputs& in, const G& functor) {
   std::array<std::vector<Number>, n> columns;
   for (size_t k = 0; k < n; ++k) columns[k] = broadcast_to(in[k], shape).to_vector<Number>();
   Results out;
-  std::array<std::vector<Number>, results<G> > values;
+  using Y = decltype(apply_functor(functor, std::declval<const Number*>(), Operands<G>()));
+  using Value =
+      std::conditional_t<is_complex_type<Number> && std::is_arithmetic_v<Y>, double, Number>;
+  std::array<std::vector<Value>, results<G> > values;
   for (size_t i = 0; i < static_cast<size_t>(shape.numel()); ++i) {
     Number x[n];
     for (size_t k = 0; k < n; ++k) x[k] = columns[k][i];
@@ -131,7 +134,7 @@ Results apply_elementwise(const Inputs& in, const G& functor) {
     if constexpr (results<G> > 1) {
       for (size_t m = 0; m < results<G>; ++m) values[m].push_back(y[m]);
     } else {
-      values[0].push_back(static_cast<Number>(y));
+      values[0].push_back(static_cast<Value>(y));
     }
   }
   for (size_t m = 0; m < results<G>; ++m) out[static_cast<int>(m)] = from_values(shape, values[m]);
@@ -142,14 +145,19 @@ Results apply_elementwise(const Inputs& in, const G& functor) {
 template <class F, class G = F>
 Results reference_pointwise(const Inputs& in, const F& attrs) {
   const G functor = functor_of<G>(attrs);
-  bool any_float = false;
-  for (size_t k = selects<G> ? 1 : 0; k < arity<G>; ++k) any_float |= is_float(in[k].dtype());
-  if constexpr (only_integers<G>) {
-    return apply_elementwise<int64_t>(in, functor);
-  } else if constexpr (takes_integers<G>) {
-    if (!any_float) return apply_elementwise<int64_t>(in, functor);
+  const DType dtype = in[selects<G> ? 1 : 0].dtype();
+  if constexpr (takes_complex<G>) {
+    if (is_complex(dtype)) return apply_elementwise<Complex<double> >(in, functor);
   }
-  if constexpr (!only_integers<G>) return apply_elementwise<double>(in, functor);
+  if constexpr (takes_integers<G>) {
+    if (is_of<Kind::unsigned_integer>(dtype)) return apply_elementwise<uint64_t>(in, functor);
+    if (!is_float(dtype)) return apply_elementwise<int64_t>(in, functor);
+  }
+  if constexpr (only_integers<G>) {
+    internal_failure("integers", __FILE__, __LINE__);
+  } else {
+    return apply_elementwise<double>(in, functor);
+  }
 }
 
 /// The functor on tensors: the meaning in simpler ops, differentiable to any order.
@@ -166,7 +174,7 @@ Results expand_pointwise(const Inputs& in, const F& attrs) {
 template <class F, class G = F>
 Specs infer_functor(const InSpecs& in, const F&) {
   return infer_pointwise(in, results<G>, selects<G>, compares<G>, takes_integers<G>,
-                         only_integers<G>);
+                         only_integers<G>, gives_real<G>);
 }
 
 /// Elements worth about 25 µs on one thread: exp costs 0.4 ns, an addition from memory about 1.
@@ -220,6 +228,7 @@ class PointwiseOp {
                 .attributes = row.attributes,
                 .inputs = input_names(row),
                 .outputs = row.outputs,
+                .takes = takes_complex<F> ? kinds::every : kinds::real,
                 .promotion = row.promotion,
                 .promoted_from = selects<F> ? uint8_t{1} : uint8_t{0},
                 .relation = row.relation,

@@ -43,10 +43,10 @@ TAPER_FN auto apply_scalar_select(const F& f, const void* const* in, size_t i,
   return f(static_cast<const uint8_t*>(in[0])[i] != 0, static_cast<const E*>(in[K + 1])[i]...);
 }
 
-/// Integers: a plain loop, which the compiler vectorises once it is told that an output is exactly
-/// an input or apart, and that no store changes the pointers.
+/// Integers and complex numbers: a plain loop, which the compiler vectorises once it is told that
+/// an output is exactly an input or apart, and that no store changes the pointers.
 template <class F, class E, size_t N>
-void integer_tile(const void* const* in, void* const* out, size_t n, const void* functor) {
+void scalar_tile(const void* const* in, void* const* out, size_t n, const void* functor) {
   const F f = detail::copy_functor<F>(functor);
   const detail::Inputs<N> from(in);
   if constexpr (selects<F>) {
@@ -57,7 +57,9 @@ void integer_tile(const void* const* in, void* const* out, size_t n, const void*
     }
   } else {
     using Result = decltype(apply_scalar<F, E>(f, in, 0, std::make_index_sequence<N>()));
-    using Out = std::conditional_t<std::is_same_v<Result, bool>, uint8_t, E>;
+    using Out = std::conditional_t<std::is_same_v<Result, bool>, uint8_t, Result>;
+    static_assert(std::is_same_v<Out, uint8_t> || std::is_same_v<Out, E> ||
+                  std::is_same_v<Out, Real<E>>);
     Out* const to = static_cast<Out*>(out[0]);
 #pragma GCC ivdep
     for (size_t i = 0; i < n; ++i) {
@@ -80,22 +82,29 @@ constexpr Tile float_tile() {
   }
 }
 
+/// The tile for elements that are stored as T; null where the functor does not take them.
+template <class F, class T>
+constexpr Tile tile_of() {
+  if constexpr (std::is_same_v<T, bool>) {
+    return tile_of<F, uint8_t>();
+  } else if constexpr (std::is_integral_v<T>) {
+    using E = std::conditional_t<signless<F>, std::make_signed_t<T>, T>;
+    if constexpr (takes_integers<F>) return scalar_tile<F, E, arity<F>>;
+  } else if constexpr (is_complex_type<T>) {
+    if constexpr (takes_complex<F>) return scalar_tile<F, T, arity<F>>;
+  } else if constexpr (!only_integers<F>) {
+    return float_tile<F, std::conditional_t<std::is_same_v<T, double>, double, float>>();
+  }
+  return nullptr;
+}
+
 template <class F>
 constexpr TileSet tile_set() {
-  TileSet set;
-  if constexpr (!only_integers<F>) {
-    set.f32 = float_tile<F, float>();
-    set.f64 = float_tile<F, double>();
-  }
-  if constexpr (takes_integers<F>) {
-    constexpr size_t n = arity<F>;
-    set.integer[0] = integer_tile<F, int8_t, n>;
-    set.integer[1] = integer_tile<F, int16_t, n>;
-    set.integer[2] = integer_tile<F, int32_t, n>;
-    set.integer[3] = integer_tile<F, int64_t, n>;
-    set.integer[4] = integer_tile<F, uint8_t, n>;
-  }
-  return set;
+  return {{
+#define TAPER_DTYPE(name, type, kind, printed, constant) tile_of<F, type>(),
+      TAPER_DTYPES(TAPER_DTYPE)
+#undef TAPER_DTYPE
+  }};
 }
 
 template <class F, size_t... I>

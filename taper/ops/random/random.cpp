@@ -182,7 +182,7 @@ struct IntegerAttrs {
 
 Specs infer_integers(const InSpecs& in, const IntegerAttrs& attrs) {
   check_key(in[0]);
-  if (is_float(attrs.dtype)) refuse_dtype(attrs.dtype);
+  if (is_inexact(attrs.dtype)) refuse_dtype(attrs.dtype);
   const auto range = [&] {
     return "[" + std::to_string(attrs.low) + ", " + std::to_string(attrs.high) + ")";
   };

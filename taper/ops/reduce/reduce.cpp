@@ -61,8 +61,9 @@ Specs infer_reduce(const InSpecs& in, const ReduceAttrs& attrs) {
   const Shape axes = attrs.axis.resolve(in[0].shape.rank());
   Spec out = in[0];
   out.shape = reduced_shape(in[0].shape, axes, attrs.keepdims);
-  if (kind == ReduceKind::sum && !is_float(out.dtype)) out.dtype = DType::i64;
-  if (kind == ReduceKind::mean && !is_float(out.dtype)) {
+  const bool holds_sums = is_inexact(out.dtype) || out.dtype == DType::u64;
+  if (kind == ReduceKind::sum && !holds_sums) out.dtype = DType::i64;
+  if (kind == ReduceKind::mean && !is_inexact(out.dtype)) {
     violate(ErrorKind::dtype, "takes floating tensors; convert with astype");
   }
   const bool extreme = kind == ReduceKind::max || kind == ReduceKind::min;
@@ -78,9 +79,9 @@ void reduce_cpu(const Kernel& k, const ReduceAttrs& attrs) {
 }
 
 /// Calls `visit(flat output index, element)` for every element, in row-major order.
-template <class Visit>
+template <class T, class Visit>
 void for_each_reduced(const Tensor& x, const Shape& axes, Visit&& visit) {
-  const std::vector<double> values = x.to_vector<double>();
+  const std::vector<T> values = x.to_vector<T>();
   Strides to = row_major_strides(reduced_shape(x.shape(), axes, true));
   for (int64_t axis : axes) to[static_cast<int>(axis)] = 0;
   size_t i = 0;
@@ -92,24 +93,24 @@ template <ReduceKind kind>
 Results reduce_reference(const Inputs& in, const ReduceAttrs& attrs) {
   const Shape axes = attrs.axis.resolve(in[0].rank());
   const Shape shape = reduced_shape(in[0].shape(), axes, attrs.keepdims);
-  const double start = kind == ReduceKind::max ? -INFINITY : kind == ReduceKind::min ? INFINITY : 0;
-  std::vector<double> out(static_cast<size_t>(shape.numel()), start);
-  for_each_reduced(in[0], axes, [&](size_t to, double value) {
-    if (kind == ReduceKind::max) {
-      out[to] = std::max(out[to], value);
-    } else if (kind == ReduceKind::min) {
-      out[to] = std::min(out[to], value);
-    } else {
-      out[to] += value;
+  return visit_widest(in[0].dtype(), [&]<class T>() {
+    std::vector<T> out(static_cast<size_t>(shape.numel()), T(0));
+    std::vector<bool> seen(out.size());
+    for_each_reduced<T>(in[0], axes, [&](size_t to, const T& value) {
+      if constexpr (kind == ReduceKind::sum || kind == ReduceKind::mean) {
+        out[to] += value;
+      } else if constexpr (!is_complex_type<T>) {
+        const bool better = kind == ReduceKind::max ? value > out[to] : value < out[to];
+        if (better || !seen[to]) out[to] = value;
+      }
+      seen[to] = true;
+    });
+    if (kind == ReduceKind::mean) {
+      const auto count = static_cast<T>(static_cast<double>(reduced_count(in[0].shape(), axes)));
+      for (T& value : out) value /= count;
     }
+    return Results{{from_values(shape, out)}};
   });
-  if (kind == ReduceKind::mean) {
-    const auto count = static_cast<double>(reduced_count(in[0].shape(), axes));
-    for (double& value : out) value /= count;
-  }
-  Results results;
-  results[0] = from_values(shape, out);
-  return results;
 }
 
 /// A reduced tensor with its reduced axes as size one.
@@ -158,6 +159,7 @@ Row<ReduceAttrs> reduction(std::string_view name, std::string_view doc, Grad<Red
           .doc = doc,
           .attributes = {std::begin(reduce_lines), std::end(reduce_lines)},
           .inputs = {"x"},
+          .takes = kind == ReduceKind::sum || kind == ReduceKind::mean ? kinds::every : kinds::real,
           .infer = infer_reduce<kind>,
           .reference = reduce_reference<kind>,
           .grad = grad,
@@ -167,9 +169,9 @@ Row<ReduceAttrs> reduction(std::string_view name, std::string_view doc, Grad<Red
           .samples = reduce_samples};
 }
 
-const Op<ReduceAttrs> sum_op =
-    reduction<ReduceKind::sum>("sum", "The sum along `axis`; integers and bools are summed in i64.",
-                               {sum_vjp, Saves::nothing}, {"ReduceSum", 13});
+const Op<ReduceAttrs> sum_op = reduction<ReduceKind::sum>(
+    "sum", "The sum along `axis`; integers and bools are summed in i64, u64 in u64.",
+    {sum_vjp, Saves::nothing}, {"ReduceSum", 13});
 const Op<ReduceAttrs> mean_op = reduction<ReduceKind::mean>(
     "mean", "The mean along `axis`.", {mean_vjp, Saves::nothing}, {"ReduceMean", 13});
 const Op<ReduceAttrs> max_op =
@@ -289,6 +291,7 @@ Row<ReduceAttrs> truth(std::string_view name, std::string_view doc) {
           .doc = doc,
           .attributes = {std::begin(reduce_lines), std::end(reduce_lines)},
           .inputs = {"x"},
+          .takes = kinds::every,
           .infer = infer_truth,
           .expand = expand_truth<of_all>,
           .grad = not_differentiable{"it gives bools"},
@@ -336,7 +339,7 @@ Results arg_reference(const Inputs& in, const ArgAttrs& attrs) {
   std::vector<double> best(count, largest ? -INFINITY : INFINITY);
   std::vector<double> place(count, 0);
   std::vector<int64_t> seen(count, 0);
-  for_each_reduced(in[0], axes, [&](size_t to, double value) {
+  for_each_reduced<double>(in[0], axes, [&](size_t to, double value) {
     if (largest ? value > best[to] : value < best[to]) {
       best[to] = value;
       place[to] = static_cast<double>(seen[to]);

@@ -109,6 +109,7 @@ const Op<SplitAttrs> split_op{
                     {"axis", "The axis, counted from the end if negative."}},
      .inputs = {"x"},
      .outputs = {"ys*"},
+     .takes = kinds::every,
      .infer = infer,
      .reference = reference,
      .grad = {vjp, Saves::nothing},

@@ -21,8 +21,8 @@ void copy_row_major(const Kernel& k, const A&) {
 /// The oracle of a view: `source(i)` is the input's flat row-major index of output element i.
 template <class Source>
 Results gather_reference(const Tensor& x, const Shape& shape, Source&& source) {
-  const std::vector<double> values = x.to_vector<double>();
-  std::vector<double> out;
+  const std::vector<Element> values = elements_of(x);
+  std::vector<Element> out;
   std::vector<int64_t> index(static_cast<size_t>(shape.rank()), 0);
   for (int64_t i = 0; i < shape.numel(); ++i) {
     int64_t rest = i;
@@ -33,7 +33,7 @@ Results gather_reference(const Tensor& x, const Shape& shape, Source&& source) {
     out.push_back(values[static_cast<size_t>(source(index, i))]);
   }
   Results results;
-  results[0] = from_values(shape, out);
+  results[0] = from_elements(shape, x.dtype(), out);
   return results;
 }
 
@@ -68,6 +68,7 @@ std::vector<Sample<NoAttrs>> contiguous_samples() {
 const Op<NoAttrs> contiguous_op{{.name = "contiguous",
                                  .doc = "The same values in row-major memory.",
                                  .inputs = {"x"},
+                                 .takes = kinds::every,
                                  .infer = infer_same,
                                  .reference = contiguous_reference,
                                  .grad = {contiguous_vjp, Saves::nothing},
@@ -178,6 +179,7 @@ const Op<ReshapeAttrs> reshape_op{
      .doc = "The elements in row-major order under another shape.",
      .attributes = {{"shape", "The new shape; one size may be -1 and follows from the others."}},
      .inputs = {"x"},
+     .takes = kinds::every,
      .infer = infer_reshape,
      .reference = reshape_reference,
      .grad = {reshape_vjp, Saves::nothing},
@@ -258,6 +260,7 @@ const Op<PermuteAttrs> permute_op{
      .doc = "The axes in another order; a view.",
      .attributes = {{"axes", "For each axis of the result, which axis of x it is."}},
      .inputs = {"x"},
+     .takes = kinds::every,
      .infer = infer_permute,
      .reference = permute_reference,
      .grad = {permute_vjp, Saves::nothing},
@@ -314,6 +317,7 @@ const Op<BroadcastAttrs> broadcast_op{{.name = "broadcast_to",
                                        .doc = "The values repeated along axes of size one; a view.",
                                        .attributes = {{"shape", "The shape of the result."}},
                                        .inputs = {"x"},
+                                       .takes = kinds::every,
                                        .infer = infer_broadcast,
                                        .reference = broadcast_reference,
                                        .grad = {broadcast_vjp, Saves::nothing},

@@ -12,7 +12,7 @@
 namespace taper::TAPER_ISA {
 namespace {
 
-// How the dtypes without a C++ type stand in memory.
+// Dtypes whose C++ types are no plain numbers.
 struct F16 {
   uint16_t bits;
 };
@@ -49,9 +49,7 @@ TAPER_FN To truncated(From value) {
 
 template <class To, class From>
 TAPER_FN To convert_one(From value) {
-  if constexpr (std::is_same_v<From, Flag>) {
-    return convert_one<To>(value.value);
-  } else if constexpr (std::is_same_v<To, Flag>) {
+  if constexpr (std::is_same_v<To, Flag>) {
     return {static_cast<uint8_t>(value != From(0))};
   } else if constexpr (std::is_integral_v<To> && std::is_floating_point_v<From>) {
     return truncated<To>(value);
@@ -82,13 +80,7 @@ TAPER_FN void convert_through_float(const From* from, To* to, int64_t n) {
   if constexpr (is_short_float<From>) {
     convert_block(from, middle, n);
   } else {
-    for (int64_t i = 0; i < n; ++i) {
-      if constexpr (std::is_same_v<From, Flag>) {
-        middle[i] = from[i].value;
-      } else {
-        middle[i] = to_float_for_half(from[i]);
-      }
-    }
+    for (int64_t i = 0; i < n; ++i) middle[i] = to_float_for_half(from[i]);
   }
   convert_block(middle, to, n);
 }
@@ -148,23 +140,64 @@ void convert_row(const std::byte* from, int64_t from_step, std::byte* to, int64_
   }
 }
 
-/// In the order of DType.
-template <class... T>
-struct Types {};
-using AllTypes = Types<float, double, F16, BF16, int8_t, int16_t, int32_t, int64_t, uint8_t, Flag>;
+/// How the elements of a dtype stand in memory here.
+template <class T>
+using Stored =
+    std::conditional_t<std::is_same_v<T, Half>, F16,
+                       std::conditional_t<std::is_same_v<T, BFloat16>, BF16,
+                                          std::conditional_t<std::is_same_v<T, bool>, Flag, T>>>;
 
-template <class From, class... To>
-constexpr std::array<ConvertRow, dtype_count> rows_from(Types<To...>) {
-  return {(std::is_same_v<From, To> ? nullptr : &convert_row<From, To>)...};
+template <class From, class To>
+constexpr ConvertRow row_of_reals() {
+  using In = std::conditional_t<std::is_same_v<From, bool>, uint8_t, Stored<From>>;
+  using Out = Stored<To>;
+  if constexpr (std::is_same_v<From, To>) {
+    return nullptr;
+  } else if constexpr (std::is_integral_v<In> && std::is_integral_v<Out>) {
+    // Low bits have no sign, so one row serves several pairs.
+    using Low = std::make_signed_t<In>;
+    using Kept = std::conditional_t<sizeof(Out) <= sizeof(In), Low, In>;
+    return &convert_row<Kept, std::make_signed_t<Out>>;
+  } else if constexpr (std::is_integral_v<In> && std::is_same_v<Out, Flag>) {
+    return &convert_row<std::make_signed_t<In>, Flag>;
+  } else {
+    return &convert_row<In, Out>;
+  }
 }
-template <class... From>
-constexpr ConversionTiles make_tiles(Types<From...> all) {
-  return {f16_to_f32, f32_to_f16, bf16_to_f32, f32_to_bf16, {rows_from<From>(all)...}};
+
+template <class From, class To>
+constexpr ConvertRow row_of() {
+  if constexpr (is_complex_type<From> || is_complex_type<To>) {
+    return nullptr;  // in parts
+  } else {
+    return row_of_reals<From, To>();
+  }
+}
+
+template <class From>
+constexpr std::array<ConvertRow, dtype_count> rows_from() {
+  return {
+#define TAPER_DTYPE(name, type, kind, printed, constant) row_of<From, type>(),
+      TAPER_DTYPES(TAPER_DTYPE)
+#undef TAPER_DTYPE
+  };
+}
+
+constexpr ConversionTiles make_tiles() {
+  return {f16_to_f32,
+          f32_to_f16,
+          bf16_to_f32,
+          f32_to_bf16,
+          {{
+#define TAPER_DTYPE(name, type, kind, printed, constant) rows_from<type>(),
+              TAPER_DTYPES(TAPER_DTYPE)
+#undef TAPER_DTYPE
+          }}};
 }
 
 }  // namespace
 
 extern const ConversionTiles conversions;
-constinit const ConversionTiles conversions = make_tiles(AllTypes());
+constinit const ConversionTiles conversions = make_tiles();
 
 }  // namespace taper::TAPER_ISA

@@ -13,7 +13,9 @@ extern const ReduceKernels reduce_kernels;
 namespace {
 
 template <class T>
-using Accumulator = std::conditional_t<std::is_floating_point_v<T>, double, int64_t>;
+using Accumulator =
+    std::conditional_t<std::is_floating_point_v<T>, double,
+                       std::conditional_t<std::is_same_v<T, uint64_t>, uint64_t, int64_t>>;
 
 struct SumOp {
   template <class T>
@@ -478,24 +480,56 @@ void arg_short_tile(const void* x, int64_t kept, int64_t kept_step, int64_t redu
       });
 }
 
+// ----------------------------------------------------------------------------------- the tables
+
+/// Null for complex numbers, which are reduced in parts. A bool is stored as 0 or 1.
+template <class Op, class T>
+constexpr ReduceTile reduce_tile_of() {
+  if constexpr (std::is_same_v<T, Half>) {
+    return reduce_short_tile<Op, f16_to_f32>;
+  } else if constexpr (std::is_same_v<T, BFloat16>) {
+    return reduce_short_tile<Op, bf16_to_f32>;
+  } else if constexpr (std::is_same_v<T, bool>) {
+    return reduce_any_tile<Op, uint8_t>;
+  } else if constexpr (is_complex_type<T>) {
+    return nullptr;
+  } else {
+    return reduce_any_tile<Op, T>;
+  }
+}
+template <class Op, class T>
+constexpr ArgReduceTile arg_tile_of() {
+  if constexpr (std::is_same_v<T, Half>) {
+    return arg_short_tile<Op, f16_to_f32>;
+  } else if constexpr (std::is_same_v<T, BFloat16>) {
+    return arg_short_tile<Op, bf16_to_f32>;
+  } else if constexpr (std::is_same_v<T, bool>) {
+    return arg_any_tile<Op, uint8_t>;
+  } else if constexpr (is_complex_type<T>) {
+    return nullptr;
+  } else {
+    return arg_any_tile<Op, T>;
+  }
+}
+
+constexpr ReduceKernels make_kernels() {
+  ReduceKernels kernels{};
+#define TAPER_DTYPE(name, type, kind, printed, constant)  \
+  {                                                       \
+    constexpr auto at = static_cast<size_t>(DType::name); \
+    kernels.sum[at] = reduce_tile_of<SumOp, type>();      \
+    kernels.max[at] = reduce_tile_of<MaxOp, type>();      \
+    kernels.min[at] = reduce_tile_of<MinOp, type>();      \
+    kernels.arg_max[at] = arg_tile_of<MaxOp, type>();     \
+    kernels.arg_min[at] = arg_tile_of<MinOp, type>();     \
+  }
+  TAPER_DTYPES(TAPER_DTYPE)
+#undef TAPER_DTYPE
+  return kernels;
+}
+
 }  // namespace
 
-// In the order of DType; bool is stored as 0 or 1.
-#define TAPER_REDUCE_TILES(Op)                                            \
-  {reduce_any_tile<Op, float>,        reduce_any_tile<Op, double>,        \
-   reduce_short_tile<Op, f16_to_f32>, reduce_short_tile<Op, bf16_to_f32>, \
-   reduce_any_tile<Op, int8_t>,       reduce_any_tile<Op, int16_t>,       \
-   reduce_any_tile<Op, int32_t>,      reduce_any_tile<Op, int64_t>,       \
-   reduce_any_tile<Op, uint8_t>,      reduce_any_tile<Op, uint8_t>}
-#define TAPER_ARG_TILES(Op)                                                                    \
-  {arg_any_tile<Op, float>,         arg_any_tile<Op, double>,  arg_short_tile<Op, f16_to_f32>, \
-   arg_short_tile<Op, bf16_to_f32>, arg_any_tile<Op, int8_t>,  arg_any_tile<Op, int16_t>,      \
-   arg_any_tile<Op, int32_t>,       arg_any_tile<Op, int64_t>, arg_any_tile<Op, uint8_t>,      \
-   arg_any_tile<Op, uint8_t>}
-
-const ReduceKernels reduce_kernels = {
-    TAPER_REDUCE_TILES(SumOp), TAPER_REDUCE_TILES(MaxOp), TAPER_REDUCE_TILES(MinOp),
-    TAPER_ARG_TILES(MaxOp),    TAPER_ARG_TILES(MinOp),
-};
+constinit const ReduceKernels reduce_kernels = make_kernels();
 
 }  // namespace taper::TAPER_ISA
