@@ -4,6 +4,8 @@
 #include <type_traits>
 
 #include "taper/backend/cpu/kernels.h"
+#include "taper/backend/cpu/simd/pack.h"
+#include "taper/backend/cpu/simd/rows.h"
 #include "taper/backend/cpu/simd/tile.h"
 
 namespace taper::TAPER_ISA {
@@ -54,8 +56,6 @@ struct MinOp {
     return (x < best) | ((x != x) & (best == best));
   }
 };
-
-TAPER_FN int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
 
 // ------------------------------------------------------------------------- one contiguous row
 
@@ -194,14 +194,14 @@ TAPER_FN void improve_columns(const T* __restrict x, int64_t n, int64_t step, T*
     constexpr auto lanes = static_cast<int64_t>(Vec<T>::kLanes);
     for (; k + lanes <= n; k += lanes) {
       Vec<T> found = Vec<T>::load(best + k);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int64_t i = 0; i < rows; ++i) found = op(found, Vec<T>::load(x + k + i * step));
       found.store(best + k);
     }
   }
   for (; k < n; ++k) {
     T found = best[k];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int64_t i = 0; i < rows; ++i) found = op(found, x[k + i * step]);
     best[k] = found;
   }
@@ -218,8 +218,8 @@ void extreme_columns(const T* x, int64_t kept, int64_t reduced, int64_t step,
     const int64_t n = kept - first < most ? kept - first : most;
     std::memcpy(best, x + first, static_cast<size_t>(n) * sizeof(T));
     int64_t row = 1;
-    for (; row + 4 <= reduced; row += 4) {
-      improve_columns<Op, 4>(x + first + row * step, n, step, best);
+    for (; row + 8 <= reduced; row += 8) {
+      improve_columns<Op, 8>(x + first + row * step, n, step, best);
     }
     for (; row < reduced; ++row) improve_columns<Op, 1>(x + first + row * step, n, step, best);
     for (int64_t k = 0; k < n; ++k) {
@@ -262,13 +262,6 @@ void fold_strided_columns(const T* x, int64_t kept, int64_t kept_step, int64_t r
   }
 }
 
-/// True if the elements of a row are nearer to each other than those of a column.
-TAPER_FN bool by_rows(int64_t kept, int64_t kept_step, int64_t reduced, int64_t step) {
-  if (kept == 1) return true;
-  if (reduced == 1) return false;
-  return step == 1 || (kept_step != 1 && magnitude(step) < magnitude(kept_step));
-}
-
 template <class Op, class T>
 void reduce_tile(const void* data, int64_t kept, int64_t kept_step, int64_t reduced, int64_t step,
                  void* accumulators) {
@@ -289,20 +282,37 @@ void reduce_tile(const void* data, int64_t kept, int64_t kept_step, int64_t redu
 
 // -------------------------------------------------------------------------- positions of extremes
 
-/// The first element equal to `value`, which is among them; any NaN equals NaN.
+/// The first element equal to `value`, which is among them.
 template <class T>
 int64_t find(const T* x, int64_t n, T value) {
-  constexpr int64_t block = 64;
-  const bool nan = value != value;
+  constexpr int64_t block = 256 / sizeof(T);
   int64_t i = 0;
   for (; i + block <= n; i += block) {
-    int found = 0;
-    for (int64_t k = 0; k < block; ++k) {
-      found |= (x[i + k] == value) | ((x[i + k] != x[i + k]) & nan);
+    if constexpr (std::is_floating_point_v<T>) {
+      constexpr int64_t lanes = Vec<T>::kLanes;
+      const auto wanted = Vec<T>(static_cast<double>(value));
+      Mask<T> found = Vec<T>::load(x + i) == wanted;
+#pragma GCC unroll 8
+      for (int64_t k = lanes; k < block; k += lanes) {
+        found = found | (Vec<T>::load(x + i + k) == wanted);
+      }
+      if (any_lane(found)) break;
+    } else {
+      T found = 0;
+      for (int64_t k = 0; k < block; ++k) found |= static_cast<T>(x[i + k] == value);
+      if (found != 0) break;
     }
-    if (found != 0) break;
   }
-  while (!((x[i] == value) | ((x[i] != x[i]) & nan))) ++i;
+  while (x[i] != value) ++i;
+  return i;
+}
+
+/// Any NaN equals NaN.
+template <class T>
+int64_t find_extreme(const T* x, int64_t n, T value) {
+  if (value == value) return find(x, n, value);
+  int64_t i = 0;
+  while (x[i] == x[i]) ++i;
   return i;
 }
 
@@ -310,7 +320,7 @@ template <class Op, class T>
 void arg_rows(const T* x, int64_t kept, int64_t kept_step, int64_t reduced, int64_t step,
               int64_t first, Accumulator<T>* best, int64_t* index) {
   using A = Accumulator<T>;
-  constexpr int64_t segment = 2048;  // a segment with a new extreme is read again, from the cache
+  constexpr int64_t segment = 16384 / sizeof(T);  // one is read again, from the cache
   for (int64_t k = 0; k < kept; ++k) {
     const T* row = x + k * kept_step;
     if (first == 0) {
@@ -323,7 +333,7 @@ void arg_rows(const T* x, int64_t kept, int64_t kept_step, int64_t reduced, int6
         const T value = fold_row<Op>(row + i, count);
         if (!Op::beats(static_cast<A>(value), best[k])) continue;
         best[k] = static_cast<A>(value);
-        index[k] = first + i + find(row + i, count, value);
+        index[k] = first + i + find_extreme(row + i, count, value);
       }
       continue;
     }
@@ -404,7 +414,7 @@ TAPER_FN void for_pieces(const T* x, int64_t kept, int64_t kept_step, int64_t re
 struct Pack {
   template <class T>
   TAPER_FN void operator()(const T* from, int64_t step, T* to, int64_t count) const {
-    for (int64_t i = 0; i < count; ++i) to[i] = from[i * step];
+    pack_words(from, step, to, count);
   }
 };
 
@@ -454,6 +464,25 @@ void arg_any_tile(const void* data, int64_t kept, int64_t kept_step, int64_t red
                 });
 }
 
+/// Of bools, the first that no other beats.
+template <class Op>
+void arg_bool_tile(const void* data, int64_t kept, int64_t kept_step, int64_t reduced, int64_t step,
+                   int64_t first, void* accumulators, int64_t* index) {
+  const auto* x = static_cast<const uint8_t*>(data);
+  if (step != 1 || first != 0 || (kept > 1 && kept_step == 1)) {
+    return arg_any_tile<Op, uint8_t>(data, kept, kept_step, reduced, step, first, accumulators,
+                                     index);
+  }
+  constexpr uint8_t extreme = std::is_same_v<Op, MaxOp> ? 1 : 0;
+  auto* best = static_cast<int64_t*>(accumulators);
+  for (int64_t k = 0; k < kept; ++k) {
+    const uint8_t* row = x + k * kept_step;
+    const void* found = std::memchr(row, extreme, static_cast<size_t>(reduced));
+    best[k] = found != nullptr ? extreme : 1 - extreme;
+    index[k] = found != nullptr ? static_cast<const uint8_t*>(found) - row : 0;
+  }
+}
+
 // ------------------------------------------------------------------------------- 16-bit formats
 
 template <class Op, Widen widen>
@@ -487,11 +516,12 @@ void arg_short_tile(const void* x, int64_t kept, int64_t kept_step, int64_t redu
    reduce_any_tile<Op, int8_t>,       reduce_any_tile<Op, int16_t>,       \
    reduce_any_tile<Op, int32_t>,      reduce_any_tile<Op, int64_t>,       \
    reduce_any_tile<Op, uint8_t>,      reduce_any_tile<Op, uint8_t>}
-#define TAPER_ARG_TILES(Op)                                                                    \
-  {arg_any_tile<Op, float>,         arg_any_tile<Op, double>,  arg_short_tile<Op, f16_to_f32>, \
-   arg_short_tile<Op, bf16_to_f32>, arg_any_tile<Op, int8_t>,  arg_any_tile<Op, int16_t>,      \
-   arg_any_tile<Op, int32_t>,       arg_any_tile<Op, int64_t>, arg_any_tile<Op, uint8_t>,      \
-   arg_any_tile<Op, uint8_t>}
+#define TAPER_ARG_TILES(Op)                                         \
+  {arg_any_tile<Op, float>,        arg_any_tile<Op, double>,        \
+   arg_short_tile<Op, f16_to_f32>, arg_short_tile<Op, bf16_to_f32>, \
+   arg_any_tile<Op, int8_t>,       arg_any_tile<Op, int16_t>,       \
+   arg_any_tile<Op, int32_t>,      arg_any_tile<Op, int64_t>,       \
+   arg_any_tile<Op, uint8_t>,      arg_bool_tile<Op>}
 
 const ReduceKernels reduce_kernels = {
     TAPER_REDUCE_TILES(SumOp), TAPER_REDUCE_TILES(MaxOp), TAPER_REDUCE_TILES(MinOp),

@@ -1,0 +1,121 @@
+// Whether any, or all, elements of a row or a column of [kept, reduced] matrices are not zero. A
+// walk ends with the element that decides.
+
+#include <cstdint>
+
+#include "taper/backend/cpu/kernels.h"
+#include "taper/backend/cpu/simd/rows.h"
+
+namespace taper::TAPER_ISA {
+
+extern const TruthKernels truth_kernels;
+
+namespace {
+
+/// Not zero if x decides: for `all` an element that is zero, for `any` one that is not. `mask`
+/// leaves out the sign of a float's zero.
+template <bool of_all, class Word, Word mask>
+TAPER_FN Word decides(Word x) {
+  const Word magnitude = x & mask;
+  return of_all ? static_cast<Word>(magnitude == 0) : magnitude;
+}
+
+/// Whether an element of a row decides, by pieces that are read before one is looked at.
+template <bool of_all, class Word, Word mask>
+bool row_decides(const Word* x, int64_t n, int64_t step) {
+  int64_t i = 0;
+  if (step == 1) {
+    constexpr int64_t piece = 1024 / sizeof(Word);
+    for (; i + piece <= n; i += piece) {
+      Word found = 0;
+      for (int64_t k = 0; k < piece; ++k) found |= decides<of_all, Word, mask>(x[i + k]);
+      if (found != 0) return true;
+    }
+  }
+  while (i < n) {
+    const int64_t end = n - i < 32 ? n : i + 32;
+    Word found = 0;
+    for (; i < end; ++i) found |= decides<of_all, Word, mask>(x[i * step]);
+    if (found != 0) return true;
+  }
+  return false;
+}
+
+/// found |= decides(x) for n columns of `rows` rows.
+template <bool of_all, class Word, Word mask>
+TAPER_FN void find_in_columns(const Word* __restrict x, int64_t n, int64_t column_step,
+                              int64_t rows, int64_t step, Word* __restrict found) {
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    for (int64_t k = 0; k < n; ++k) {
+      Word hit = found[k];
+#pragma GCC unroll 4
+      for (int64_t i = 0; i < 4; ++i) {
+        hit |= decides<of_all, Word, mask>(x[k * column_step + (row + i) * step]);
+      }
+      found[k] = hit;
+    }
+  }
+  for (; row < rows; ++row) {
+    for (int64_t k = 0; k < n; ++k) {
+      found[k] |= decides<of_all, Word, mask>(x[k * column_step + row * step]);
+    }
+  }
+}
+
+/// Columns, until all are decided: looked at after every few rows.
+template <bool of_all, class Word, Word mask>
+void columns_decide(const Word* x, int64_t n, int64_t column_step, int64_t rows, int64_t step,
+                    Word* found) {
+  constexpr int64_t few = 16;
+  for (int64_t row = 0; row < rows; row += few) {
+    const int64_t count = rows - row < few ? rows - row : few;
+    const Word* first = x + row * step;
+    if (column_step == 1) {
+      find_in_columns<of_all, Word, mask>(first, n, 1, count, step, found);
+    } else {
+      find_in_columns<of_all, Word, mask>(first, n, column_step, count, step, found);
+    }
+    bool all_found = true;
+    for (int64_t k = 0; k < n; ++k) all_found &= found[k] != 0;
+    if (all_found) return;
+  }
+}
+
+template <bool of_all, class Word, Word mask>
+void truth_tile(const void* data, int64_t kept, int64_t kept_step, int64_t reduced, int64_t step,
+                void* accumulators) {
+  constexpr int64_t decided = of_all ? 0 : 1;
+  const Word* x = static_cast<const Word*>(data);
+  int64_t* results = static_cast<int64_t*>(accumulators);
+  if (by_rows(kept, kept_step, reduced, step)) {
+    for (int64_t k = 0; k < kept; ++k) {
+      if (results[k] == decided) continue;
+      if (row_decides<of_all, Word, mask>(x + k * kept_step, reduced, step)) results[k] = decided;
+    }
+    return;
+  }
+  constexpr int64_t most = 1024;
+  for (int64_t first = 0; first < kept; first += most) {
+    const int64_t n = kept - first < most ? kept - first : most;
+    Word found[most] = {};
+    columns_decide<of_all, Word, mask>(x + first * kept_step, n, kept_step, reduced, step, found);
+    for (int64_t k = 0; k < n; ++k) {
+      if (found[k] != 0) results[first + k] = decided;
+    }
+  }
+}
+
+}  // namespace
+
+// In the order of DType.
+#define TAPER_TRUTH_TILES(of_all)                                                      \
+  {truth_tile<of_all, uint32_t, INT32_MAX>,  truth_tile<of_all, uint64_t, INT64_MAX>,  \
+   truth_tile<of_all, uint16_t, INT16_MAX>,  truth_tile<of_all, uint16_t, INT16_MAX>,  \
+   truth_tile<of_all, uint8_t, UINT8_MAX>,   truth_tile<of_all, uint16_t, UINT16_MAX>, \
+   truth_tile<of_all, uint32_t, UINT32_MAX>, truth_tile<of_all, uint64_t, UINT64_MAX>, \
+   truth_tile<of_all, uint8_t, UINT8_MAX>,   truth_tile<of_all, uint8_t, UINT8_MAX>}
+
+const TruthKernels truth_kernels = {TAPER_TRUTH_TILES(false), TAPER_TRUTH_TILES(true)};
+
+}  // namespace taper::TAPER_ISA
