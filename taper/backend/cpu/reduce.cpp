@@ -26,7 +26,8 @@ namespace {
 
 constexpr int64_t most_accumulators = 1024;  // of one unit of work, on the stack
 constexpr int64_t wanted_units = 64;         // enough for the threads; fixed, so are the results
-constexpr int64_t least_columns = 256;       // of a unit: a piece of a row that is worth a read
+constexpr int64_t least_columns = 1024;      // of a unit: shorter pieces of rows are read slowly
+constexpr int64_t many_columns = 256;        // whose blocks cost time to combine
 constexpr int64_t least_block = 16384;       // elements, more than the accumulators
 constexpr int64_t grain_elements = 65536;    // about 25 µs at 0.4 ns each
 
@@ -136,7 +137,8 @@ struct Plan {
   void choose_blocks() {
     if (units == 0 || units >= wanted_units) return;
     const int64_t useful = chunk * reduced_count / least_block;
-    blocks = std::max<int64_t>(1, std::min(wanted_units / units, useful));
+    const int64_t wanted = reads_rows() || chunk <= many_columns ? wanted_units : wanted_units / 4;
+    blocks = std::max<int64_t>(1, std::min(wanted / units, useful));
   }
 
   AxisList outer_kept;

@@ -115,12 +115,13 @@ double sum_row(const E* x, int64_t n) {
   return sum;
 }
 
-/// The maximum or minimum of a row of floats in 128 bytes of lanes.
+/// The maximum or minimum of a row of floats in 256 bytes of lanes: a step waits for the one
+/// before.
 template <class Op, class E>
 E extreme_row(const E* x, int64_t n) {
   constexpr Op op;
   constexpr size_t lanes = Vec<E>::kLanes;
-  constexpr size_t registers = 128 / sizeof(E) / lanes;
+  constexpr size_t registers = 256 / sizeof(E) / lanes;
   constexpr int64_t group = registers * lanes;
   E best = x[0];
   int64_t i = 0;
@@ -128,14 +129,26 @@ E extreme_row(const E* x, int64_t n) {
     Vec<E> part[registers] = {
         Vec<E>::load(x),
         Vec<E>::load(x + lanes),
-#if HWY_TARGET == HWY_AVX2
         Vec<E>::load(x + 2 * lanes),
         Vec<E>::load(x + 3 * lanes),
+#if HWY_TARGET == HWY_AVX2
+        Vec<E>::load(x + 4 * lanes),
+        Vec<E>::load(x + 5 * lanes),
+        Vec<E>::load(x + 6 * lanes),
+        Vec<E>::load(x + 7 * lanes),
 #endif
     };
     for (i = group; i + group <= n; i += group) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (size_t k = 0; k < registers; ++k) part[k] = op(part[k], Vec<E>::load(x + i + k * lanes));
+    }
+    constexpr int64_t few = group / 4;  // of which the last ones may be looked at twice
+    for (; i < n; i += few) {
+      const E* next = x + (i + few <= n ? i : n - few);
+#pragma GCC unroll 2
+      for (size_t k = 0; k < registers / 4; ++k) {
+        part[k] = op(part[k], Vec<E>::load(next + k * lanes));
+      }
     }
     best = fold_registers<Op>(part);
   }
@@ -291,12 +304,10 @@ int64_t find(const T* x, int64_t n, T value) {
     if constexpr (std::is_floating_point_v<T>) {
       constexpr int64_t lanes = Vec<T>::kLanes;
       const auto wanted = Vec<T>(static_cast<double>(value));
-      Mask<T> found = Vec<T>::load(x + i) == wanted;
-#pragma GCC unroll 8
-      for (int64_t k = lanes; k < block; k += lanes) {
-        found = found | (Vec<T>::load(x + i + k) == wanted);
+      for (int64_t k = 0; k < block; k += lanes) {
+        const Mask<T> found = Vec<T>::load(x + i + k) == wanted;
+        if (any_lane(found)) return i + k + hn::FindFirstTrue(typename Vec<T>::Tag(), found.raw);
       }
-      if (any_lane(found)) break;
     } else {
       T found = 0;
       for (int64_t k = 0; k < block; ++k) found |= static_cast<T>(x[i + k] == value);
@@ -385,27 +396,34 @@ void arg_tile(const void* data, int64_t kept, int64_t kept_step, int64_t reduced
 // ------------------------------------------------------------------------- pieces of scattered
 // data
 
-/// Calls `run(row, row's first k, count of k, first i, count of i)` for pieces that are contiguous:
-/// parts of rows or of columns, whichever is nearer in memory. `load(from, step, to, count)` makes
-/// one of the elements from `from` on.
+/// Calls `run(piece, first k, count of k, first i, count of i)` for pieces that are contiguous:
+/// parts of rows or, some rows of [i][k] at a time, of columns, whichever is nearer in memory.
+/// `load(from, step, to, count)` makes a line of one from the elements from `from` on.
 template <class Piece, class T, class Load, class Run>
 TAPER_FN void for_pieces(const T* x, int64_t kept, int64_t kept_step, int64_t reduced, int64_t step,
                          Load load, Run run) {
   constexpr int64_t capacity = 1024;
+  constexpr int64_t most_lines = 8;
   Piece piece[capacity];
   const bool rows = by_rows(kept, kept_step, reduced, step);
   const int64_t outer = rows ? kept : reduced;
   const int64_t outer_step = rows ? kept_step : step;
   const int64_t inner = rows ? reduced : kept;
   const int64_t inner_step = rows ? step : kept_step;
-  for (int64_t line = 0; line < outer; ++line) {
-    for (int64_t begin = 0; begin < inner; begin += capacity) {
-      const int64_t count = inner - begin < capacity ? inner - begin : capacity;
-      load(x + line * outer_step + begin * inner_step, inner_step, piece, count);
+  const int64_t at_once = rows ? 1 : most_lines;
+  for (int64_t line = 0; line < outer; line += at_once) {
+    const int64_t lines = outer - line < at_once ? outer - line : at_once;
+    const int64_t longest = capacity / at_once;
+    for (int64_t begin = 0; begin < inner; begin += longest) {
+      const int64_t count = inner - begin < longest ? inner - begin : longest;
+      for (int64_t i = 0; i < lines; ++i) {
+        load(x + (line + i) * outer_step + begin * inner_step, inner_step, piece + i * count,
+             count);
+      }
       if (rows) {
         run(piece, line, int64_t{1}, begin, count);
       } else {
-        run(piece, begin, count, line, int64_t{1});
+        run(piece, begin, count, line, lines);
       }
     }
   }
@@ -447,7 +465,7 @@ void reduce_any_tile(const void* data, int64_t kept, int64_t kept_step, int64_t 
   auto* sums = static_cast<Accumulator<T>*>(accumulators);
   for_pieces<T>(static_cast<const T*>(data), kept, kept_step, reduced, step, Pack(),
                 [&](const T* piece, int64_t k, int64_t columns, int64_t, int64_t rows) {
-                  reduce_tile<Op, T>(piece, columns, 1, rows, 1, sums + k);
+                  reduce_tile<Op, T>(piece, columns, 1, rows, columns, sums + k);
                 });
 }
 
@@ -460,7 +478,7 @@ void arg_any_tile(const void* data, int64_t kept, int64_t kept_step, int64_t red
   auto* best = static_cast<Accumulator<T>*>(accumulators);
   for_pieces<T>(static_cast<const T*>(data), kept, kept_step, reduced, step, Pack(),
                 [&](const T* piece, int64_t k, int64_t columns, int64_t i, int64_t rows) {
-                  arg_tile<Op, T>(piece, columns, 1, rows, 1, first + i, best + k, index + k);
+                  arg_tile<Op, T>(piece, columns, 1, rows, columns, first + i, best + k, index + k);
                 });
 }
 
@@ -492,7 +510,7 @@ void reduce_short_tile(const void* x, int64_t kept, int64_t kept_step, int64_t r
   for_pieces<float>(static_cast<const uint16_t*>(x), kept, kept_step, reduced, step,
                     PackAndWiden<widen>(),
                     [&](const float* piece, int64_t k, int64_t columns, int64_t, int64_t rows) {
-                      reduce_tile<Op, float>(piece, columns, 1, rows, 1, sums + k);
+                      reduce_tile<Op, float>(piece, columns, 1, rows, columns, sums + k);
                     });
 }
 
@@ -503,7 +521,7 @@ void arg_short_tile(const void* x, int64_t kept, int64_t kept_step, int64_t redu
   for_pieces<float>(
       static_cast<const uint16_t*>(x), kept, kept_step, reduced, step, PackAndWiden<widen>(),
       [&](const float* piece, int64_t k, int64_t columns, int64_t i, int64_t rows) {
-        arg_tile<Op, float>(piece, columns, 1, rows, 1, first + i, best + k, index + k);
+        arg_tile<Op, float>(piece, columns, 1, rows, columns, first + i, best + k, index + k);
       });
 }
 

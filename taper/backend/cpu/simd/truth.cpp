@@ -12,12 +12,21 @@ extern const TruthKernels truth_kernels;
 
 namespace {
 
-/// Not zero if x decides: for `all` an element that is zero, for `any` one that is not. `mask`
-/// leaves out the sign of a float's zero.
+/// What is known after an element: for `all` the least magnitude, which decides if it is 0, for
+/// `any` the bits that are set in one. `mask` leaves out the sign of a float's zero.
 template <bool of_all, class Word, Word mask>
-TAPER_FN Word decides(Word x) {
+TAPER_FN Word look(Word seen, Word x) {
   const Word magnitude = x & mask;
-  return of_all ? static_cast<Word>(magnitude == 0) : magnitude;
+  if constexpr (of_all) return magnitude < seen ? magnitude : seen;
+  return seen | magnitude;
+}
+
+template <bool of_all, class Word>
+constexpr Word nothing_seen = of_all ? static_cast<Word>(-1) : Word{0};
+
+template <bool of_all, class Word>
+TAPER_FN bool is_decided(Word seen) {
+  return (seen == 0) == of_all;
 }
 
 /// Whether an element of a row decides, by pieces that are read before one is looked at.
@@ -25,60 +34,60 @@ template <bool of_all, class Word, Word mask>
 bool row_decides(const Word* x, int64_t n, int64_t step) {
   int64_t i = 0;
   if (step == 1) {
-    constexpr int64_t piece = 1024 / sizeof(Word);
+    constexpr int64_t piece = 256 / sizeof(Word);
     for (; i + piece <= n; i += piece) {
-      Word found = 0;
-      for (int64_t k = 0; k < piece; ++k) found |= decides<of_all, Word, mask>(x[i + k]);
-      if (found != 0) return true;
+      Word seen = nothing_seen<of_all, Word>;
+      for (int64_t k = 0; k < piece; ++k) seen = look<of_all, Word, mask>(seen, x[i + k]);
+      if (is_decided<of_all>(seen)) return true;
     }
   }
   while (i < n) {
     const int64_t end = n - i < 32 ? n : i + 32;
-    Word found = 0;
-    for (; i < end; ++i) found |= decides<of_all, Word, mask>(x[i * step]);
-    if (found != 0) return true;
+    Word seen = nothing_seen<of_all, Word>;
+    for (; i < end; ++i) seen = look<of_all, Word, mask>(seen, x[i * step]);
+    if (is_decided<of_all>(seen)) return true;
   }
   return false;
 }
 
-/// found |= decides(x) for n columns of `rows` rows.
+/// Looks at n columns of `rows` rows.
 template <bool of_all, class Word, Word mask>
-TAPER_FN void find_in_columns(const Word* __restrict x, int64_t n, int64_t column_step,
-                              int64_t rows, int64_t step, Word* __restrict found) {
+TAPER_FN void look_at_columns(const Word* __restrict x, int64_t n, int64_t column_step,
+                              int64_t rows, int64_t step, Word* __restrict seen) {
   int64_t row = 0;
   for (; row + 4 <= rows; row += 4) {
     for (int64_t k = 0; k < n; ++k) {
-      Word hit = found[k];
+      Word here = seen[k];
 #pragma GCC unroll 4
       for (int64_t i = 0; i < 4; ++i) {
-        hit |= decides<of_all, Word, mask>(x[k * column_step + (row + i) * step]);
+        here = look<of_all, Word, mask>(here, x[k * column_step + (row + i) * step]);
       }
-      found[k] = hit;
+      seen[k] = here;
     }
   }
   for (; row < rows; ++row) {
     for (int64_t k = 0; k < n; ++k) {
-      found[k] |= decides<of_all, Word, mask>(x[k * column_step + row * step]);
+      seen[k] = look<of_all, Word, mask>(seen[k], x[k * column_step + row * step]);
     }
   }
 }
 
-/// Columns, until all are decided: looked at after every few rows.
+/// Columns, until all are decided: asked after every few rows.
 template <bool of_all, class Word, Word mask>
-void columns_decide(const Word* x, int64_t n, int64_t column_step, int64_t rows, int64_t step,
-                    Word* found) {
+void look_until_decided(const Word* x, int64_t n, int64_t column_step, int64_t rows, int64_t step,
+                        Word* seen) {
   constexpr int64_t few = 16;
   for (int64_t row = 0; row < rows; row += few) {
     const int64_t count = rows - row < few ? rows - row : few;
     const Word* first = x + row * step;
     if (column_step == 1) {
-      find_in_columns<of_all, Word, mask>(first, n, 1, count, step, found);
+      look_at_columns<of_all, Word, mask>(first, n, 1, count, step, seen);
     } else {
-      find_in_columns<of_all, Word, mask>(first, n, column_step, count, step, found);
+      look_at_columns<of_all, Word, mask>(first, n, column_step, count, step, seen);
     }
-    bool all_found = true;
-    for (int64_t k = 0; k < n; ++k) all_found &= found[k] != 0;
-    if (all_found) return;
+    int64_t decided = 0;
+    for (int64_t k = 0; k < n; ++k) decided += is_decided<of_all>(seen[k]);
+    if (decided == n) return;
   }
 }
 
@@ -98,10 +107,12 @@ void truth_tile(const void* data, int64_t kept, int64_t kept_step, int64_t reduc
   constexpr int64_t most = 1024;
   for (int64_t first = 0; first < kept; first += most) {
     const int64_t n = kept - first < most ? kept - first : most;
-    Word found[most] = {};
-    columns_decide<of_all, Word, mask>(x + first * kept_step, n, kept_step, reduced, step, found);
+    Word seen[most];
+    for (int64_t k = 0; k < n; ++k) seen[k] = nothing_seen<of_all, Word>;
+    look_until_decided<of_all, Word, mask>(x + first * kept_step, n, kept_step, reduced, step,
+                                           seen);
     for (int64_t k = 0; k < n; ++k) {
-      if (found[k] != 0) results[first + k] = decided;
+      if (is_decided<of_all>(seen[k])) results[first + k] = decided;
     }
   }
 }
