@@ -75,7 +75,7 @@ def numpy_call(call, arrays):
         return None
     attrs = {key: tuple(value) if isinstance(value, list) else value
              for key, value in call["attrs"].items()}
-    if name in ("ones_like", "zeros_like", "full_like") and attrs["dtype"] not in DTYPES:
+    if attrs.get("dtype", "f32") not in DTYPES:
         return None
     return lambda: function(*arrays, **attrs)
 

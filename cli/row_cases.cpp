@@ -136,6 +136,31 @@ bool is_taken(const RowCase& each) {
   }
 }
 
+/// The samples to try for floats, which are of floats if there is one, or for other dtypes.
+std::vector<AnySample> samples_for(const OpBase& op, bool of_floats) {
+  std::vector<AnySample> samples = samples_of_matrices(op.samples());
+  const auto is_of_floats = [](const AnySample& sample) { return is_float(leading_dtype(sample)); };
+  if (of_floats && std::ranges::any_of(samples, is_of_floats)) {
+    std::erase_if(samples, std::not_fn(is_of_floats));
+  }
+  return samples;
+}
+
+void add_cases(const OpBase& op, const AnySample& sample, bool of_floats, int64_t size,
+               std::vector<RowCase>& cases) {
+  for (const Fields& attrs : attribute_choices(op, sample)) {
+    for (const DType dtype : all_dtypes) {
+      if (is_float(dtype) != of_floats ||
+          !is_taken(make_case(op, sample, attrs, dtype, layouts[0], trial_size))) {
+        continue;
+      }
+      for (const CaseLayout layout : layouts) {
+        cases.push_back(make_case(op, sample, attrs, dtype, layout, size));
+      }
+    }
+  }
+}
+
 const Value& field(const Value& object, std::string_view name) {
   const Value* value = object.find(name);
   if (value == nullptr) fail(ErrorKind::value, "a call needs `" + std::string(name) + "`");
@@ -156,16 +181,12 @@ Tensor make_tensor(const CaseOperand& operand) {
 
 std::vector<RowCase> row_cases(const OpBase& op, int64_t size) {
   std::vector<RowCase> cases;
-  for (const AnySample& sample : samples_of_matrices(op.samples())) {
-    for (const Fields& attrs : attribute_choices(op, sample)) {
-      for (const DType dtype : all_dtypes) {
-        if (!is_taken(make_case(op, sample, attrs, dtype, layouts[0], trial_size))) continue;
-        for (const CaseLayout layout : layouts) {
-          cases.push_back(make_case(op, sample, attrs, dtype, layout, size));
-        }
-      }
+  for (const bool of_floats : {true, false}) {
+    const size_t before = cases.size();
+    for (const AnySample& sample : samples_for(op, of_floats)) {
+      add_cases(op, sample, of_floats, size, cases);
+      if (cases.size() > before) break;
     }
-    if (!cases.empty()) break;
   }
   return cases;
 }
