@@ -18,10 +18,10 @@ void violate(ErrorKind kind, std::string rule) { throw Violation{kind, std::move
 
 void OpBase::complete() {
   const auto bit = [](DType dtype) { return 1u << static_cast<unsigned>(dtype); };
-  if (promotion == Promotion::to_bool) settled_dtypes = bit(DType::boolean);
-  if (promotion == Promotion::to_float) {
-    settled_dtypes = 0;
-    for (DType dtype : all_dtypes) settled_dtypes |= is_float(dtype) ? bit(dtype) : 0;
+  if (promotion == Promotion::to_bool || promotion == Promotion::to_float) {
+    settled_dtypes = 0;  // kernels of truth values look at integers themselves
+    const bool floats = promotion == Promotion::to_float;
+    for (DType dtype : all_dtypes) settled_dtypes |= is_float(dtype) == floats ? bit(dtype) : 0;
   }
   most_inputs = inputs.size();
   for (std::string_view name : inputs) {
