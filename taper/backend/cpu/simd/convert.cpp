@@ -86,6 +86,8 @@ TAPER_FN void convert_through_float(const From* from, To* to, int64_t n) {
     for (int64_t i = 0; i < n; ++i) {
       if constexpr (std::is_same_v<From, Flag>) {
         middle[i] = from[i].value;
+      } else if constexpr (sizeof(From) <= 2) {  // exact
+        middle[i] = static_cast<float>(from[i]);
       } else {
         middle[i] = to_float_for_half(from[i]);
       }

@@ -152,6 +152,18 @@ struct Vec {
   }
 };
 
+template <class F>
+TAPER_FN Vec<float> in_double(F f, Vec<float> x, Vec<float> y) {
+  const hn::ScalableTag<float> whole;
+  const hn::Half<decltype(whole)> half;
+  const hn::ScalableTag<double> wide;
+  const Vec<double> low = f(Vec<double>(hn::PromoteTo(wide, hn::LowerHalf(half, x.raw))),
+                            Vec<double>(hn::PromoteTo(wide, hn::LowerHalf(half, y.raw))));
+  const Vec<double> high = f(Vec<double>(hn::PromoteTo(wide, hn::UpperHalf(half, x.raw))),
+                             Vec<double>(hn::PromoteTo(wide, hn::UpperHalf(half, y.raw))));
+  return hn::Combine(whole, hn::DemoteTo(half, high.raw), hn::DemoteTo(half, low.raw));
+}
+
 }  // namespace taper::TAPER_ISA
 
 namespace taper::fn {
