@@ -396,14 +396,17 @@ void arg_tile(const void* data, int64_t kept, int64_t kept_step, int64_t reduced
 // ------------------------------------------------------------------------- pieces of scattered
 // data
 
+constexpr int64_t most_in_line = 1024;  // elements that are packed at once
+
 /// Calls `run(piece, first k, count of k, first i, count of i)` for pieces that are contiguous:
 /// parts of rows or, some rows of [i][k] at a time, of columns, whichever is nearer in memory.
 /// `load(from, step, to, count)` makes a line of one from the elements from `from` on.
 template <class Piece, class T, class Load, class Run>
 TAPER_FN void for_pieces(const T* x, int64_t kept, int64_t kept_step, int64_t reduced, int64_t step,
                          Load load, Run run) {
-  constexpr int64_t capacity = 1024;
+  constexpr int64_t capacity = 4096;
   constexpr int64_t most_lines = 8;
+  static_assert(capacity / most_lines <= most_in_line);
   Piece piece[capacity];
   const bool rows = by_rows(kept, kept_step, reduced, step);
   const int64_t outer = rows ? kept : reduced;
@@ -413,7 +416,7 @@ TAPER_FN void for_pieces(const T* x, int64_t kept, int64_t kept_step, int64_t re
   const int64_t at_once = rows ? 1 : most_lines;
   for (int64_t line = 0; line < outer; line += at_once) {
     const int64_t lines = outer - line < at_once ? outer - line : at_once;
-    const int64_t longest = capacity / at_once;
+    const int64_t longest = rows ? most_in_line : capacity / at_once;
     for (int64_t begin = 0; begin < inner; begin += longest) {
       const int64_t count = inner - begin < longest ? inner - begin : longest;
       for (int64_t i = 0; i < lines; ++i) {
@@ -441,7 +444,7 @@ using Widen = void (*)(const void* in, void* out, size_t n);
 template <Widen widen>
 struct PackAndWiden {
   TAPER_FN void operator()(const uint16_t* from, int64_t step, float* to, int64_t count) const {
-    uint16_t packed[1024];
+    uint16_t packed[most_in_line];
     if (step != 1) {
       Pack()(from, step, packed, count);
       from = packed;
