@@ -122,6 +122,7 @@ const Workload& find_workload(std::string_view name) {
     if (workload.name == name) return workload;
     names.push_back(workload.name);
   }
+  names.push_back("ops");  // which times the ops instead
   detail::fail_unknown("workload", name, names);
 }
 

@@ -18,9 +18,11 @@ constinit thread_local std::string_view captured_function;
 void violate(ErrorKind kind, std::string rule) { throw Violation{kind, std::move(rule)}; }
 
 void OpBase::complete() {
-  const auto bit = [](DType dtype) { return 1u << static_cast<unsigned>(dtype); };
   taken_dtypes = detail::dtypes_of(takes);
-  if (promotion == Promotion::to_bool) settled_dtypes = bit(DType::boolean);
+  // Kernels of truth values look at integers themselves.
+  if (promotion == Promotion::to_bool) {
+    settled_dtypes = detail::dtypes_of(kinds::integer | kinds::boolean);
+  }
   if (promotion == Promotion::to_float) settled_dtypes = detail::dtypes_of(kinds::inexact);
   most_inputs = inputs.size();
   for (std::string_view name : inputs) {

@@ -192,6 +192,60 @@ TEST(Reduce, Empty) {
   for (int64_t i = 0; i < 4; ++i) EXPECT_EQ(sums.get(i), 0);
 }
 
+/// x is `other` but at `place`, where it is `value`: `kind` over the axes finds that out.
+void check_truth(ReduceKind kind, TestArray& x, double other, int64_t place, double value) {
+  for (int64_t i = 0; i < x.numel(); ++i) x.set(i, i == place ? value : other);
+  for (uint32_t reduced = 0; reduced < 1u << x.shape().rank(); ++reduced) {
+    TestArray out(DType::boolean, kept_shape(x.shape(), reduced));
+    reduce(kind, x.view(), out.view(), axes_of(reduced));
+    const int64_t hit = kept_position(x.shape(), reduced, place);
+    const int64_t group = x.numel() / out.numel();  // of elements that are reduced together
+    for (int64_t i = 0; i < out.numel(); ++i) {
+      const bool some = (i == hit && value != 0) || (other != 0 && (i != hit || group > 1));
+      const bool none_is_zero =
+          (i != hit || value != 0) && (other != 0 || (i == hit && group == 1));
+      ASSERT_EQ(out.get(i) != 0, kind == ReduceKind::any ? some : none_is_zero)
+          << x.name() << " place " << place << " axes " << reduced << " at " << i;
+    }
+  }
+}
+
+TEST(Reduce, AnyAndAllFindTheElementThatDecides) {
+  for (DType dtype : all_dtypes) {
+    for (const Shape& shape : {Shape{}, Shape{70}, Shape{2111}, Shape{3, 33}, Shape{37, 70},
+                               Shape{1, 1100}, Shape{2, 9, 3, 5}}) {
+      for (Layout layout : {Layout::row_major, Layout::reversed, Layout::sliced}) {
+        TestArray x(dtype, shape, layout);
+        for (int64_t place : {int64_t{0}, x.numel() / 2, x.numel() - 1}) {
+          check_truth(ReduceKind::any, x, 0, place, 1);
+          check_truth(ReduceKind::all, x, 1, place, 0);
+        }
+      }
+    }
+  }
+}
+
+TEST(Reduce, ANanIsTrueAndANegativeZeroIsNot) {
+  for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16}) {
+    TestArray x(dtype, {3, 40});
+    check_truth(ReduceKind::any, x, -0.0, 77, nan);
+    check_truth(ReduceKind::all, x, nan, 77, -0.0);
+    x.fill(7);
+    x.set(100, -0.0);
+    EXPECT_FALSE(all_true(x.view()));
+  }
+}
+
+TEST(Reduce, OfNoElementsAnyIsFalseAndAllTrue) {
+  const TestArray x(DType::f32, {0, 3});
+  TestArray out(DType::boolean, {3});
+  reduce(ReduceKind::any, x.view(), out.view(), {0});
+  EXPECT_EQ(out.get(2), 0);
+  reduce(ReduceKind::all, x.view(), out.view(), {0});
+  EXPECT_EQ(out.get(2), 1);
+  EXPECT_TRUE(all_true(x.view()));
+}
+
 TEST(Reduce, IntegersWrapAround) {
   TestArray x(DType::i64, {64});
   int64_t* data = x.view().as<int64_t>();

@@ -366,6 +366,42 @@ TEST_F(Command, RefusesWrongUsage) {
   expect_failure("bench matmul", 2, "there are: xor_train");
   expect_failure("bench op_add4 --mode fast", 2, "--mode");
   expect_failure("ops conv3d", 2, "unknown op `conv3d`");
+  expect_failure("bench opz", 2, "did you mean `ops`?");
+  expect_failure("bench ops ad", 2, "did you mean `add`?");
+  expect_failure("bench ops conv2d", 2, "op `conv2d` takes no matrices");
+  expect_failure("bench ops add --size 0", 2, "must be a whole number of at least 1, got `0`");
+  expect_failure("bench ops add --mode captured", 2, "--mode: ops are timed eagerly");
+  expect_failure("bench ops add --calls", 2, "the calls come from the standard input");
+  expect_failure("bench ops --list --json x", 2, "--list and --calls print JSON by themselves");
+  expect_failure("bench op_add4 add", 2, "only `ops` takes names of ops");
+  expect_failure("bench op_add4 --size 3", 2, "--list, --calls and --size belong to `ops`");
+}
+
+TEST_F(Command, TimesOpsByDtypeLayoutAndAxis) {
+  const Outcome sums = run("bench ops sum --size 4 --json sums.json");
+  EXPECT_EQ(sums.code, 0) << sums.error;
+  for (const char* each : {"sum f32 contiguous axis=[0]", "sum i8 strided axis=[1]",
+                           "sum bool transposed axis=none"}) {
+    EXPECT_TRUE(has(sums.out, each)) << each << "\n" << sums.out;
+  }
+  const std::string json = content_of(folder_ / "sums.json");
+  EXPECT_EQ(parse_json(json).size(),
+            static_cast<size_t>(std::count(sums.out.begin(), sums.out.end(), '\n')));
+  EXPECT_TRUE(has(json, "\"seconds\"")) << json;
+}
+
+TEST_F(Command, AnswersTheCallsThatItLists) {
+  const std::string listed = run("bench ops take where --size 3 --list").out;
+  put(folder_ / "calls", listed + "{\"op\": \"tak\", \"attrs\": {}, \"inputs\": []}\n{}\n[\n");
+  const Outcome answers = run("bench ops --calls < calls");
+  EXPECT_EQ(answers.code, 0) << answers.error;
+  const auto lines = [](const std::string& text) {
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  EXPECT_GT(lines(listed), 50);
+  EXPECT_EQ(lines(answers.out), lines(listed) + 3);
+  EXPECT_LT(answers.out.find("refused: unknown op `tak`"), answers.out.find("a call needs `op`"));
+  EXPECT_EQ(answers.out.find("refused"), answers.out.find("refused: unknown op `tak`"));
 }
 
 TEST_F(Command, FailsBeforeTrainingAndLeavesNothing) {

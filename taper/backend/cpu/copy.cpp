@@ -4,10 +4,22 @@
 #include <array>
 #include <cstring>
 
+#include <taper/backend/cpu/isa.h>
+#include <taper/backend/cpu/pack.h>
 #include <taper/backend/cpu/strided.h>
 #include <taper/core/threads.h>
 
 namespace taper {
+
+namespace v3 {
+extern const PackKernels pack_kernels;
+}
+namespace v4 {
+extern const PackKernels pack_kernels;
+}
+
+const PackKernels& pack_kernels() { return isa() == Isa::v4 ? v4::pack_kernels : v3::pack_kernels; }
+
 namespace {
 
 constexpr int64_t bytes_a_thread = int64_t{1} << 18;
@@ -15,9 +27,8 @@ constexpr int64_t bytes_a_thread = int64_t{1} << 18;
 template <class Word>
 void copy_row(std::byte* to, int64_t to_step, const std::byte* from, int64_t from_step,
               int64_t count) {
-  if (to_step == sizeof(Word) && from_step == sizeof(Word)) {
-    std::memcpy(to, from, sizeof(Word) * static_cast<size_t>(count));
-    return;
+  if (to_step == sizeof(Word)) {
+    return pack_kernels().pack[pack_index(sizeof(Word))](from, from_step, to, count);
   }
   for (int64_t i = 0; i < count; ++i) {
     Word word;
@@ -26,8 +37,45 @@ void copy_row(std::byte* to, int64_t to_step, const std::byte* from, int64_t fro
   }
 }
 
+/// The axis along which items lie together in `from`, where another one does in `to`; else -1.
+int transposed_axis(const StridedLoop& loop, size_t item_size) {
+  const auto item = static_cast<int64_t>(item_size);
+  if (loop.inner_stride(0) != item || loop.inner_stride(1) == item) return -1;
+  for (int axis = loop.rank - 2; axis >= 0; --axis) {
+    if (loop.stride[1][axis] == item) return loop.size[axis] >= 4 ? axis : -1;
+  }
+  return -1;
+}
+
+/// Matrices of the innermost axis and `axis`, which becomes the last of the outer ones and is cut.
+void copy_transposed(StridedLoop loop, int axis, std::byte* to, std::byte* from, size_t item_size) {
+  constexpr int64_t rows_at_once = 64;
+  for (; axis < loop.rank - 2; ++axis) loop.swap_axes(axis, axis + 1);
+  const int64_t rows = loop.size[axis];
+  const int64_t pieces = (rows + rows_at_once - 1) / rows_at_once;
+  const int64_t to_step = loop.stride[0][axis];
+  const auto item = static_cast<int64_t>(item_size);
+  const Transpose transpose = pack_kernels().transpose[pack_index(item_size)];
+  loop.size[axis] = pieces;
+  loop.stride[0][axis] *= rows_at_once;
+  loop.stride[1][axis] *= rows_at_once;
+  const int64_t grain = std::max<int64_t>(1, bytes_a_thread / (rows_at_once * loop.inner() * item));
+  parallel_for(loop.rows(), grain, [&](int64_t begin, int64_t end) {
+    std::byte* bases[] = {to, from};
+    int64_t piece = begin % pieces;
+    loop.for_rows(bases, begin, end, [&](std::byte* const* at) {
+      const int64_t count = std::min(rows_at_once, rows - piece * rows_at_once);
+      transpose(at[1], loop.inner_stride(1), at[0], to_step, count, loop.inner());
+      if (++piece == pieces) piece = 0;
+    });
+  });
+}
+
 template <class Word>
 void copy_words(const StridedLoop& loop, std::byte* to, std::byte* from) {
+  if (const int axis = transposed_axis(loop, sizeof(Word)); axis >= 0) {
+    return copy_transposed(loop, axis, to, from, sizeof(Word));
+  }
   if (loop.rank == 1) {  // one long row: split the row itself
     parallel_for(loop.inner(), bytes_a_thread / static_cast<int64_t>(sizeof(Word)),
                  [&](int64_t begin, int64_t end) {

@@ -7,8 +7,9 @@
 
 namespace taper {
 
-// The tables of functions that simd/{reduce,softmax,pool,random}.cpp define once per instruction
-// set. Steps and strides are in elements. Arrays over dtypes are indexed by the value of DType.
+// The tables of functions that simd/{reduce,truth,softmax,pool,random}.cpp define once per
+// instruction set. Steps and strides are in elements. Arrays over dtypes are indexed by the value
+// of DType.
 
 /// Folds the [kept, reduced] matrix at `x` into `kept` accumulators: double if x is floating,
 /// uint64_t if it is u64, else int64_t.
@@ -26,6 +27,13 @@ struct ReduceKernels {
   ReduceTile min[dtype_count];
   ArgReduceTile arg_max[dtype_count];
   ArgReduceTile arg_min[dtype_count];
+};
+
+/// Accumulators are int64_t: `any` makes one 1 for an element that is not zero, `all` 0 for one
+/// that is.
+struct TruthKernels {
+  ReduceTile any[dtype_count];
+  ReduceTile all[dtype_count];
 };
 
 /// A softmax or its gradient for `count` neighbouring columns of [n, stride] matrices, or with

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include <taper/backend/cpu/isa.h>
+#include <taper/backend/cpu/pack.h>
 #include <taper/backend/cpu/strided.h>
 #include <taper/core/threads.h>
 
@@ -73,6 +74,11 @@ void copy_items(size_t item, std::byte* to, int64_t to_step, const std::byte* fr
   }
 }
 
+void pack(size_t item, const std::byte* from, int64_t from_step, std::byte* to, size_t count) {
+  const auto n = static_cast<int64_t>(count);
+  pack_kernels().pack[pack_index(item)](from, from_step, to, n);
+}
+
 /// One operand along an innermost row.
 struct Operand {
   DType dtype;
@@ -103,8 +109,9 @@ class RowRunner {
   }
 
  private:
+  /// Longer than a page, or loads would wait for stores at the same place in other pages.
   struct alignas(64) Buffer {
-    std::byte bytes[tile_bytes];
+    std::byte bytes[tile_bytes + 320];
   };
 
   std::byte* buffer(size_t operand) { return buffers_[operand].bytes; }
@@ -127,12 +134,12 @@ class RowRunner {
     if (input.step == 0) return buffer(k);
     const auto item = static_cast<int64_t>(input.item);
     if (!is_short_float(input.dtype)) {
-      copy_items(input.item, buffer(k), item, from, input.step, count);
+      pack(input.item, from, input.step, buffer(k), count);
       return buffer(k);
     }
     if (input.step != item) {
       std::byte packed[tile_elements * 2];
-      copy_items(input.item, packed, item, from, input.step, count);
+      pack(input.item, from, input.step, packed, count);
       widen(input.dtype, packed, buffer(k), count);
     } else {
       widen(input.dtype, from, buffer(k), count);

@@ -16,21 +16,28 @@ namespace taper {
 
 namespace v3 {
 extern const ReduceKernels reduce_kernels;
-}
+extern const TruthKernels truth_kernels;
+}  // namespace v3
 namespace v4 {
 extern const ReduceKernels reduce_kernels;
-}
+extern const TruthKernels truth_kernels;
+}  // namespace v4
 
 namespace {
 
 constexpr int64_t most_accumulators = 1024;  // of one unit of work, on the stack
 constexpr int64_t wanted_units = 64;         // enough for the threads; fixed, so are the results
-constexpr int64_t least_columns = 256;       // of a unit: a piece of a row that is worth a read
+constexpr int64_t least_columns = 1024;      // of a unit: shorter pieces of rows are read slowly
+constexpr int64_t many_columns = 256;        // whose blocks cost time to combine
 constexpr int64_t least_block = 16384;       // elements, more than the accumulators
 constexpr int64_t grain_elements = 65536;    // about 25 µs at 0.4 ns each
 
 const ReduceKernels& kernels() {
   return isa() == Isa::v4 ? v4::reduce_kernels : v3::reduce_kernels;
+}
+
+const TruthKernels& truth_kernels() {
+  return isa() == Isa::v4 ? v4::truth_kernels : v3::truth_kernels;
 }
 
 struct Axis {
@@ -131,7 +138,8 @@ struct Plan {
   void choose_blocks() {
     if (units == 0 || units >= wanted_units) return;
     const int64_t useful = chunk * reduced_count / least_block;
-    blocks = std::max<int64_t>(1, std::min(wanted_units / units, useful));
+    const int64_t wanted = reads_rows() || chunk <= many_columns ? wanted_units : wanted_units / 4;
+    blocks = std::max<int64_t>(1, std::min(wanted / units, useful));
   }
 
   AxisList outer_kept;
@@ -161,7 +169,8 @@ struct Unit {
 
 template <class A>
 A identity(ReduceKind kind) {
-  if (kind == ReduceKind::sum || kind == ReduceKind::mean) return 0;
+  if (kind == ReduceKind::sum || kind == ReduceKind::mean || kind == ReduceKind::any) return 0;
+  if (kind == ReduceKind::all) return 1;
   const bool max = kind == ReduceKind::max;
   if constexpr (std::is_same_v<A, double>) {
     return max ? -std::numeric_limits<A>::infinity() : std::numeric_limits<A>::infinity();
@@ -177,6 +186,8 @@ A combine(ReduceKind kind, A a, A b) {
   if constexpr (std::is_same_v<A, double>) {
     return a + b;
   } else {
+    if (kind == ReduceKind::any) return a | b;
+    if (kind == ReduceKind::all) return a & b;
     return static_cast<A>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
   }
 }
@@ -192,10 +203,33 @@ void combine_all(ReduceKind kind, A* sums, const A* next, int64_t count) {
       return all.template operator()<ReduceKind::max>();
     case ReduceKind::min:
       return all.template operator()<ReduceKind::min>();
+    case ReduceKind::any:
+      return all.template operator()<ReduceKind::any>();
+    case ReduceKind::all:
+      return all.template operator()<ReduceKind::all>();
     case ReduceKind::sum:
     case ReduceKind::mean:
       return all.template operator()<ReduceKind::sum>();
   }
+}
+
+ReduceTile tile_of(ReduceKind kind, DType dtype) {
+  const ReduceKernels& table = kernels();
+  const auto index = static_cast<size_t>(dtype);
+  switch (kind) {
+    case ReduceKind::max:
+      return table.max[index];
+    case ReduceKind::min:
+      return table.min[index];
+    case ReduceKind::any:
+      return truth_kernels().any[index];
+    case ReduceKind::all:
+      return truth_kernels().all[index];
+    case ReduceKind::sum:
+    case ReduceKind::mean:
+      return table.sum[index];
+  }
+  return nullptr;
 }
 
 template <class T, class A>
@@ -215,13 +249,8 @@ class Reducer {
         x_(x),
         out_(out),
         plan_(plan),
-        item_(static_cast<int64_t>(item_size(x.dtype()))) {
-    const ReduceKernels& table = kernels();
-    const auto dtype = static_cast<size_t>(x.dtype());
-    tile_ = kind == ReduceKind::max   ? table.max[dtype]
-            : kind == ReduceKind::min ? table.min[dtype]
-                                      : table.sum[dtype];
-  }
+        item_(static_cast<int64_t>(item_size(x.dtype()))),
+        tile_(tile_of(kind, x.dtype())) {}
 
   void run() const {
     const int64_t work = std::max<int64_t>(1, plan_.chunk * plan_.reduced_count / plan_.blocks);
@@ -270,7 +299,7 @@ class Reducer {
   /// Folds the reduced elements [begin, end) of a unit into fresh accumulators.
   void accumulate(const Unit& unit, int64_t begin, int64_t end, A* sums) const {
     std::fill_n(sums, unit.count, identity<A>(kind_));
-    while (begin < end) {
+    while (begin < end && !is_decided(unit, sums)) {
       const int64_t first = begin % plan_.reduced.size;
       const int64_t count = std::min(plan_.reduced.size - first, end - begin);
       int64_t offset = unit.x_offset + first * plan_.reduced.step;
@@ -279,6 +308,12 @@ class Reducer {
       tile_(x_.data + offset * item_, unit.count, plan_.kept.step, count, plan_.reduced.step, sums);
       begin += count;
     }
+  }
+
+  /// Whether nothing that follows changes the result.
+  bool is_decided(const Unit& unit, const A* sums) const {
+    const bool decides = kind_ == ReduceKind::any || kind_ == ReduceKind::all;
+    return decides && unit.count == 1 && sums[0] != identity<A>(kind_);
   }
 
   void store(const Unit& unit, const A* sums) const {
@@ -325,27 +360,36 @@ bool beats(bool max, DType dtype, Extreme a, Extreme b) {
   return max ? a.real > b.real : a.real < b.real;
 }
 
-/// The position in row-major memory: blocks in parallel, the first best of them wins.
+/// The position in row-major memory: the extremes of blocks in parallel, then the place in the
+/// first block with the best one. A bool's is found faster than it is looked for in blocks.
 int64_t arg_flat(bool max, const std::byte* data, DType dtype, int64_t count) {
-  const int64_t blocks = std::clamp<int64_t>(count / least_block, 1, wanted_units);
+  const int64_t blocks =
+      is_bool(dtype) ? 1 : std::clamp<int64_t>(count / least_block, 1, wanted_units);
   const auto item = static_cast<int64_t>(item_size(dtype));
-  const ArgReduceTile tile = arg_tile(max, dtype);
+  const ReduceKind kind = max ? ReduceKind::max : ReduceKind::min;
+  const ReduceTile tile = tile_of(kind, dtype);
+  const auto begin_of = [=](int64_t block) { return count * block / blocks; };
   Extreme best[wanted_units];
-  int64_t index[wanted_units];
   const int64_t grain = std::max<int64_t>(1, grain_elements / (count / blocks));
-  parallel_for(blocks, grain, [&](int64_t first, int64_t last) {
+  parallel_for(blocks > 1 ? blocks : 0, grain, [&](int64_t first, int64_t last) {
     for (int64_t block = first; block < last; ++block) {
-      const int64_t begin = count * block / blocks;
-      const int64_t end = count * (block + 1) / blocks;
-      tile(data + begin * item, 1, 0, end - begin, 1, 0, best + block, index + block);
-      index[block] += begin;
+      if (is_float(dtype)) {
+        best[block].real = identity<double>(kind);
+      } else {
+        best[block].integer = identity<int64_t>(kind);
+      }
+      const int64_t size = begin_of(block + 1) - begin_of(block);
+      tile(data + begin_of(block) * item, 1, 0, size, 1, best + block);
     }
   });
   int64_t winner = 0;
   for (int64_t block = 1; block < blocks; ++block) {
     if (beats(max, dtype, best[block], best[winner])) winner = block;
   }
-  return index[winner];
+  int64_t index = 0;
+  const int64_t size = begin_of(winner + 1) - begin_of(winner);
+  arg_tile(max, dtype)(data + begin_of(winner) * item, 1, 0, size, 1, 0, best, &index);
+  return begin_of(winner) + index;
 }
 
 int64_t arg_all(bool max, const View& x) {
@@ -361,28 +405,48 @@ int64_t arg_all(bool max, const View& x) {
 
 /// What a reduction of no elements gives.
 static void fill_empty(ReduceKind kind, const View& out) {
-  TAPER_CHECK(kind == ReduceKind::sum || kind == ReduceKind::mean);
+  TAPER_CHECK(kind != ReduceKind::max && kind != ReduceKind::min);
   visit_dtype(out.dtype(), [&]<class T>() {
-    const T value = kind == ReduceKind::mean ? static_cast<T>(NAN) : static_cast<T>(0);
+    const T value =
+        kind == ReduceKind::mean ? static_cast<T>(NAN) : static_cast<T>(kind == ReduceKind::all);
     std::fill_n(out.as<T>(), out.numel(), value);
   });
 }
 
-void reduce(ReduceKind kind, const View& x, const View& out, const Shape& axes) {
-  if (is_complex(x.dtype())) return reduce_parts(kind, x, out, axes);
+/// An extreme of bools stops at the first element that decides, too.
+static ReduceKind kind_for(ReduceKind kind, DType dtype) {
+  if (!is_bool(dtype)) return kind;
+  if (kind == ReduceKind::max) return ReduceKind::any;
+  return kind == ReduceKind::min ? ReduceKind::all : kind;
+}
+
+void reduce(ReduceKind given, const View& x, const View& out, const Shape& axes) {
+  if (is_complex(x.dtype())) return reduce_parts(given, x, out, axes);
   if (out.numel() == 0) return;
-  if (x.numel() == 0) return fill_empty(kind, out);
+  const ReduceKind kind = kind_for(given, x.dtype());
+  if (x.numel() == 0) return fill_empty(given, out);
   uint32_t reduced_axes = 0;
   for (int64_t axis : axes) reduced_axes |= 1u << axis;
   Plan plan(x, reduced_axes);
   plan.choose_blocks();
-  if (is_float(x.dtype())) {
+  const bool decides = kind == ReduceKind::any || kind == ReduceKind::all;
+  if (is_float(x.dtype()) && !decides) {
     Reducer<double>(kind, x, out, plan).run();
-  } else if (x.dtype() == DType::u64) {
+  } else if (x.dtype() == DType::u64 && !decides) {
     Reducer<uint64_t>(kind, x, out, plan).run();
   } else {
     Reducer<int64_t>(kind, x, out, plan).run();
   }
+}
+
+bool all_true(const View& x) {
+  bool result = true;
+  const Spec spec{DType::boolean, {}, {}};
+  const Strides strides;
+  Shape axes;
+  for (int axis = 0; axis < x.rank(); ++axis) axes.push_back(axis);
+  reduce(ReduceKind::all, x, {reinterpret_cast<std::byte*>(&result), &spec, &strides, true}, axes);
+  return result;
 }
 
 void arg_reduce(bool max, const View& x, const View& out, int axis) {

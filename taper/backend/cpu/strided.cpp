@@ -23,11 +23,6 @@ bool mergeable(const StridedLoop& loop, int outer, int inner) {
   return true;
 }
 
-void swap_axes(StridedLoop& loop, int a, int b) {
-  std::swap(loop.size[a], loop.size[b]);
-  for (int k = 0; k < loop.operands; ++k) std::swap(loop.stride[k][a], loop.stride[k][b]);
-}
-
 /// True if axis `a` should be outside axis `b`: larger steps of the first operand that moves.
 bool outside(const StridedLoop& loop, int a, int b) {
   for (int k = 0; k < loop.operands; ++k) {
@@ -55,7 +50,7 @@ StridedLoop::StridedLoop(const Shape& shape, std::span<const Strides> strides,
     ++rank;
   }
   for (int i = 1; i < rank; ++i) {
-    for (int j = i; j > 0 && outside(*this, j, j - 1); --j) swap_axes(*this, j, j - 1);
+    for (int j = i; j > 0 && outside(*this, j, j - 1); --j) swap_axes(j, j - 1);
   }
   int kept = 0;
   for (int axis = 1; axis < rank; ++axis) {
@@ -72,6 +67,11 @@ StridedLoop::StridedLoop(const Shape& shape, std::span<const Strides> strides,
     for (int k = 0; k < operands; ++k) stride[k][0] = 0;
   }
   rank = kept + 1;
+}
+
+void StridedLoop::swap_axes(int a, int b) {
+  std::swap(size[a], size[b]);
+  for (int k = 0; k < operands; ++k) std::swap(stride[k][a], stride[k][b]);
 }
 
 int64_t StridedLoop::rows() const {

@@ -24,6 +24,7 @@ struct StridedLoop {
 
   int64_t inner() const { return size[rank - 1]; }
   int64_t inner_stride(int operand) const { return stride[operand][rank - 1]; }
+  void swap_axes(int a, int b);
   /// Number of innermost rows.
   int64_t rows() const;
 

@@ -3,6 +3,7 @@
 #if TAPER_ROWS
 #include <limits>
 
+#include <taper/backend/cpu/reduce.h>
 #include <taper/ops/complex/conjugate.h>
 #include <taper/ops/pointwise/rebind.h>
 #endif
@@ -43,18 +44,30 @@ struct Divide {
     return a / b;
   }
 };
+/// The quotient's floor in floats, where it is exact: for numbers of at most half as many bits a
+/// quotient that is no integer lies further from one than it is rounded. Vectors have no division
+/// of integers.
+template <class T>
+using Quotient = std::conditional_t<sizeof(T) < 4, float, double>;
+
 /// The remainder with the sign of the divisor, as Python's %; of infinities as NumPy's.
 struct Remainder {
   static constexpr bool takes_integers = true;
   template <class T>
   TAPER_FN T operator()(const T& a, const T& b) const {
     if constexpr (std::is_integral_v<T>) {
-      if constexpr (std::is_signed_v<T>) {
-        if (b == T(-1)) return T(0);  // the lowest integer has no quotient by it
+      // Zero is refused before; by -1 the lowest integer has no quotient, by 1 the same remainder.
+      const T divisor = (b == T(0)) | (std::is_signed_v<T> & (b == T(-1))) ? T(1) : b;
+      if constexpr (sizeof(T) < 8) {
+        const auto x = static_cast<Quotient<T>>(a);
+        const auto y = static_cast<Quotient<T>>(divisor);
+        using Whole = std::conditional_t<sizeof(T) < 4, int32_t, T>;  // vectors convert to it
+        return static_cast<T>(static_cast<Whole>(x - floor(x / y) * y));
+      } else {  // no branches: signs are as good as random
+        const auto rest = T(a % divisor);
+        const bool other_side = (rest != T(0)) & ((rest < T(0)) != (divisor < T(0)));
+        return T(rest + (other_side ? divisor : T(0)));
       }
-      if (b == T(0)) return T(0);  // not reached: the kernel refuses it first
-      const auto rest = T(a % b);
-      return T(rest != T(0) && (rest < T(0)) != (b < T(0)) ? rest + b : rest);
     } else {
       const T rest = fmod(a, b);
       const auto other_side = ((rest < T(0.0)) & (b > T(0.0))) | ((rest > T(0.0)) & (b < T(0.0)));
@@ -309,15 +322,10 @@ Grads remainder_vjp(const Saved& s, const Remainder&) {
 }
 void remainder_cpu(const Kernel& kernel, const Remainder& attrs) {
   const View& divisor = kernel.in(1);
-  visit_dtype(divisor.dtype(), [&]<class T>() {
-    if constexpr (std::is_integral_v<T>) {
-      for_each_offset(divisor.shape(), *divisor.strides, [&](int64_t offset) {
-        if (divisor.as<const T>()[offset] != T(0)) return;
-        violate(ErrorKind::value,
-                "x2 is 0, by which integers have no remainder; convert x1 to a float with astype");
-      });
-    }
-  });
+  if (!is_float(divisor.dtype()) && !all_true(divisor)) {
+    violate(ErrorKind::value,
+            "x2 is 0, by which integers have no remainder; convert x1 to a float with astype");
+  }
   detail::run_value<Remainder>(kernel, attrs);
 }
 /// Of a piecewise constant function.

@@ -24,29 +24,32 @@ TAPER_COMPARISON(GreaterEqual, >=)
 #undef TAPER_HAS_NO_ORDER
 #undef TAPER_COMPARISON
 
-/// Bytes of 0 and 1.
+/// Of integers of any width, which floats become first.
 struct LogicalAnd {
   static constexpr bool only_integers = true;
   static constexpr bool signless = true;
+  static constexpr bool compares = true;
   template <class T>
-  TAPER_FN T operator()(const T& a, const T& b) const {
-    return T((a != T(0)) & (b != T(0)));
+  TAPER_FN bool operator()(const T& a, const T& b) const {
+    return (a != T(0)) & (b != T(0));
   }
 };
 struct LogicalOr {
   static constexpr bool only_integers = true;
   static constexpr bool signless = true;
+  static constexpr bool compares = true;
   template <class T>
-  TAPER_FN T operator()(const T& a, const T& b) const {
-    return T((a != T(0)) | (b != T(0)));
+  TAPER_FN bool operator()(const T& a, const T& b) const {
+    return (a != T(0)) | (b != T(0));
   }
 };
 struct LogicalNot {
   static constexpr bool only_integers = true;
   static constexpr bool signless = true;
+  static constexpr bool compares = true;
   template <class T>
-  TAPER_FN T operator()(const T& a) const {
-    return T(a == T(0));
+  TAPER_FN bool operator()(const T& a) const {
+    return a == T(0);
   }
 };
 

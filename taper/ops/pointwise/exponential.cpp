@@ -35,8 +35,12 @@ struct Sinh {
   TAPER_FN T operator()(const T& x) const {
     const T a = abs(x);
     const T e = expm1(a);
-    const T half = exp(T(0.5) * a);
-    const T y = where(a < T(20.0), T(0.5) * (e + e / (e + T(1.0))), T(0.5) * half * half);
+    const T y = T(0.5) * (e + e / (e + T(1.0)));
+    const auto is_large = a >= T(20.0);
+    if (__builtin_expect(any_lane(is_large), 0)) {
+      const T half = exp(T(0.5) * a);
+      return copysign(where(is_large, T(0.5) * half * half, y), x);
+    }
     return copysign(y, x);
   }
 };
@@ -47,9 +51,15 @@ struct Power {
   TAPER_FN T operator()(const T& a, const T& b) const {
     if constexpr (std::is_integral_v<T>) {  // modulo 2^bits, as products of integers are
       auto square = static_cast<uint64_t>(a);
+      auto left = static_cast<uint64_t>(b);
       uint64_t result = 1;
-      for (auto left = static_cast<uint64_t>(b); left != 0; left >>= 1) {
-        if ((left & 1) != 0) result *= square;
+#pragma GCC unroll 4
+      for (int bit = 0; bit < 4; ++bit) {  // no branch where exponents are small
+        result *= (left >> bit & 1) != 0 ? square : 1;
+        square *= square;
+      }
+      for (left >>= 4; left != 0; left >>= 1) {
+        result *= (left & 1) != 0 ? square : 1;
         square *= square;
       }
       return static_cast<T>(result);

@@ -295,6 +295,8 @@ Row<ReduceAttrs> truth(std::string_view name, std::string_view doc) {
           .infer = infer_truth,
           .expand = expand_truth<of_all>,
           .grad = not_differentiable{"it gives bools"},
+          .any_strides = true,
+          .kernels = {.cpu = reduce_cpu < of_all ? ReduceKind::all : ReduceKind::any > },
           .samples = truth_samples};
 }
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "taper/backend/cpu/simd/pack.h"
 #include "taper/backend/cpu/simd/tile.h"
 #include "taper/backend/cpu/tiles.h"
 #include "taper/core/number.h"
@@ -80,7 +81,13 @@ TAPER_FN void convert_through_float(const From* from, To* to, int64_t n) {
   if constexpr (is_short_float<From>) {
     convert_block(from, middle, n);
   } else {
-    for (int64_t i = 0; i < n; ++i) middle[i] = to_float_for_half(from[i]);
+    for (int64_t i = 0; i < n; ++i) {
+      if constexpr (sizeof(From) <= 2) {  // exact
+        middle[i] = static_cast<float>(from[i]);
+      } else {
+        middle[i] = to_float_for_half(from[i]);
+      }
+    }
   }
   convert_block(middle, to, n);
 }
@@ -93,6 +100,11 @@ inline constexpr bool goes_through_float = (is_short_float<From> && !std::is_sam
 template <class Word>
 [[gnu::noinline]] void copy_steps(const std::byte* from, int64_t from_step, std::byte* to,
                                   int64_t to_step, int64_t n) {
+  constexpr int64_t size = sizeof(Word);
+  if (to_step == size && from_step % size == 0) {
+    return pack_words(reinterpret_cast<const Word*>(from), from_step / size,
+                      reinterpret_cast<Word*>(to), n);
+  }
   for (int64_t i = 0; i < n; ++i) {
     std::memcpy(to + i * to_step, from + i * from_step, sizeof(Word));
   }

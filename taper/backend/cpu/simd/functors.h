@@ -214,11 +214,10 @@ TAPER_FN T log1p(T x) {
   return copysign(log_special(u, log_reduced(f, n)), x);
 }
 
-/// log(x) with about 1.5 times the digits of T, for positive finite x.
+/// log(x) of doubles with about 1.5 times their digits, for positive finite x.
 /// s = f / (2 + f) with its remainder; log(1 + f) = 2 s + s^3 (2/3 + s^2 R(s^2)), R of [fit].
 template <Composed T>
 TAPER_FN Sum<T> log_extended(T x) {
-  constexpr bool single = is_single<T>;
   const Split<T> parts = split(x);
   const T m = parts.mantissa;
   const T f = m - T(1.0);
@@ -228,17 +227,12 @@ TAPER_FN Sum<T> log_extended(T x) {
   const T s_low = fma(-s, d_low, fma(-s, d, f)) / d;
   const T z = s * s;
   const T z_low = fma(T(2.0) * s, s_low, fma(s, s, -z));
-  T r = z;
-  if constexpr (single) {
-    r = horner(z, 2.34191874764847763e-01, 2.85471067074373641e-01, 4.00001524689088617e-01);
-  } else {
-    r = horner(z, 1.31970958207057371e-01, 1.32567347926195650e-01, 1.53867609190714349e-01,
-               1.81817842882896513e-01, 2.22222225208415336e-01, 2.85714285700942650e-01,
-               4.00000000000022671e-01);
-  }
+  const T r = horner(z, 1.31970958207057371e-01, 1.32567347926195650e-01, 1.53867609190714349e-01,
+                     1.81817842882896513e-01, 2.22222225208415336e-01, 2.85714285700942650e-01,
+                     4.00000000000022671e-01);
   const T rz = r * z;
-  const T third = T(single ? 6.66666686534881592e-01 : 6.66666666666666630e-01);
-  const T third_low = T(single ? -1.98682149251302072e-08 : 3.70074341541718826e-17);
+  const T third = T(6.66666666666666630e-01);
+  const T third_low = T(3.70074341541718826e-17);
   const T c = third + rz;
   const T c_low = (third - c) + rz + third_low;
   const T w = s * z;
@@ -249,12 +243,52 @@ TAPER_FN Sum<T> log_extended(T x) {
   const T h = two_s + t;
   const T h_low = (two_s - h) + t + fma(T(2.0), s_low, t_low);
   const T n = parts.power;
-  const T nl = n * T(single ? 6.93145751953125000e-01 : 6.93147180369123816e-01);
-  const T nl_low = n * T(single ? 1.42860682030941726e-06 : 1.90821492927058770e-10);
+  const T nl = n * T(6.93147180369123816e-01);
+  const T nl_low = n * T(1.90821492927058770e-10);
   const T sum = nl + h;
   const T sum_low = (nl - sum) + h + (h_low + nl_low);
   const T high = sum + sum_low;
   return {high, (sum - high) + sum_low};
+}
+
+/// a^y of floats a >= 0 in double, which needs no second word: the digits of log2(a), by the series
+/// of 2 artanh(s), and of 2^r behind those of a float are below 2^-40 and 2^-31.
+struct PowInDouble {
+  template <class T>
+  TAPER_FN T operator()(T a, T y) const {
+    const T m = mantissa(a);
+    const T s = (m - T(1.0)) / (m + T(1.0));
+    T log = fma(s,
+                horner(s * s, 2.21953083213686675e-01, 2.62308189252538793e-01,
+                       3.20598897975325203e-01, 4.12198583111132388e-01, 5.77078016355585310e-01,
+                       9.61796693925975554e-01, 2.88539008177792677e+00),
+                exponent(a));
+    log = where(a == T(0.0), -infinity<T>(), where(a < infinity<T>(), log, a));
+    const T power = min(T(200.0), max(T(-200.0), y * log));  // hands NaN on
+    const T n = rint(power);
+    return pow2i(n) * horner(power - n, 1.32154867901443053e-06, 1.52527338040598377e-05,
+                             1.54035303933816061e-04, 1.33335581464284411e-03,
+                             9.61812910762847688e-03, 5.55041086648215762e-02,
+                             2.40226506959100694e-01, 6.93147180559945286e-01,
+                             1.00000000000000000e+00);
+  }
+};
+
+/// a^y for a >= 0; but for a = 1 and y infinite.
+template <Composed T>
+TAPER_FN T pow_of_magnitude(T a, T y) {
+  if constexpr (is_single<T>) {
+    return in_double(PowInDouble(), a, y);
+  } else {
+    const Sum<T> log_a = log_extended(a);
+    T high = where(a == T(0.0), -infinity<T>(), log_a.high);
+    high = where(a < infinity<T>(), high, a);
+    const T product = y * high;
+    T tail = fma(y, log_a.low, fma(y, log_a.high, -product));
+    tail = where(abs(product) < T(1000.0), tail, T(0.0));
+    tail = where(abs(y) < infinity<T>(), tail, T(0.0));
+    return exp_with_tail(product, &tail);
+  }
 }
 
 /// x^y with all rules of C's pow: pow(x, 0) = pow(1, y) = 1 even for NaN, a negative x with an
@@ -262,23 +296,13 @@ TAPER_FN Sum<T> log_extended(T x) {
 template <Composed T>
 TAPER_FN T pow(T x, T y) {
   const T a = abs(x);
-  const auto a_is_zero = a == T(0.0);
-  const auto a_is_infinite = a == infinity<T>();
-  const Sum<T> log_a = log_extended(a);
-  T high = where(a_is_zero, -infinity<T>(), log_a.high);
-  high = where(a_is_infinite, infinity<T>(), high);
-  high = where(x != x, x, high);
-  const T product = y * high;
-  T tail = fma(y, log_a.low, fma(y, log_a.high, -product));
-  tail = where(abs(product) < T(1000.0), tail, T(0.0));
-  tail = where(abs(y) < infinity<T>(), tail, T(0.0));
-  T p = exp_with_tail(product, &tail);
+  T p = pow_of_magnitude(a, y);
   p = where(a == T(1.0), where(y != y, y, T(1.0)), p);  // infinite y: 0 * infinity
   const auto integral = rint(y) == y;
   const T half = y * T(0.5);
   const auto odd = integral & (rint(half) != half);
   p = where(odd, copysign(p, x), p);
-  const auto invalid = (x < T(0.0)) & !integral & !a_is_infinite;
+  const auto invalid = (x < T(0.0)) & !integral & (a < infinity<T>());
   p = where(invalid, not_a_number<T>(), p);
   return where((y == T(0.0)) | (x == T(1.0)), T(1.0), p);
 }

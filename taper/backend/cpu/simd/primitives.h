@@ -81,6 +81,12 @@ TAPER_FN T where(bool mask, T a, T b) {
   return mask ? a : b;
 }
 
+/// f(x, y) computed in double and rounded once.
+template <class F>
+TAPER_FN float in_double(F f, float x, float y) {
+  return static_cast<float>(f(static_cast<double>(x), static_cast<double>(y)));
+}
+
 /// Whether a comparison holds in any lane: the one way to branch.
 TAPER_FN bool any_lane(bool mask) { return mask; }
 

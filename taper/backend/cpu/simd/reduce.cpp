@@ -4,6 +4,8 @@
 #include <type_traits>
 
 #include "taper/backend/cpu/kernels.h"
+#include "taper/backend/cpu/simd/pack.h"
+#include "taper/backend/cpu/simd/rows.h"
 #include "taper/backend/cpu/simd/tile.h"
 
 namespace taper::TAPER_ISA {
@@ -56,8 +58,6 @@ struct MinOp {
     return (x < best) | ((x != x) & (best == best));
   }
 };
-
-TAPER_FN int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
 
 // ------------------------------------------------------------------------- one contiguous row
 
@@ -117,12 +117,13 @@ double sum_row(const E* x, int64_t n) {
   return sum;
 }
 
-/// The maximum or minimum of a row of floats in 128 bytes of lanes.
+/// The maximum or minimum of a row of floats in 256 bytes of lanes: a step waits for the one
+/// before.
 template <class Op, class E>
 E extreme_row(const E* x, int64_t n) {
   constexpr Op op;
   constexpr size_t lanes = Vec<E>::kLanes;
-  constexpr size_t registers = 128 / sizeof(E) / lanes;
+  constexpr size_t registers = 256 / sizeof(E) / lanes;
   constexpr int64_t group = registers * lanes;
   E best = x[0];
   int64_t i = 0;
@@ -130,14 +131,26 @@ E extreme_row(const E* x, int64_t n) {
     Vec<E> part[registers] = {
         Vec<E>::load(x),
         Vec<E>::load(x + lanes),
-#if HWY_TARGET == HWY_AVX2
         Vec<E>::load(x + 2 * lanes),
         Vec<E>::load(x + 3 * lanes),
+#if HWY_TARGET == HWY_AVX2
+        Vec<E>::load(x + 4 * lanes),
+        Vec<E>::load(x + 5 * lanes),
+        Vec<E>::load(x + 6 * lanes),
+        Vec<E>::load(x + 7 * lanes),
 #endif
     };
     for (i = group; i + group <= n; i += group) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (size_t k = 0; k < registers; ++k) part[k] = op(part[k], Vec<E>::load(x + i + k * lanes));
+    }
+    constexpr int64_t few = group / 4;  // of which the last ones may be looked at twice
+    for (; i < n; i += few) {
+      const E* next = x + (i + few <= n ? i : n - few);
+#pragma GCC unroll 2
+      for (size_t k = 0; k < registers / 4; ++k) {
+        part[k] = op(part[k], Vec<E>::load(next + k * lanes));
+      }
     }
     best = fold_registers<Op>(part);
   }
@@ -196,14 +209,14 @@ TAPER_FN void improve_columns(const T* __restrict x, int64_t n, int64_t step, T*
     constexpr auto lanes = static_cast<int64_t>(Vec<T>::kLanes);
     for (; k + lanes <= n; k += lanes) {
       Vec<T> found = Vec<T>::load(best + k);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int64_t i = 0; i < rows; ++i) found = op(found, Vec<T>::load(x + k + i * step));
       found.store(best + k);
     }
   }
   for (; k < n; ++k) {
     T found = best[k];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int64_t i = 0; i < rows; ++i) found = op(found, x[k + i * step]);
     best[k] = found;
   }
@@ -220,8 +233,8 @@ void extreme_columns(const T* x, int64_t kept, int64_t reduced, int64_t step,
     const int64_t n = kept - first < most ? kept - first : most;
     std::memcpy(best, x + first, static_cast<size_t>(n) * sizeof(T));
     int64_t row = 1;
-    for (; row + 4 <= reduced; row += 4) {
-      improve_columns<Op, 4>(x + first + row * step, n, step, best);
+    for (; row + 8 <= reduced; row += 8) {
+      improve_columns<Op, 8>(x + first + row * step, n, step, best);
     }
     for (; row < reduced; ++row) improve_columns<Op, 1>(x + first + row * step, n, step, best);
     for (int64_t k = 0; k < n; ++k) {
@@ -264,13 +277,6 @@ void fold_strided_columns(const T* x, int64_t kept, int64_t kept_step, int64_t r
   }
 }
 
-/// True if the elements of a row are nearer to each other than those of a column.
-TAPER_FN bool by_rows(int64_t kept, int64_t kept_step, int64_t reduced, int64_t step) {
-  if (kept == 1) return true;
-  if (reduced == 1) return false;
-  return step == 1 || (kept_step != 1 && magnitude(step) < magnitude(kept_step));
-}
-
 template <class Op, class T>
 void reduce_tile(const void* data, int64_t kept, int64_t kept_step, int64_t reduced, int64_t step,
                  void* accumulators) {
@@ -291,20 +297,35 @@ void reduce_tile(const void* data, int64_t kept, int64_t kept_step, int64_t redu
 
 // -------------------------------------------------------------------------- positions of extremes
 
-/// The first element equal to `value`, which is among them; any NaN equals NaN.
+/// The first element equal to `value`, which is among them.
 template <class T>
 int64_t find(const T* x, int64_t n, T value) {
-  constexpr int64_t block = 64;
-  const bool nan = value != value;
+  constexpr int64_t block = 256 / sizeof(T);
   int64_t i = 0;
   for (; i + block <= n; i += block) {
-    int found = 0;
-    for (int64_t k = 0; k < block; ++k) {
-      found |= (x[i + k] == value) | ((x[i + k] != x[i + k]) & nan);
+    if constexpr (std::is_floating_point_v<T>) {
+      constexpr int64_t lanes = Vec<T>::kLanes;
+      const auto wanted = Vec<T>(static_cast<double>(value));
+      for (int64_t k = 0; k < block; k += lanes) {
+        const Mask<T> found = Vec<T>::load(x + i + k) == wanted;
+        if (any_lane(found)) return i + k + hn::FindFirstTrue(typename Vec<T>::Tag(), found.raw);
+      }
+    } else {
+      T found = 0;
+      for (int64_t k = 0; k < block; ++k) found |= static_cast<T>(x[i + k] == value);
+      if (found != 0) break;
     }
-    if (found != 0) break;
   }
-  while (!((x[i] == value) | ((x[i] != x[i]) & nan))) ++i;
+  while (x[i] != value) ++i;
+  return i;
+}
+
+/// Any NaN equals NaN.
+template <class T>
+int64_t find_extreme(const T* x, int64_t n, T value) {
+  if (value == value) return find(x, n, value);
+  int64_t i = 0;
+  while (x[i] == x[i]) ++i;
   return i;
 }
 
@@ -312,7 +333,7 @@ template <class Op, class T>
 void arg_rows(const T* x, int64_t kept, int64_t kept_step, int64_t reduced, int64_t step,
               int64_t first, Accumulator<T>* best, int64_t* index) {
   using A = Accumulator<T>;
-  constexpr int64_t segment = 2048;  // a segment with a new extreme is read again, from the cache
+  constexpr int64_t segment = 16384 / sizeof(T);  // one is read again, from the cache
   for (int64_t k = 0; k < kept; ++k) {
     const T* row = x + k * kept_step;
     if (first == 0) {
@@ -325,7 +346,7 @@ void arg_rows(const T* x, int64_t kept, int64_t kept_step, int64_t reduced, int6
         const T value = fold_row<Op>(row + i, count);
         if (!Op::beats(static_cast<A>(value), best[k])) continue;
         best[k] = static_cast<A>(value);
-        index[k] = first + i + find(row + i, count, value);
+        index[k] = first + i + find_extreme(row + i, count, value);
       }
       continue;
     }
@@ -377,27 +398,37 @@ void arg_tile(const void* data, int64_t kept, int64_t kept_step, int64_t reduced
 // ------------------------------------------------------------------------- pieces of scattered
 // data
 
-/// Calls `run(row, row's first k, count of k, first i, count of i)` for pieces that are contiguous:
-/// parts of rows or of columns, whichever is nearer in memory. `load(from, step, to, count)` makes
-/// one of the elements from `from` on.
+constexpr int64_t most_in_line = 1024;  // elements that are packed at once
+
+/// Calls `run(piece, first k, count of k, first i, count of i)` for pieces that are contiguous:
+/// parts of rows or, some rows of [i][k] at a time, of columns, whichever is nearer in memory.
+/// `load(from, step, to, count)` makes a line of one from the elements from `from` on.
 template <class Piece, class T, class Load, class Run>
 TAPER_FN void for_pieces(const T* x, int64_t kept, int64_t kept_step, int64_t reduced, int64_t step,
                          Load load, Run run) {
-  constexpr int64_t capacity = 1024;
+  constexpr int64_t capacity = 4096;
+  constexpr int64_t most_lines = 8;
+  static_assert(capacity / most_lines <= most_in_line);
   Piece piece[capacity];
   const bool rows = by_rows(kept, kept_step, reduced, step);
   const int64_t outer = rows ? kept : reduced;
   const int64_t outer_step = rows ? kept_step : step;
   const int64_t inner = rows ? reduced : kept;
   const int64_t inner_step = rows ? step : kept_step;
-  for (int64_t line = 0; line < outer; ++line) {
-    for (int64_t begin = 0; begin < inner; begin += capacity) {
-      const int64_t count = inner - begin < capacity ? inner - begin : capacity;
-      load(x + line * outer_step + begin * inner_step, inner_step, piece, count);
+  const int64_t at_once = rows ? 1 : most_lines;
+  for (int64_t line = 0; line < outer; line += at_once) {
+    const int64_t lines = outer - line < at_once ? outer - line : at_once;
+    const int64_t longest = rows ? most_in_line : capacity / at_once;
+    for (int64_t begin = 0; begin < inner; begin += longest) {
+      const int64_t count = inner - begin < longest ? inner - begin : longest;
+      for (int64_t i = 0; i < lines; ++i) {
+        load(x + (line + i) * outer_step + begin * inner_step, inner_step, piece + i * count,
+             count);
+      }
       if (rows) {
         run(piece, line, int64_t{1}, begin, count);
       } else {
-        run(piece, begin, count, line, int64_t{1});
+        run(piece, begin, count, line, lines);
       }
     }
   }
@@ -406,7 +437,7 @@ TAPER_FN void for_pieces(const T* x, int64_t kept, int64_t kept_step, int64_t re
 struct Pack {
   template <class T>
   TAPER_FN void operator()(const T* from, int64_t step, T* to, int64_t count) const {
-    for (int64_t i = 0; i < count; ++i) to[i] = from[i * step];
+    pack_words(from, step, to, count);
   }
 };
 
@@ -415,7 +446,7 @@ using Widen = void (*)(const void* in, void* out, size_t n);
 template <Widen widen>
 struct PackAndWiden {
   TAPER_FN void operator()(const uint16_t* from, int64_t step, float* to, int64_t count) const {
-    uint16_t packed[1024];
+    uint16_t packed[most_in_line];
     if (step != 1) {
       Pack()(from, step, packed, count);
       from = packed;
@@ -439,7 +470,7 @@ void reduce_any_tile(const void* data, int64_t kept, int64_t kept_step, int64_t 
   auto* sums = static_cast<Accumulator<T>*>(accumulators);
   for_pieces<T>(static_cast<const T*>(data), kept, kept_step, reduced, step, Pack(),
                 [&](const T* piece, int64_t k, int64_t columns, int64_t, int64_t rows) {
-                  reduce_tile<Op, T>(piece, columns, 1, rows, 1, sums + k);
+                  reduce_tile<Op, T>(piece, columns, 1, rows, columns, sums + k);
                 });
 }
 
@@ -452,8 +483,27 @@ void arg_any_tile(const void* data, int64_t kept, int64_t kept_step, int64_t red
   auto* best = static_cast<Accumulator<T>*>(accumulators);
   for_pieces<T>(static_cast<const T*>(data), kept, kept_step, reduced, step, Pack(),
                 [&](const T* piece, int64_t k, int64_t columns, int64_t i, int64_t rows) {
-                  arg_tile<Op, T>(piece, columns, 1, rows, 1, first + i, best + k, index + k);
+                  arg_tile<Op, T>(piece, columns, 1, rows, columns, first + i, best + k, index + k);
                 });
+}
+
+/// Of bools, the first that no other beats.
+template <class Op>
+void arg_bool_tile(const void* data, int64_t kept, int64_t kept_step, int64_t reduced, int64_t step,
+                   int64_t first, void* accumulators, int64_t* index) {
+  const auto* x = static_cast<const uint8_t*>(data);
+  if (step != 1 || first != 0 || (kept > 1 && kept_step == 1)) {
+    return arg_any_tile<Op, uint8_t>(data, kept, kept_step, reduced, step, first, accumulators,
+                                     index);
+  }
+  constexpr uint8_t extreme = std::is_same_v<Op, MaxOp> ? 1 : 0;
+  auto* best = static_cast<int64_t*>(accumulators);
+  for (int64_t k = 0; k < kept; ++k) {
+    const uint8_t* row = x + k * kept_step;
+    const void* found = std::memchr(row, extreme, static_cast<size_t>(reduced));
+    best[k] = found != nullptr ? extreme : 1 - extreme;
+    index[k] = found != nullptr ? static_cast<const uint8_t*>(found) - row : 0;
+  }
 }
 
 // ------------------------------------------------------------------------------- 16-bit formats
@@ -465,7 +515,7 @@ void reduce_short_tile(const void* x, int64_t kept, int64_t kept_step, int64_t r
   for_pieces<float>(static_cast<const uint16_t*>(x), kept, kept_step, reduced, step,
                     PackAndWiden<widen>(),
                     [&](const float* piece, int64_t k, int64_t columns, int64_t, int64_t rows) {
-                      reduce_tile<Op, float>(piece, columns, 1, rows, 1, sums + k);
+                      reduce_tile<Op, float>(piece, columns, 1, rows, columns, sums + k);
                     });
 }
 
@@ -476,7 +526,7 @@ void arg_short_tile(const void* x, int64_t kept, int64_t kept_step, int64_t redu
   for_pieces<float>(
       static_cast<const uint16_t*>(x), kept, kept_step, reduced, step, PackAndWiden<widen>(),
       [&](const float* piece, int64_t k, int64_t columns, int64_t i, int64_t rows) {
-        arg_tile<Op, float>(piece, columns, 1, rows, 1, first + i, best + k, index + k);
+        arg_tile<Op, float>(piece, columns, 1, rows, columns, first + i, best + k, index + k);
       });
 }
 
@@ -504,7 +554,7 @@ constexpr ArgReduceTile arg_tile_of() {
   } else if constexpr (std::is_same_v<T, BFloat16>) {
     return arg_short_tile<Op, bf16_to_f32>;
   } else if constexpr (std::is_same_v<T, bool>) {
-    return arg_any_tile<Op, uint8_t>;
+    return arg_bool_tile<Op>;
   } else if constexpr (is_complex_type<T>) {
     return nullptr;
   } else {

@@ -94,13 +94,18 @@ struct Vec {
   friend TAPER_FN Vec sqrt(Vec a) { return hn::Sqrt(a.raw); }
   friend TAPER_FN Vec rint(Vec a) { return hn::Round(a.raw); }
   friend TAPER_FN Vec floor(Vec a) { return hn::Floor(a.raw); }
-  friend TAPER_FN Vec fmod(Vec a, Vec b) {  // the exact remainder takes steps that differ by lane
-    E x[kLanes];
-    E y[kLanes];
-    a.store(x);
-    b.store(y);
-    for (size_t i = 0; i < kLanes; ++i) x[i] = fn::fmod(x[i], y[i]);
-    return load(x);
+  /// Exact. The quotient of a and b, if it is not too large, is cut off to the right whole number
+  /// or, where it was rounded up to one, to the next: then the rest has the other sign.
+  friend TAPER_FN Vec fmod(Vec a, Vec b) {
+    const Vec quotient = a / b;
+    Vec rest = hn::NegMulAdd(hn::Trunc(quotient.raw), b.raw, a.raw);
+    const Vec zero(0.0);
+    const Mask<E> is_low = ((a > zero) & (rest < zero)) | ((a < zero) & (rest > zero));
+    rest = copysign(where(is_low, rest + copysign(b, a), rest), a);
+    const Mask<E> is_near =
+        (abs(quotient) < Vec(kSingle ? 0x1p22 : 0x1p51)) & (abs(b) < Vec(__builtin_inf()));
+    if (__builtin_expect(any_lane(!is_near), 0)) return where(is_near, rest, slow_fmod(a, b));
+    return rest;
   }
   friend TAPER_FN Vec min(Vec a, Vec b) { return hn::Min(a.raw, b.raw); }
   friend TAPER_FN Vec max(Vec a, Vec b) { return hn::Max(a.raw, b.raw); }
@@ -122,6 +127,16 @@ struct Vec {
   }
 
  private:
+  /// In steps whose number differs by lane.
+  static TAPER_FN Vec slow_fmod(Vec a, Vec b) {
+    E x[kLanes];
+    E y[kLanes];
+    a.store(x);
+    b.store(y);
+    for (size_t i = 0; i < kLanes; ++i) x[i] = fn::fmod(x[i], y[i]);
+    return load(x);
+  }
+
   static constexpr Word kMagic =
       kSingle ? static_cast<Word>(fn::bits::kMagic32) : static_cast<Word>(fn::bits::kMagic64);
   static constexpr Word kOne =
@@ -136,6 +151,18 @@ struct Vec {
     return hn::ShiftRight<kFractionBits>(moved);
   }
 };
+
+template <class F>
+TAPER_FN Vec<float> in_double(F f, Vec<float> x, Vec<float> y) {
+  const hn::ScalableTag<float> whole;
+  const hn::Half<decltype(whole)> half;
+  const hn::ScalableTag<double> wide;
+  const Vec<double> low = f(Vec<double>(hn::PromoteTo(wide, hn::LowerHalf(half, x.raw))),
+                            Vec<double>(hn::PromoteTo(wide, hn::LowerHalf(half, y.raw))));
+  const Vec<double> high = f(Vec<double>(hn::PromoteTo(wide, hn::UpperHalf(half, x.raw))),
+                             Vec<double>(hn::PromoteTo(wide, hn::UpperHalf(half, y.raw))));
+  return hn::Combine(whole, hn::DemoteTo(half, high.raw), hn::DemoteTo(half, low.raw));
+}
 
 }  // namespace taper::TAPER_ISA
 
