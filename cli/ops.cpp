@@ -36,10 +36,16 @@ std::string gradient(const OpBase& op) {
   return op.gradient_through_expansion ? "that of simpler ops" : "a rule in ops";
 }
 
+/// Those that a user gets.
+std::vector<std::string_view> outputs(const OpBase& op) {
+  return {op.outputs.begin(), op.outputs.end() - op.kept_outputs};
+}
+
 void print_one(const OpBase& op) {
   std::cout << signature(op) << '\n' << op.doc << '\n';
+  if (!op.aliases.empty()) std::cout << "also        " << joined(op.aliases) << '\n';
   std::cout << "operands    " << joined(op.inputs) << '\n';
-  std::cout << "outputs     " << joined(op.outputs) << '\n';
+  std::cout << "outputs     " << joined(outputs(op)) << '\n';
   for (const FieldInfo& attribute : op.describe_attrs()) {
     std::cout << fmt::format(
         "attribute   {}: {}{}\n", attribute.name, attribute.kind,
@@ -73,10 +79,11 @@ Value to_value(const OpBase& op) {
           ? Value()
           : Value(Fields{{"name", Value(op.onnx.name)}, {"since", Value(op.onnx.first)}});
   return Value(Fields{{"name", Value(op.name)},
+                      {"aliases", list(op.aliases)},
                       {"signature", Value(signature(op))},
                       {"doc", Value(op.doc)},
                       {"operands", list(op.inputs)},
-                      {"outputs", list(op.outputs)},
+                      {"outputs", list(outputs(op))},
                       {"attributes", Value(std::move(attributes))},
                       {"gradient", Value(gradient(op))},
                       {"onnx", onnx}});
@@ -85,7 +92,7 @@ Value to_value(const OpBase& op) {
 void ops(const std::string& name, bool all_rows, bool json) {
   std::vector<const OpBase*> shown = all_rows ? all_ops() : public_ops();
   if (!name.empty()) {
-    shown = {&find_named([&]() -> auto& { return Registry<OpBase>::get(name, "op"); })};
+    shown = {&find_named([&]() -> auto& { return op_named(name); })};
   }
   if (json) {
     Value::List all;

@@ -52,6 +52,13 @@ std::vector<const OpBase*> public_ops() {
   return ops;
 }
 
+const OpBase& op_named(std::string_view name) {
+  for (const OpBase* op : all_ops()) {
+    if (std::ranges::find(op->aliases, name) != op->aliases.end()) return *op;
+  }
+  return Registry<OpBase>::get(name, "op");
+}
+
 std::string output_name(const OpBase& op, size_t index) {
   std::string name(op.outputs[std::min(index, op.outputs.size() - 1)]);
   if (!name.ends_with('*')) return name;

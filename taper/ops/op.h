@@ -199,6 +199,8 @@ struct Row {
   };
 
   std::string_view name;
+  /// Other names of the same, PyTorch's or NumPy's, by which it is found and bound.
+  std::vector<std::string_view> aliases = {};
   std::string_view doc;
   /// A part of other rows, such as a kernel for a gradient: neither listed nor bound.
   bool internal = false;
@@ -210,6 +212,8 @@ struct Row {
   /// last output may have one, too: the rule's specs say how many there are.
   std::vector<std::string_view> inputs = {};
   std::vector<std::string_view> outputs = {"y"};
+  /// So many of the last outputs are for the gradient and not for users: places, a mask.
+  uint8_t kept_outputs = 0;
   /// The kinds of dtypes that the operands may have; the rule may refuse more.
   Kinds takes = kinds::real;
   Promotion promotion = Promotion::none;
@@ -229,7 +233,8 @@ struct Row {
   /// The kernel takes inputs of any strides; otherwise they are made row-major first.
   bool any_strides = false;
   /// The kernel, or an op of the expansion, throws Violation for what only the values tell, such as
-  /// an index out of range. Any other kernel that throws one is an internal error.
+  /// an index out of range. Any other kernel that throws one is an internal error. Of functions
+  /// among the attributes their own ops say it.
   bool refuses_values = false;
   std::vector<Reuse> reuse = {};
   Role role = Role::other;
@@ -249,11 +254,13 @@ class TAPER_API OpBase : public Registered<OpBase> {
   OpBase(const OpBase&) = delete;
   OpBase& operator=(const OpBase&) = delete;
 
+  std::vector<std::string_view> aliases;
   bool internal = false;
   bool inlined = false;
   std::vector<AttributeDoc> attributes;
   std::vector<std::string_view> inputs;
   std::vector<std::string_view> outputs;
+  uint8_t kept_outputs = 0;
   Promotion promotion = Promotion::none;
   uint8_t promoted_from = 0;
   Relation relation = Relation::none;
@@ -313,6 +320,8 @@ class TAPER_API OpBase : public Registered<OpBase> {
 TAPER_API std::vector<const OpBase*> all_ops();
 /// The rows that users see: what is listed and bound.
 TAPER_API std::vector<const OpBase*> public_ops();
+/// The row of this name or alias. Throws not_found naming what may be meant.
+TAPER_API const OpBase& op_named(std::string_view name);
 
 /// Runs an op: infers, then captures or executes, then records on the tape.
 TAPER_API Results call(const OpBase& op, const void* attrs, std::span<const Arg> args);
@@ -332,11 +341,13 @@ class Op final : public OpBase {
  public:
   // NOLINTNEXTLINE: implicit, so that `static const Op<A> op{{.name = ...}}` reads as a row
   Op(const Row<A>& row) : OpBase(row.name, row.doc), row_(row) {
+    aliases = row.aliases;
     internal = row.internal;
     inlined = row.inlined;
     attributes = row.attributes;
     inputs = row.inputs;
     outputs = row.outputs;
+    kept_outputs = row.kept_outputs;
     takes = row.takes;
     promotion = row.promotion;
     promoted_from = row.promoted_from;

@@ -541,6 +541,9 @@ TEST_F(Command, DescribesOpsDevicesAndWorkloads) {
   EXPECT_EQ(ops.code, 0);
   EXPECT_TRUE(has(ops.out, "softmax(x, axis=-1)\n")) << ops.out;
   EXPECT_TRUE(has(run("ops softmax").out, "attribute   axis: int = -1")) << run("ops softmax").out;
+  EXPECT_TRUE(has(run("ops amax").out, "max(x, ")) << run("ops amax").out;
+  EXPECT_TRUE(has(run("ops max").out, "also        amax\n")) << run("ops max").out;
+  EXPECT_TRUE(has(run("ops max_pool2d").out, "outputs     y\n")) << run("ops max_pool2d").out;
   const Outcome devices = run("devices");
   EXPECT_EQ(devices.code, 0) << devices.error;
   EXPECT_TRUE(has(devices.out, "threads           1: set by TAPER_THREADS")) << devices.out;

@@ -71,6 +71,27 @@ TEST(Rows, InternalOnesAreNotShown) {
   }
 }
 
+TEST(Rows, AreFoundByTheirAliases) {
+  for (const auto& [alias, name] : {std::pair("amax", "max"),
+                                    {"cat", "concat"},
+                                    {"mul", "multiply"},
+                                    {"unsqueeze", "expand_dims"},
+                                    {"gt", "greater"},
+                                    {"clamp", "clip"},
+                                    {"pow", "pow"}}) {
+    EXPECT_EQ(op_named(alias).name, name);
+  }
+  EXPECT_EQ(thrown_text(ErrorKind::not_found, [] { op_named("softmaxx"); }).substr(0, 21),
+            "unknown op `softmaxx`");
+  std::vector<std::string_view> names;
+  for (const OpBase* op : all_ops()) {
+    names.push_back(op->name);
+    names.insert(names.end(), op->aliases.begin(), op->aliases.end());
+  }
+  std::ranges::sort(names);
+  EXPECT_EQ(std::ranges::adjacent_find(names), names.end()) << "a name means two ops";
+}
+
 TEST(Rows, AttributesHaveTypes) {
   const auto type_of = [](std::string_view op, std::string_view attribute) {
     for (const FieldInfo& field : Registry<OpBase>::get(std::string(op), "op").describe_attrs()) {

@@ -135,6 +135,7 @@ const Op<PoolAttrs> max_pool_op{
                     {"count_include_pad", "Without meaning for a maximum."}},
      .inputs = {"x"},
      .outputs = {"y", "indices"},
+     .kept_outputs = 1,
      .infer = infer_max_pool,
      .reference = max_pool_reference,
      .grad = {max_pool_vjp, Saves::outputs},

@@ -116,6 +116,7 @@ std::vector<Sample<ConcatAttrs>> concat_samples() {
 }
 
 const Op<ConcatAttrs> concat_op{{.name = "concat",
+                                 .aliases = {"cat", "concatenate"},
                                  .doc = "Tensors one after the other along an axis they have.",
                                  .attributes = {{"axis", "The axis along which they are joined."}},
                                  .inputs = {"xs*"},

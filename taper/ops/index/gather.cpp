@@ -531,6 +531,7 @@ std::vector<Sample<AlongAttrs>> along_samples() {
 
 const Op<AlongAttrs> take_along_axis_op{
     {.name = "take_along_axis",
+     .aliases = {"take_along_dim"},
      .doc = "One element of x along `axis` for each index; the other axes go together.",
      .attributes = {{"axis", "The axis, counted from the end if negative."},
                     {"from_end",

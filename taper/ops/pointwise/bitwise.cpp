@@ -101,6 +101,7 @@ const PointwiseOp<BitwiseOr> or_op = bitwise<BitwiseOr>(
 const PointwiseOp<BitwiseXor> xor_op = bitwise<BitwiseXor>(
     "bitwise_xor", "Each bit is set in one only; of bools, they differ.", {"BitwiseXor", 18});
 const Op<BitwiseInvert> invert_op{{.name = "bitwise_invert",
+                                   .aliases = {"bitwise_not"},
                                    .doc = "Each bit is not set in x; of bools, the opposite.",
                                    .inputs = {"x"},
                                    .infer = detail::infer_functor<BitwiseInvert>,

@@ -124,9 +124,10 @@ Grads where_vjp(const Saved& s, const Where&) {
 }
 
 template <class F>
-Pointwise<F> comparison(std::string_view name, Relation relation, std::string_view doc,
-                        Onnx onnx = {}) {
+Pointwise<F> comparison(std::string_view name, std::string_view alias, Relation relation,
+                        std::string_view doc, Onnx onnx = {}) {
   return {.name = name,
+          .aliases = {alias},
           .doc = doc,
           .relation = relation,
           .grad = Grad<F>(not_differentiable{"a comparison is piecewise constant"}),
@@ -145,16 +146,17 @@ Pointwise<F> logical(std::string_view name, std::string_view doc, Onnx onnx) {
 }
 
 const PointwiseOp<Equal> equal_op =
-    comparison<Equal>("equal", Relation::equal, "x1 == x2.", {"Equal", 11});
+    comparison<Equal>("equal", "eq", Relation::equal, "x1 == x2.", {"Equal", 11});
 const PointwiseOp<NotEqual> not_equal_op =
-    comparison<NotEqual>("not_equal", Relation::not_equal, "x1 != x2.");
-const PointwiseOp<Less> less_op = comparison<Less>("less", Relation::less, "x1 < x2.", {"Less", 9});
-const PointwiseOp<LessEqual> less_equal_op =
-    comparison<LessEqual>("less_equal", Relation::less_equal, "x1 <= x2.", {"LessOrEqual", 12});
+    comparison<NotEqual>("not_equal", "ne", Relation::not_equal, "x1 != x2.");
+const PointwiseOp<Less> less_op =
+    comparison<Less>("less", "lt", Relation::less, "x1 < x2.", {"Less", 9});
+const PointwiseOp<LessEqual> less_equal_op = comparison<LessEqual>(
+    "less_equal", "le", Relation::less_equal, "x1 <= x2.", {"LessOrEqual", 12});
 const PointwiseOp<Greater> greater_op =
-    comparison<Greater>("greater", Relation::greater, "x1 > x2.", {"Greater", 9});
+    comparison<Greater>("greater", "gt", Relation::greater, "x1 > x2.", {"Greater", 9});
 const PointwiseOp<GreaterEqual> greater_equal_op = comparison<GreaterEqual>(
-    "greater_equal", Relation::greater_equal, "x1 >= x2.", {"GreaterOrEqual", 12});
+    "greater_equal", "ge", Relation::greater_equal, "x1 >= x2.", {"GreaterOrEqual", 12});
 const PointwiseOp<LogicalAnd> logical_and_op =
     logical<LogicalAnd>("logical_and", "Both are true.", {"And", 7});
 const PointwiseOp<LogicalOr> logical_or_op =

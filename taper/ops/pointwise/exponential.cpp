@@ -258,6 +258,7 @@ const PointwiseOp<Softplus> softplus_op =
     unary<Softplus>("softplus", "log(1 + exp(x)), without overflow.", softplus_vjp, Saves::inputs,
                     wide<Softplus>, {"Softplus", 1});
 const Op<Power> pow_op{{.name = "pow",
+                        .aliases = {"power"},
                         .doc = "x1 to the power x2; integers keep their dtype and wrap around.",
                         .inputs = {"x1", "x2"},
                         .promotion = Promotion::same,

@@ -66,6 +66,7 @@ inline constexpr bool derived = true;
 template <class F>
 struct Pointwise {
   std::string_view name;
+  std::vector<std::string_view> aliases = {};
   std::string_view doc;
   bool internal = false;
   std::vector<AttributeDoc> attributes = {};
@@ -223,6 +224,7 @@ class PointwiseOp {
 
   static Row<F> make_value(const Pointwise<F>& row) {
     Row<F> made{.name = row.name,
+                .aliases = row.aliases,
                 .doc = row.doc,
                 .internal = row.internal,
                 .attributes = row.attributes,

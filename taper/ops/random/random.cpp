@@ -300,6 +300,7 @@ const Op<DropoutAttrs> dropout_op{
      .attributes = {{"p", "The probability that an element becomes 0."}},
      .inputs = {"x", "key"},
      .outputs = {"y", "mask"},
+     .kept_outputs = 1,
      .infer = infer_dropout,
      .reference = dropout_reference,
      .grad = {dropout_vjp, Saves::outputs},

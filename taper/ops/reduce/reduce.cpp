@@ -154,8 +154,9 @@ constexpr AttributeDoc reduce_lines[] = {{"axis", "The axes that are reduced; no
 
 template <ReduceKind kind>
 Row<ReduceAttrs> reduction(std::string_view name, std::string_view doc, Grad<ReduceAttrs> grad,
-                           Onnx onnx) {
+                           Onnx onnx, std::vector<std::string_view> aliases = {}) {
   return {.name = name,
+          .aliases = std::move(aliases),
           .doc = doc,
           .attributes = {std::begin(reduce_lines), std::end(reduce_lines)},
           .inputs = {"x"},
@@ -176,10 +177,10 @@ const Op<ReduceAttrs> mean_op = reduction<ReduceKind::mean>(
     "mean", "The mean along `axis`.", {mean_vjp, Saves::nothing}, {"ReduceMean", 13});
 const Op<ReduceAttrs> max_op =
     reduction<ReduceKind::max>("max", "The largest element along `axis`; NaN if there is one.",
-                               {extreme_vjp, Saves::both}, {"ReduceMax", 13});
+                               {extreme_vjp, Saves::both}, {"ReduceMax", 13}, {"amax"});
 const Op<ReduceAttrs> min_op =
     reduction<ReduceKind::min>("min", "The smallest element along `axis`; NaN if there is one.",
-                               {extreme_vjp, Saves::both}, {"ReduceMin", 13});
+                               {extreme_vjp, Saves::both}, {"ReduceMin", 13}, {"amin"});
 
 // ---------------------------------------------------------------------------------- var
 

@@ -18,8 +18,9 @@ using Infer = Specs (*)(const InSpecs& in, const A& attrs);
 template <class A, Infer<A> infer>
 Row<A> reshape_row(std::string_view name, std::string_view doc,
                    const std::vector<AttributeDoc>& attributes, std::vector<Sample<A>> (*samples)(),
-                   Onnx onnx = {}) {
+                   Onnx onnx = {}, std::vector<std::string_view> aliases = {}) {
   return {.name = name,
+          .aliases = std::move(aliases),
           .doc = doc,
           .inlined = true,
           .attributes = attributes,
@@ -92,7 +93,7 @@ std::vector<Sample<ExpandDimsAttrs>> expand_dims_samples() {
 
 const Op<ExpandDimsAttrs> expand_dims_op = reshape_row<ExpandDimsAttrs, infer_expand_dims>(
     "expand_dims", "A new axis of size one.", {{"axis", "Where it stands in the result."}},
-    expand_dims_samples, {"Unsqueeze", 13});
+    expand_dims_samples, {"Unsqueeze", 13}, {"unsqueeze"});
 
 // ---------------------------------------------------------------------------------- squeeze
 

@@ -257,6 +257,7 @@ std::vector<Sample<PermuteAttrs>> permute_samples() {
 
 const Op<PermuteAttrs> permute_op{
     {.name = "permute_dims",
+     .aliases = {"permute"},
      .doc = "The axes in another order; a view.",
      .attributes = {{"axes", "For each axis of the result, which axis of x it is."}},
      .inputs = {"x"},
