@@ -62,7 +62,7 @@ CaseOperand make_operand(const std::vector<AnySample>& samples, const SampleInpu
     made.high = 2;
   } else if (is_integer(dtype)) {
     std::tie(made.low, made.high) = integer_range(samples, i);
-    if (dtype == DType::u8) made.low = std::max(made.low, 0.0);
+    if (!is_signed(dtype)) made.low = std::max(made.low, 0.0);
     if (made.high <= made.low) made.high = made.low + 4;
   }
   return made;
@@ -148,9 +148,10 @@ std::vector<AnySample> samples_for(const OpBase& op, bool of_floats) {
 
 void add_cases(const OpBase& op, const AnySample& sample, bool of_floats, int64_t size,
                std::vector<RowCase>& cases) {
+  if (!op.graphs(sample.attrs.get()).empty()) return;  // what a function costs is its own
   for (const Fields& attrs : attribute_choices(op, sample)) {
     for (const DType dtype : all_dtypes) {
-      if (is_float(dtype) != of_floats ||
+      if (is_inexact(dtype) != of_floats ||
           !is_taken(make_case(op, sample, attrs, dtype, layouts[0], trial_size))) {
         continue;
       }
