@@ -59,7 +59,7 @@ void check_orders(const Shape& shape, int64_t step, int64_t gap) {
   const Strides plain = row_major_strides(shape);
   do {
     const Strides other = strides_in_order(shape, order, step, gap);
-    for (int64_t item : {1, 2, 4, 8}) {
+    for (int64_t item : {1, 2, 4, 8, 16}) {
       check(shape, other, plain, item);
       check(shape, plain, other, item);
     }

@@ -103,6 +103,7 @@ TYPED_TEST(Unsigned, AreReducedByTheirValueInBlocks) {
   const Tensor high = with_one(this->half - 1, this->top);
   const Tensor low = with_one(this->half, this->half - 1);
   EXPECT_EQ(argmax(high).template item<int>(), 150'000);
+  EXPECT_EQ(argmax(with_one(1, 5)).template item<int>(), 150'000);
   EXPECT_EQ(max(high).template item<T>(), this->top);
   EXPECT_EQ(argmin(low).template item<int>(), 150'000);
   EXPECT_EQ(min(low).template item<T>(), T(this->half - 1));

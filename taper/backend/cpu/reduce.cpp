@@ -1,6 +1,7 @@
 #include <taper/backend/cpu/reduce.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -360,6 +361,13 @@ bool beats(bool max, DType dtype, Extreme a, Extreme b) {
   return max ? a.real > b.real : a.real < b.real;
 }
 
+/// What any element beats, or equals.
+Extreme worst(ReduceKind kind, DType dtype) {
+  if (is_float(dtype)) return {.real = identity<double>(kind)};
+  if (dtype != DType::u64) return {.integer = identity<int64_t>(kind)};
+  return {.integer = std::bit_cast<int64_t>(identity<uint64_t>(kind))};
+}
+
 /// The position in row-major memory: the extremes of blocks in parallel, then the place in the
 /// first block with the best one. A bool's is found faster than it is looked for in blocks.
 int64_t arg_flat(bool max, const std::byte* data, DType dtype, int64_t count) {
@@ -373,11 +381,7 @@ int64_t arg_flat(bool max, const std::byte* data, DType dtype, int64_t count) {
   const int64_t grain = std::max<int64_t>(1, grain_elements / (count / blocks));
   parallel_for(blocks > 1 ? blocks : 0, grain, [&](int64_t first, int64_t last) {
     for (int64_t block = first; block < last; ++block) {
-      if (is_float(dtype)) {
-        best[block].real = identity<double>(kind);
-      } else {
-        best[block].integer = identity<int64_t>(kind);
-      }
+      best[block] = worst(kind, dtype);
       const int64_t size = begin_of(block + 1) - begin_of(block);
       tile(data + begin_of(block) * item, 1, 0, size, 1, best + block);
     }

@@ -25,6 +25,9 @@ void pack_row(const void* from, int64_t from_step, void* to, int64_t n) {
   }
 }
 
+/// An item as wide as a register.
+using Wide = unsigned __int128;
+
 template <class Word>
 using Block = hn::Full128<Word>;
 
@@ -79,25 +82,30 @@ void transpose(const void* source, int64_t from_step, void* target, int64_t to_s
   constexpr int64_t n = 16 / item;
   const auto* from = static_cast<const std::byte*>(source);
   auto* to = static_cast<std::byte*>(target);
-  const int64_t whole_columns = columns / n * n;
-  const int64_t whole_rows = rows / n * n;
-  for (int64_t stripe = 0; stripe < whole_rows; stripe += 4 * n) {
-    const int64_t end = stripe + 4 * n < whole_rows ? stripe + 4 * n : whole_rows;
-    for (int64_t column = 0; column < whole_columns; column += n) {
-      for (int64_t row = stripe; row < end; row += n) {
-        transpose_square<Word>(from + column * from_step + row * item, from_step,
-                               to + row * to_step + column * item, to_step);
+  if constexpr (n == 1) {
+    return transpose_rest<Word>(from, from_step, to, to_step, 0, rows, 0, columns);
+  } else {
+    const int64_t whole_columns = columns / n * n;
+    const int64_t whole_rows = rows / n * n;
+    for (int64_t stripe = 0; stripe < whole_rows; stripe += 4 * n) {
+      const int64_t end = stripe + 4 * n < whole_rows ? stripe + 4 * n : whole_rows;
+      for (int64_t column = 0; column < whole_columns; column += n) {
+        for (int64_t row = stripe; row < end; row += n) {
+          transpose_square<Word>(from + column * from_step + row * item, from_step,
+                                 to + row * to_step + column * item, to_step);
+        }
       }
     }
+    transpose_rest<Word>(from, from_step, to, to_step, 0, whole_rows, whole_columns, columns);
+    transpose_rest<Word>(from, from_step, to, to_step, whole_rows, rows, 0, columns);
   }
-  transpose_rest<Word>(from, from_step, to, to_step, 0, whole_rows, whole_columns, columns);
-  transpose_rest<Word>(from, from_step, to, to_step, whole_rows, rows, 0, columns);
 }
 
 }  // namespace
 
 const PackKernels pack_kernels = {
-    {pack_row<uint8_t>, pack_row<uint16_t>, pack_row<uint32_t>, pack_row<uint64_t>},
-    {transpose<uint8_t>, transpose<uint16_t>, transpose<uint32_t>, transpose<uint64_t>}};
+    {pack_row<uint8_t>, pack_row<uint16_t>, pack_row<uint32_t>, pack_row<uint64_t>, pack_row<Wide>},
+    {transpose<uint8_t>, transpose<uint16_t>, transpose<uint32_t>, transpose<uint64_t>,
+     transpose<Wide>}};
 
 }  // namespace taper::TAPER_ISA
