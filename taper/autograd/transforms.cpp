@@ -26,7 +26,7 @@ Differentiated differentiate(const TensorFunction& f, const std::vector<Tensor>&
                                  std::to_string(inputs.size()));
     }
     const Tensor& operand = inputs[argnum];
-    if (!is_float(operand.dtype())) {
+    if (!is_inexact(operand.dtype())) {
       fail(ErrorKind::dtype, std::string(transform) + ": only floating tensors have gradients (" +
                                  "operand " + std::to_string(argnum) + " " +
                                  to_string(operand.spec()) + ")");

@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <taper/autograd/autograd.h>
+#include <taper/autograd/gradcheck.h>
 #include <taper/ops/ops.h>
 
 #include "tests/core/error_testing.h"
@@ -101,6 +103,20 @@ TEST(Complex, ALossMustBeReal) {
   const auto grad = z.grad().to_vector<C128>();
   EXPECT_NEAR(std::abs(grad[0] - C128(2, 4)), 0, 1e-14);
   EXPECT_NEAR(std::abs(grad[1] - C128(6, -8)), 0, 1e-14);
+}
+
+TEST(Complex, TransformsTakeThem) {
+  const auto square_of_size = [](const Tensor& z) { return sum(square(abs(z))); };
+  const Tensor slope = grad(square_of_size)(tensor(std::vector<C128>{{3, -4}}));
+  EXPECT_NEAR(std::abs(slope.item<C128>() - C128(6, -8)), 0, 1e-14);
+}
+
+TEST(Complex, GradcheckRefusesThemSoFar) {
+  const Tensor x = ones({2}, DType::f64);
+  const auto text = thrown_text(ErrorKind::unsupported, [&] {
+    gradcheck([](const std::vector<Tensor>& at) { return at[0] * i; }, {x});
+  });
+  EXPECT_EQ(text.find("gradcheck: complex tensors are not checked yet"), 0u) << text;
 }
 
 TEST(Complex, GradientsOfRealOperandsAreReal) {
