@@ -241,6 +241,8 @@ constexpr decltype(auto) visit(DType dtype, F&& f) {
     }
     TAPER_DTYPES(TAPER_DTYPE)
 #undef TAPER_DTYPE
+    default:
+      break;
   }
   internal_failure("a dtype of the kinds that are visited", __FILE__, __LINE__);
 }

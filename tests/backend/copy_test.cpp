@@ -81,7 +81,7 @@ TEST(Copy, TakesElementsThatLieApart) {
 }
 
 TEST(Copy, TakesElementsBackwards) {
-  for (int64_t item : {1, 2, 4, 8}) {
+  for (int64_t item : {1, 2, 4, 8, 16}) {
     for (int64_t step : {-1, -2, -3}) {
       for (int64_t count : {1, 40, 131}) {
         const auto size = static_cast<size_t>(((count - 1) * -step + 1) * item);
