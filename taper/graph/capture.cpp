@@ -56,7 +56,7 @@ bool could_start_backward(const Tensor& tensor) {
 
 /// The only element of a tensor that a call made of a number.
 Number number_in(const Tensor& tensor) {
-  return visit_dtype(tensor.dtype(), [&]<class T>() {
+  return visit<kinds::every>(tensor.dtype(), [&]<class T>() {
     return number_of(*reinterpret_cast<const T*>(tensor.raw()));
   });
 }

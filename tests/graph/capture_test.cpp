@@ -1,5 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <complex>
+#include <cstring>
+#include <limits>
+
 #include <taper/taper.h>
 
 namespace taper {
@@ -184,6 +188,47 @@ TEST(Capture, AGraphPrintsItsNodes) {
   EXPECT_NE(text.find("f32[1,3] = linear("), std::string::npos) << text;
   EXPECT_NE(text.find("= cell weight"), std::string::npos) << text;
   EXPECT_NE(text.find(" in model"), std::string::npos) << text;
+}
+
+TEST(Capture, NumbersAreImmediatesOfTheGraph) {
+  auto f = compile([](const Tensor& x) { return (x * 2 + 0.5) * x; });
+  f(ones({2}));
+  EXPECT_TRUE(f.graph().constants.empty());
+  EXPECT_EQ(to_string(f.graph()),
+            "%0 f32[2] = input\n"
+            "%2 f32[2] = multiply(%0, 2.0)\n"
+            "%4 f32[2] = add(%2, 0.5)\n"
+            "%5 f32[2] = multiply(%4, %0)\n"
+            "return %5\n");
+}
+
+/// With a number of every kind beside operands of every dtype.
+TEST(Capture, NumbersOfEveryDtypeAreReplayedAsTheyAre) {
+  const auto expect_same = [](const Tensor& x, const auto& number) {
+    const auto f = [&](const Tensor& a) { return where(a == a, number, a); };
+    auto compiled = compile(f);
+    const Tensor expected = f(x);
+    for (int run = 0; run < 2; ++run) {
+      const Tensor found = compiled(x);
+      ASSERT_EQ(found.spec(), expected.spec());
+      EXPECT_EQ(std::memcmp(found.raw(), expected.raw(),
+                            item_size(x.dtype()) * static_cast<size_t>(x.numel())),
+                0)
+          << to_string(x.spec());
+    }
+  };
+  for (DType dtype : all_dtypes) {
+    const Tensor x = ones({3}, dtype);
+    expect_same(x, 1);
+    if (!is_inexact(dtype)) continue;
+    expect_same(x, -0.0);
+    expect_same(x, 0.1);
+    expect_same(x, std::numeric_limits<double>::infinity());
+    expect_same(x, std::numeric_limits<double>::quiet_NaN());
+  }
+  expect_same(ones({3}, DType::u64), UINT64_MAX);
+  expect_same(ones({3}, DType::i64), INT64_MIN);
+  expect_same(ones({3}, DType::c128), std::complex<double>(0.1, -0.0));
 }
 
 TEST(Verify, FindsAValueUsedBeforeItIsDefined) {
