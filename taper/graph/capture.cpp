@@ -104,7 +104,11 @@ Captured Recorder::finish(std::vector<Tensor> outputs) {
 Results Recorder::call(const OpBase& op, const void* attrs, std::span<const Arg> args,
                        const Specs& specs) {
   GraphNode node{&op, copy_attrs(op, attrs), {}, {}, layer_path(), captured_function};
-  for (size_t i = 0; i < args.size(); ++i) node.inputs.push_back(id_of_operand(op, args[i], i));
+  for (size_t i = 0; i < args.size(); ++i) {
+    node.inputs.push_back(id_of_operand(op, args[i], i));
+    const Tensor& tensor = *args[i].tensor;
+    node.on_tape.push_back(tape_on && tensor.defined() && tensor.requires_grad());
+  }
   Results results;
   for (int i = 0; i < specs.count; ++i) {
     results[i] = new_value(specs[i]);

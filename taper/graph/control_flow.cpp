@@ -113,6 +113,7 @@ const Op<CondAttrs> cond_op{
                     {"otherwise", "Runs if it is false; gives results of the same specs."}},
      .inputs = {"predicate", "operands*"},
      .outputs = {"ys*"},
+     .takes = kinds::every,
      .infer = infer_cond,
      .expand = expand_cond,
      .grad = {cond_vjp, Saves::inputs},
@@ -184,6 +185,7 @@ const Op<WhileAttrs> while_op{
                     {"body", "Gives the next values."}},
      .inputs = {"operands*"},
      .outputs = {"ys*"},
+     .takes = kinds::every,
      .infer = infer_while,
      .expand = expand_while,
      .grad = not_differentiable{"the number of its turns is not known; use scan"},
@@ -203,11 +205,18 @@ std::vector<Tensor> cond_of_lists(const Tensor& predicate, FunctionOfTensors the
     check_defined("operands", operands);
   });
   if (capture_number == 0) return predicate.item<bool>() ? then(operands) : otherwise(operands);
-  const FunctionOfTensors functions[] = {then, otherwise};
+  DefinedResults first(then);
+  DefinedResults second(otherwise);
+  const FunctionOfTensors functions[] = {first, second};
   Subgraphs captured = capture_subgraphs("cond", specs_of(operands), functions);
+  checked("cond", [&] {
+    if (first.mask() == second.mask() || first.mask().size() != second.mask().size()) return;
+    violate(ErrorKind::value, "one of its functions leaves a result undefined");
+  });
   const CondAttrs attrs{captured.functions[0], captured.functions[1]};
-  return call_list(cond_op, &attrs, joined(joined({predicate}, operands), captured.lifted),
-                   attrs.then.graph()->outputs.size());
+  return first.complete(call_list(cond_op, &attrs,
+                                  joined(joined({predicate}, operands), captured.lifted),
+                                  attrs.then.graph()->outputs.size()));
 }
 
 std::vector<Tensor> while_of_lists(FunctionOfTensors condition, FunctionOfTensors body,

@@ -21,6 +21,7 @@ struct GraphNode {
   std::vector<ValueId> outputs;
   std::string layer;               // where it was called, for messages
   std::string_view function = {};  // what the user called, if that is not the op
+  std::vector<bool> on_tape = {};  // operands that a gradient flows to: `detach` and no_grad cut it
 };
 
 /// A cell that the recorded code read or assigned.

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <utility>
+
 #include <taper/autograd/gradients_until.h>
 #include <taper/graph/control_flow.h>
 #include <taper/graph/subgraph.h>
@@ -73,6 +76,19 @@ Specs infer(const InSpecs& in, const ScanAttrs& attrs) {
   return specs;
 }
 
+/// In parts, since an op on the tape has not any number of operands.
+Tensor stack_all(const Tensors& tensors) {
+  constexpr size_t most = 1 << 14;
+  if (tensors.size() <= most) return stack(tensors);
+  Tensors parts;
+  for (size_t i = 0; i < tensors.size(); i += most) {
+    const auto first = tensors.begin() + static_cast<std::ptrdiff_t>(i);
+    const size_t count = std::min(most, tensors.size() - i);
+    parts.push_back(stack(Tensors(first, first + static_cast<std::ptrdiff_t>(count))));
+  }
+  return concat(parts, 0);
+}
+
 /// Runs `step` on the carries and the elements of the sequences; gives the last carries and, of
 /// each step, what is behind them, stacked. `results` are the specs of what a step gives, for a
 /// loop of none.
@@ -92,7 +108,7 @@ Tensors loop(FunctionOfTensors step, const Tensors& initial, const Tensors& xs, 
     next.resize(initial.size());
     carries = std::move(next);
   }
-  for (const Tensors& each : ys) carries.push_back(stack(each));
+  for (const Tensors& each : ys) carries.push_back(stack_all(each));
   for (size_t i = initial.size(); length == 0 && i < results.size(); ++i) {
     const Spec spec = sequence_of(results[i], 0);
     carries.push_back(zeros(spec.shape, spec.dtype, spec.device));
@@ -243,6 +259,7 @@ const Op<ScanAttrs> scan_op{
                     {"reverse", "Whether it begins with the last element."}},
      .inputs = {"operands*"},
      .outputs = {"ys*"},
+     .takes = kinds::every,
      .infer = infer,
      .expand = expand,
      .grad = {vjp, Saves::inputs},
@@ -265,12 +282,13 @@ int64_t length_of(const Tensors& xs, int64_t length) {
   return length;
 }
 
-/// A step whose results are checked; the ones behind the carries that are undefined are left out.
+/// A step whose carries are checked.
 class CheckedStep {
  public:
   CheckedStep(FunctionOfTensors step, const Tensors& initial) : step_(step), initial_(initial) {}
 
   Tensors operator()(const Tensors& in) {
+    const std::vector<bool> before = std::exchange(mask_, {});
     Tensors out = step_(in);
     checked("scan", [&] {
       const std::span<const Tensor> carries(out.data(), std::min(out.size(), initial_.size()));
@@ -279,31 +297,17 @@ class CheckedStep {
       for (size_t i = 0; i < carries.size(); ++i) {
         check_kept(carries[i].spec(), initial_[i].spec(), i);
       }
-    });
-    std::vector<bool> defined;
-    for (const Tensor& each : out) defined.push_back(each.defined());
-    checked("scan", [&] {
-      if (defined_.empty() || defined_ == defined) return;
+      for (const Tensor& each : out) mask_.push_back(each.defined());
+      if (before.empty() || before == mask_) return;
       violate(ErrorKind::value, "its function gives other results than in the step before");
     });
-    defined_ = std::move(defined);
-    std::erase_if(out, [](const Tensor& each) { return !each.defined(); });
     return out;
-  }
-  /// The results of the loop with undefined ones where the step gave none.
-  Tensors complete(Tensors results) const {
-    Tensors all(defined_.size());
-    size_t next = 0;
-    for (size_t i = 0; i < all.size(); ++i) {
-      if (defined_[i]) all[i] = std::move(results[next++]);
-    }
-    return all;
   }
 
  private:
   FunctionOfTensors step_;
   const Tensors& initial_;
-  std::vector<bool> defined_;
+  std::vector<bool> mask_;  // of the last step
 };
 
 }  // namespace
@@ -316,18 +320,18 @@ std::vector<Tensor> detail::scan_of_lists(FunctionOfTensors step, const Tensors&
     length = length_of(xs, length);
   });
   CheckedStep checked_step(step, initial);
+  DefinedResults results(checked_step);
   if (capture_number == 0 && length > 0) {
-    return checked_step.complete(loop(checked_step, initial, xs, length, reverse, {}));
+    return results.complete(loop(results, initial, xs, length, reverse, {}));
   }
   std::vector<Spec> specs = specs_of(initial);
   for (const Tensor& x : xs) specs.push_back(element_of(x.spec()));
-  const FunctionOfTensors functions[] = {checked_step};
+  const FunctionOfTensors functions[] = {results};
   Subgraphs captured = capture_subgraphs("scan", specs, functions);
   const ScanAttrs attrs{captured.functions[0], static_cast<int64_t>(initial.size()),
                         static_cast<int64_t>(xs.size()), length, reverse};
-  return checked_step.complete(call_list(scan_op, &attrs,
-                                         joined(joined(initial, xs), captured.lifted),
-                                         attrs.step.graph()->outputs.size()));
+  return results.complete(call_list(scan_op, &attrs, joined(joined(initial, xs), captured.lifted),
+                                    attrs.step.graph()->outputs.size()));
 }
 
 }  // namespace taper

@@ -1,5 +1,6 @@
 #include <taper/graph/subgraph.h>
 
+#include <algorithm>
 #include <utility>
 
 #include <taper/graph/recorder.h>
@@ -16,6 +17,15 @@ class SubgraphRecorder final : public Recorder {
   SubgraphRecorder(std::string_view owner, std::vector<Tensor>& lifted)
       : Recorder(OutsideTensors::refused), owner_(owner), lifted_(lifted) {}
 
+  /// An operand that gradients flow to, if they do here.
+  Tensor add_operand(const Spec& spec) {
+    Tensor operand = add_input(spec);
+    if (tape_on && is_inexact(spec.dtype)) {
+      operand.impl()->node = new_leaf();
+      operand_gradients_.push_back(node_of(operand)->grad.get());
+    }
+    return operand;
+  }
   /// To be called behind the function's own operands.
   void add_lifted() {
     for (const Tensor& tensor : lifted_) ids_.push_back(add_input(tensor.spec()).impl()->value_id);
@@ -27,6 +37,13 @@ class SubgraphRecorder final : public Recorder {
     return state.value();
   }
   void write(const State& state, const Tensor& value) override {
+    if (std::ranges::find(operand_gradients_, state.impl()) != operand_gradients_.end()) {
+      fail(
+          ErrorKind::unsupported,
+          std::string(owner_) +
+              ": backward() inside the function reaches its operand, whose gradient would be lost; "
+              "return gradients(...), or call backward() behind the call");
+    }
     if (state.impl()->capture == number()) return Recorder::write(state, value);
     fail(ErrorKind::unsupported, std::string(owner_) + ": cell `" + state.name() +
                                      "` is assigned inside the function; return the value and "
@@ -63,6 +80,7 @@ class SubgraphRecorder final : public Recorder {
   std::string_view owner_;
   std::vector<Tensor>& lifted_;
   std::vector<ValueId> ids_;  // of the lifted ones
+  std::vector<const StateImpl*> operand_gradients_;
 };
 
 /// Nothing is interpreted on this thread while it lives.
@@ -86,13 +104,15 @@ class NoInterpreter {
 Captured capture_one(std::string_view owner, const std::vector<Spec>& operands,
                      std::vector<Tensor>& lifted, const FunctionOfTensors& function) {
   SubgraphRecorder recorder(owner, lifted);
-  const TapeMode off(false);  // the gradient is the op's
   std::vector<Tensor> outputs;
   {
     std::vector<Tensor> symbols;
-    for (const Spec& spec : operands) symbols.push_back(recorder.add_input(spec));
+    for (const Spec& spec : operands) symbols.push_back(recorder.add_operand(spec));
     recorder.add_lifted();
     outputs = function(symbols);
+    for (Tensor& output : outputs) {  // the tape only said where gradients flow
+      if (output.defined()) output = output.detach();
+    }
   }
   return recorder.finish(std::move(outputs));
 }
@@ -134,9 +154,12 @@ std::vector<Tensor> Subgraph::call(const std::vector<Tensor>& operands) const {
     at(id) = number_tensor(number, graph.specs[static_cast<size_t>(id)].dtype);
   }
   for (const GraphNode& node : graph.nodes) {
-    static const Tensor absent;
-    std::vector<Arg> args;
-    for (ValueId id : node.inputs) args.emplace_back(id == no_value ? absent : at(id));
+    std::vector<Tensor> inputs;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      inputs.push_back(node.inputs[i] == no_value ? Tensor() : at(node.inputs[i]));
+      if (inputs[i].defined() && !node.on_tape[i]) inputs[i] = inputs[i].detach();
+    }
+    const std::vector<Arg> args(inputs.begin(), inputs.end());
     Results results = taper::call(*node.op, node.attrs.get(), args);
     for (size_t i = 0; i < node.outputs.size(); ++i) {
       at(node.outputs[i]) = std::move(results[static_cast<int>(i)]);
@@ -212,6 +235,23 @@ std::vector<Tensor> tensors_from(const Inputs& in, size_t first) {
   std::vector<Tensor> tensors;
   for (size_t i = first; i < in.size(); ++i) tensors.push_back(in[i]);
   return tensors;
+}
+
+std::vector<Tensor> DefinedResults::operator()(const std::vector<Tensor>& operands) {
+  std::vector<Tensor> results = function_(operands);
+  mask_.clear();
+  for (const Tensor& each : results) mask_.push_back(each.defined());
+  std::erase_if(results, [](const Tensor& each) { return !each.defined(); });
+  return results;
+}
+
+std::vector<Tensor> DefinedResults::complete(std::vector<Tensor> results) const {
+  std::vector<Tensor> all(mask_.size());
+  size_t next = 0;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (mask_[i]) all[i] = std::move(results[next++]);
+  }
+  return all;
 }
 
 std::vector<Spec> specs_of(const std::vector<Tensor>& tensors) {

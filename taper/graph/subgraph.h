@@ -83,6 +83,22 @@ Results as_results(const std::vector<Tensor>& tensors);
 std::vector<Tensor> call_list(const OpBase& op, const void* attrs,
                               const std::vector<Tensor>& operands, size_t count);
 
+/// A function whose undefined results are left out, since a graph has none.
+class DefinedResults {
+ public:
+  explicit DefinedResults(FunctionOfTensors function) : function_(function) {}
+
+  std::vector<Tensor> operator()(const std::vector<Tensor>& operands);
+  /// Which results the last call defined.
+  const std::vector<bool>& mask() const { return mask_; }
+  /// Results of calls like the last one, the undefined ones in their places.
+  std::vector<Tensor> complete(std::vector<Tensor> results) const;
+
+ private:
+  FunctionOfTensors function_;
+  std::vector<bool> mask_;
+};
+
 /// Runs checks of a function that is no call yet; a Violation is reported as its error.
 template <class Checks>
 void checked(std::string_view function, Checks&& checks) {

@@ -1,5 +1,6 @@
 #include <taper/ops/tape.h>
 
+#include <algorithm>
 #include <memory>
 #include <new>
 
@@ -30,6 +31,13 @@ void destroy(T* first, size_t count) {
   for (size_t i = 0; i < count; ++i) first[i].~T();
 }
 
+[[noreturn, gnu::cold, gnu::noinline]] void refuse_many(size_t count) {
+  violate(ErrorKind::unsupported,
+          "an op whose gradient is wanted has less than 65,535 operands and "
+          "results, got " +
+              std::to_string(count) + "; take it in parts");
+}
+
 /// A node with its arrays, their elements still to be constructed.
 Node* new_node(const OpBase& op, const void* attrs, size_t inputs, size_t outputs) {
   const size_t kept_inputs = op.saves.operands != 0 ? inputs : 0;
@@ -37,6 +45,8 @@ Node* new_node(const OpBase& op, const void* attrs, size_t inputs, size_t output
   const size_t bytes = sizeof(Node) + (sizeof(Edge) + sizeof(Spec)) * inputs +
                        sizeof(Spec) * outputs + sizeof(Tensor) * (kept_inputs + kept_outputs) +
                        op.attrs_size;
+  if (inputs >= Edge::absent_operand || outputs >= Edge::absent_operand) [[unlikely]]
+    refuse_many(std::max(inputs, outputs));
   auto* place = static_cast<std::byte*>(allocate(bytes));
   Node* node = new (place) Node;
   place += sizeof(Node);

@@ -87,6 +87,18 @@ TEST(Backward, NoGradRecordsNothing) {
   EXPECT_FALSE((x * 2).detach().requires_grad());
 }
 
+TEST(Backward, RefusesMoreOperandsThanANodeCounts) {
+  const Tensor x = ones({}).set_requires_grad();
+  EXPECT_EQ(stack(std::vector<Tensor>(70'000, x.detach())).numel(), 70'000);
+  EXPECT_NE(error_text([&] {
+              stack(std::vector<Tensor>(70'000, x));
+            }).find("less than 65,535 operands and results, got 70000; take it in parts"),
+            std::string::npos);
+  EXPECT_NE(
+      error_text([&] { split(ones({70'000}), 1); }).find("gives at most 65535 parts, not 70000"),
+      std::string::npos);
+}
+
 TEST(Backward, GoesAgainThroughWhatSavedNothing) {
   Tensor x = tensor({1.0, 2.0, 3.0, 4.0});
   x.set_requires_grad();

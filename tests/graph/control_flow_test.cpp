@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <complex>
 
 #include <taper/taper.h>
 
@@ -105,6 +106,76 @@ TEST(Cond, GradientsFlowToOperandsAndToWhatABranchUses) {
   EXPECT_EQ(captured.captures(), 1u);
 }
 
+TEST(Cond, GradientsStopWhereAFunctionCutsThem) {
+  const auto detached = [](const Tensor& a) { return a * a.detach(); };
+  const auto under_no_grad = [](const Tensor& a) {
+    Tensor factor;
+    {
+      const no_grad off;
+      factor = a * 3;
+    }
+    return a * factor;
+  };
+  const auto same = [](const Tensor& a) { return a; };
+  const auto gradient_through = [&](const auto& function) {
+    return [&](const Tensor& x) {
+      return grad([&](const Tensor& a) { return sum(cond(sum(a) > 0, function, same, a)); })(x);
+    };
+  };
+  const Tensor x = tensor({1.0, 2.0});
+  EXPECT_EQ(values(gradient_through(detached)(x)), (std::vector<double>{1, 2}));
+  EXPECT_EQ(values(compile(gradient_through(detached))(x)), (std::vector<double>{1, 2}));
+  EXPECT_EQ(values(compile(gradient_through(under_no_grad))(x)), (std::vector<double>{3, 6}));
+  auto scanned = compile([](const Tensor& xs) {
+    return grad([](const Tensor& a) {
+      return scan([](const Tensor& c,
+                     const Tensor& e) { return std::pair(c * e.detach() + e, Tensor()); },
+                  tensor(1.0), a)
+          .first;
+    })(xs);
+  });
+  EXPECT_EQ(values(scanned(tensor({2.0, 3.0}))), (std::vector<double>{3, 1}));
+}
+
+TEST(Cond, AFunctionMayTakeGradientsItself) {
+  const State w("w", tensor({3.0, 4.0}), true);
+  const auto same = [](const Tensor& a) { return a; };
+  const auto of_cell = [&](const Tensor& x) {
+    return cond(
+        sum(x) > 0,
+        [&](const Tensor& a) {
+          return gradients(sum(a * w.value() * w.value()), std::vector<State>{w})[0].detach();
+        },
+        same, x);
+  };
+  const auto of_leaf = [&](const Tensor& x) {
+    return cond(
+        sum(x) > 0,
+        [](const Tensor& a) {
+          Tensor b = a.detach();
+          b.set_requires_grad();
+          sum(b * b).backward();
+          return b.grad();
+        },
+        same, x);
+  };
+  const Tensor x = tensor({1.0, 2.0});
+  EXPECT_EQ(values(of_cell(x)), (std::vector<double>{6, 16}));
+  EXPECT_EQ(values(compile(of_cell)(x)), (std::vector<double>{6, 16}));
+  EXPECT_EQ(values(compile(of_leaf)(x)), (std::vector<double>{2, 4}));
+  auto lost = compile([&](const Tensor& a) {
+    return cond(
+        sum(a) > 0,
+        [](const Tensor& b) {
+          sum(b * b).backward();
+          return b.detach();
+        },
+        same, a);
+  });
+  const std::string why = thrown_text(ErrorKind::unsupported, [&] { lost(x); });
+  EXPECT_NE(why.find("cond: backward() inside the function reaches its operand"), why.npos) << why;
+}
+
 TEST(Cond, TrainsAsTheBranchesSay) {
   const Branches eager;
   const Branches compiled;
@@ -150,6 +221,27 @@ TEST(Cond, StandsInTheGraphWithItsFunctions) {
             "  return %1\n"
             "}\n"
             "return %4\n");
+}
+
+TEST(Cond, MayLeaveAResultUndefined) {
+  const auto f = [](const Tensor& x) {
+    return cond(
+        sum(x) > 0, [](const Tensor& a) { return std::pair(Tensor(), a * 2); },
+        [](const Tensor& a) { return std::pair(Tensor(), a * 3); }, x);
+  };
+  const Tensor x = tensor({1.0});
+  auto second = compile([&](const Tensor& a) {
+    EXPECT_FALSE(f(a).first.defined());
+    return f(a).second;
+  });
+  EXPECT_FALSE(f(x).first.defined());
+  EXPECT_EQ(second(x).item(), 2);
+  auto one_only = compile([](const Tensor& a) {
+    return cond(
+        sum(a) > 0, [](const Tensor& b) { return b; }, [](const Tensor&) { return Tensor(); }, a);
+  });
+  EXPECT_EQ(thrown_text(ErrorKind::value, [&] { one_only(x); }),
+            "cond: one of its functions leaves a result undefined");
 }
 
 TEST(Cond, RefusesWhatAReplayCouldNotRepeat) {
@@ -373,6 +465,7 @@ TEST(Scan, HasTheGradientsOfALoopThatIsWrittenOut) {
     std::vector<Tensor> found = gradients(model.loss(s, x), model.cells());
     found.push_back(loss);
     found.insert(found.end(), grads.begin(), grads.end());
+    for (Tensor& each : found) each = each.detach();  // else nothing is replayed
     return found;
   };
   const std::vector<Tensor> eager = all(start, xs);
@@ -387,6 +480,27 @@ TEST(Scan, HasTheGradientsOfALoopThatIsWrittenOut) {
     }
   }
   EXPECT_EQ(compiled.captures(), 1u);
+}
+
+TEST(Scan, HasMoreStepsThanANodeHasOperands) {
+  const auto f = [](const Tensor& w) {
+    const auto [last, ys] =
+        scan([&](const Tensor& c, const Tensor& x) { return std::pair(c, x * w); }, tensor(0.0),
+             ones({70'000}));
+    return sum(ys);
+  };
+  EXPECT_EQ(grad(f)(tensor(1.0)).item(), 70'000);
+}
+
+TEST(Scan, TakesComplexNumbers) {
+  const auto f = [](const Tensor& z) {
+    return cond(
+        sum(abs(z)) > 0, [](const Tensor& a) { return conj(a) * 2; },
+        [](const Tensor& a) { return a; }, z);
+  };
+  const Tensor z = tensor(std::vector<std::complex<double>>{{1, 2}});
+  EXPECT_EQ(compile(f)(z).to_vector<std::complex<double>>(),
+            (std::vector<std::complex<double>>{{2, -4}}));
 }
 
 TEST(Scan, IsDifferentiatedTwice) {

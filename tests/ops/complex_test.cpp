@@ -84,6 +84,15 @@ TEST(Complex, ArithmeticIsThatOfTheStandardLibrary) {
   }
 }
 
+TEST(Complex, AreTrueIfOnePartIsNotZero) {
+  const Tensor x = tensor(std::vector<C64>{{0, 0}, {0, 1}, {2, 0}, {0, 0}, {-0.f, 0}, {0, -0.f}});
+  EXPECT_EQ(any(reshape(x, {2, 3}), 1).to_vector<bool>(), (std::vector<bool>{true, false}));
+  EXPECT_EQ(all(reshape(x, {3, 2}), 1).to_vector<bool>(), (std::vector<bool>{false, false, false}));
+  EXPECT_TRUE(all(slice(x, 0, 1, 3)).item<bool>());
+  EXPECT_EQ(any(matrix_transpose(reshape(x, {2, 3})), 0).to_vector<bool>(),
+            (std::vector<bool>{true, false}));
+}
+
 TEST(Complex, PartsAreViews) {
   const Tensor x = tensor(std::vector<C64>{{1, 2}, {3, 4}});
   EXPECT_EQ(real(x).to_vector<float>(), (std::vector<float>{1, 3}));

@@ -16,7 +16,8 @@ class Part {
   std::byte* data_;
 };
 
-/// `reduce` for sums and means of complex numbers, a part at a time.
+/// `reduce` of complex numbers: sums and means a part at a time; `any` and `all` of whether either
+/// part is not 0.
 void reduce_parts(ReduceKind kind, const View& x, const View& out, const Shape& axes);
 
 }  // namespace taper

@@ -283,6 +283,7 @@ std::vector<Sample<ReduceAttrs>> truth_samples() {
           {.inputs = {{.shape = {2, 3, 2}, .low = 0, .high = 2, .dtype = DType::i32}},
            .attrs = {{0, 2}}},
           {.inputs = {{.shape = {0, 3}}}, .attrs = {0}},
+          {.inputs = {{.shape = {5, 3}}}, .attrs = {0}},
           {.inputs = {{.shape = {2, 3}}}, .attrs = {2}, .error = "axis must be in [-2, 1], got 2"}};
 }
 

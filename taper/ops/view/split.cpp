@@ -16,6 +16,11 @@ struct SplitAttrs {
   Axis axis = 0;
 };
 
+void check_count(int64_t parts) {
+  if (parts <= UINT16_MAX) return;
+  violate(ErrorKind::value, "gives at most 65535 parts, not " + std::to_string(parts));
+}
+
 /// The sizes of the parts along the axis of `size` elements.
 std::vector<int64_t> part_sizes(const SplitAttrs& attrs, int64_t size) {
   if (!attrs.sizes.empty()) {
@@ -28,12 +33,14 @@ std::vector<int64_t> part_sizes(const SplitAttrs& attrs, int64_t size) {
       violate(ErrorKind::value, "sizes must be at least 0 and sum to the " + std::to_string(size) +
                                     " elements of the axis, got " + Value(attrs.sizes).print());
     }
+    check_count(std::ssize(attrs.sizes));
     return attrs.sizes;
   }
   if (attrs.split_size < 1) {
     violate(ErrorKind::value,
             "split_size must be at least 1, got " + std::to_string(attrs.split_size));
   }
+  check_count((size - 1) / attrs.split_size + 1);
   std::vector<int64_t> parts;
   for (int64_t rest = size; rest > 0; rest -= parts.back()) {
     parts.push_back(std::min(rest, attrs.split_size));
