@@ -16,6 +16,7 @@ class Identity final : public FunctionGradient {
   std::string name() const override { return owner_; }
   Grads backward(Node&, const Tensor* grads, const bool*) override { return {grads[0]}; }
   void free() override {}
+  bool is_transparent() const override { return true; }
 
  private:
   std::string owner_;

@@ -1,9 +1,11 @@
 #include <taper/graph/subgraph.h>
 
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include <taper/graph/recorder.h>
+#include <taper/ops/node_extra.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/promotion.h>
 #include <taper/ops/tape.h>
@@ -83,6 +85,39 @@ class SubgraphRecorder final : public Recorder {
   std::vector<const StateImpl*> operand_gradients_;
 };
 
+/// Throws where a gradient would go another way than through the ops of the graph, which is all
+/// that is kept: a user's function, a recomputation, a hook.
+void refuse_lost_gradients(std::string_view owner, const std::vector<Tensor>& outputs,
+                           const std::vector<Tensor>& lifted) {
+  std::vector<const Node*> open;
+  std::unordered_set<const Node*> seen;
+  for (const Tensor& tensor : lifted) seen.insert(node_of(tensor));  // from before
+  const auto visit = [&](const Node* node) {
+    if (node != nullptr && seen.insert(node).second) open.push_back(node);
+  };
+  for (const Tensor& output : outputs) {
+    if (output.defined()) visit(node_of(output));
+  }
+  while (!open.empty()) {
+    const Node& node = *open.back();
+    open.pop_back();
+    for (size_t i = 0; i < node.inputs; ++i) {
+      visit(static_cast<const Node*>(node.edges[i].node.get()));
+    }
+    if (node.extra == nullptr) continue;
+    std::string what;
+    if (!node.extra->hooks.empty()) what = "a hook of a tensor";
+    const FunctionGradient* function = node.extra->function.get();
+    if (function != nullptr && !function->is_transparent()) {
+      what = "`" + function->name() + "`, whose gradient is its own,";
+    }
+    if (what.empty()) continue;
+    fail(ErrorKind::unsupported,
+         std::string(owner) + ": " + what +
+             " inside the function would be lost; the graph holds ops only");
+  }
+}
+
 /// Nothing is interpreted on this thread while it lives.
 class NoInterpreter {
  public:
@@ -110,6 +145,7 @@ Captured capture_one(std::string_view owner, const std::vector<Spec>& operands,
     for (const Spec& spec : operands) symbols.push_back(recorder.add_operand(spec));
     recorder.add_lifted();
     outputs = function(symbols);
+    refuse_lost_gradients(owner, outputs, lifted);
     for (Tensor& output : outputs) {  // the tape only said where gradients flow
       if (output.defined()) output = output.detach();
     }

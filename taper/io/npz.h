@@ -11,7 +11,7 @@
 namespace taper {
 
 /// The array of a .npy file's bytes (format 1.0 to 3.0), row-major. Types are those that tensors
-/// have; u2 becomes i32 and u4 i64. `name` stands for the path in errors. Throws io for damaged
+/// have. `name` stands for the path in errors. Throws io for damaged
 /// bytes, unsupported for other types (objects are never read: that would execute them).
 TAPER_API Tensor decode_npy(std::string_view bytes, const std::string& name = "the array");
 

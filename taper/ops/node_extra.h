@@ -19,6 +19,8 @@ class FunctionGradient {
   virtual Grads backward(Node& node, const Tensor* grads, const bool* wanted) = 0;
   /// Lets go of what it keeps for the backward pass.
   virtual void free() = 0;
+  /// Whether it hands gradients on as they are, as if it were not there.
+  virtual bool is_transparent() const { return false; }
 };
 
 struct TensorHook {

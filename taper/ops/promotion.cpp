@@ -74,9 +74,12 @@ std::optional<Threshold> find_threshold(const OpBase& op, std::span<const Arg> a
   const Arg& number = args[0].is_number ? args[0] : args[1];
   const Tensor& tensor = *(args[0].is_number ? args[1] : args[0]).tensor;
   if (!tensor.defined() || is_inexact(tensor.dtype())) return {};
-  if (is_complex(number.number->dtype)) return {};
-  return Threshold{args[0].is_number ? mirrored(op.relation) : op.relation, *number.number,
-                   tensor.dtype()};
+  Number limit = *number.number;
+  if (is_complex(limit.dtype)) {
+    if (op.relation != Relation::equal && op.relation != Relation::not_equal) return {};
+    limit = limit.imag == 0 ? Number(limit.real) : Number(NAN);  // equal to nothing
+  }
+  return Threshold{args[0].is_number ? mirrored(op.relation) : op.relation, limit, tensor.dtype()};
 }
 
 /// The integers that a dtype holds; a bool counts as 0 or 1.

@@ -176,6 +176,35 @@ TEST(Cond, AFunctionMayTakeGradientsItself) {
   EXPECT_NE(why.find("cond: backward() inside the function reaches its operand"), why.npos) << why;
 }
 
+TEST(Cond, RefusesWhatWouldLoseAGradient) {
+  using Tensors = std::vector<Tensor>;
+  const auto straight = custom_function(
+      {.name = "straight",
+       .forward = [](const Tensors& x) { return round(x[0]); },
+       .backward = [](const Tensor& g, const Tensors&, const Tensor&) { return Tensors{g}; }});
+  const auto refused = [&](const std::function<Tensor(const Tensor&)>& function) {
+    auto f = compile([&](const Tensor& x) {
+      return grad([&](const Tensor& a) {
+        return sum(cond(sum(a) > 0, function, [](const Tensor& b) { return b; }, a));
+      })(x);
+    });
+    return thrown_text(ErrorKind::unsupported, [&] { f(tensor({1.5, 2.5})); });
+  };
+  EXPECT_EQ(refused([&](const Tensor& a) { return straight({a}) * a; }),
+            "cond: `straight`, whose gradient is its own, inside the function would be lost; the "
+            "graph holds ops only");
+  EXPECT_NE(refused([](const Tensor& a) {
+              return checkpoint([](const Tensor& b) { return sin(b); }, a);
+            }).find("whose gradient is its own, inside the function would be lost"),
+            std::string::npos);
+  EXPECT_EQ(refused([](const Tensor& a) {
+              Tensor b = a * 2;
+              register_hook(b, [](const Tensor& g) { return g * 3; });
+              return b;
+            }),
+            "cond: a hook of a tensor inside the function would be lost; the graph holds ops only");
+}
+
 TEST(Cond, TrainsAsTheBranchesSay) {
   const Branches eager;
   const Branches compiled;

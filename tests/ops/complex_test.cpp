@@ -93,6 +93,15 @@ TEST(Complex, AreTrueIfOnePartIsNotZero) {
             (std::vector<bool>{true, false}));
 }
 
+TEST(Complex, AreComparedExactlyWithIntegers) {
+  const Tensor x = tensor({16'777'217, 16'777'216});
+  EXPECT_EQ((x == C64(16'777'216, 0)).to_vector<bool>(), (std::vector<bool>{false, true}));
+  EXPECT_EQ((x != C64(16'777'216, 1)).to_vector<bool>(), (std::vector<bool>{true, true}));
+  EXPECT_EQ((x == C64(0.5, 0)).to_vector<bool>(), (std::vector<bool>{false, false}));
+  EXPECT_EQ(thrown_text(ErrorKind::dtype, [&] { less(x, C64(3, 0)); }),
+            "less: takes no complex tensors (x1 i64[2])");
+}
+
 TEST(Complex, PartsAreViews) {
   const Tensor x = tensor(std::vector<C64>{{1, 2}, {3, 4}});
   EXPECT_EQ(real(x).to_vector<float>(), (std::vector<float>{1, 3}));
