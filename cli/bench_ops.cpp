@@ -38,7 +38,7 @@ std::vector<const OpBase*> chosen_rows(const std::vector<std::string>& names) {
   if (names.empty()) return public_ops();
   std::vector<const OpBase*> rows;
   for (const std::string& name : names) {
-    rows.push_back(&find_named([&]() -> auto& { return Registry<OpBase>::get(name, "op"); }));
+    rows.push_back(&find_named([&]() -> auto& { return op_named(name); }));
     if (row_cases(*rows.back(), 1).empty()) {
       throw UsageError(fmt::format("op `{}` takes no matrices, and so has nothing to time", name));
     }

@@ -271,6 +271,7 @@ Fields wanted_entries(TrainArguments& arguments, const Given& given, std::option
 void check_same(const Fields& wanted, const Fields& then, const fs::path& folder) {
   for (const auto& [name, value] : wanted) {
     if (name == "model" || name == "data" || name == "data_dir") continue;
+    if (name == "compile") continue;  // the same bits either way
     const Value* was = find_entry(then, name);
     const bool is_same = was != nullptr && was->print() == value.print();
     if (!is_same) fail_differs(folder, name, was != nullptr ? *was : Value(), value);
@@ -291,6 +292,7 @@ Recipe recipe_of_run(const RunManifest& manifest, const Recipe& asked, const Fie
     with_asked.optimizer_options.push_back(option);
   }
   check_same(make_optimizer(with_asked)->options(), make_optimizer(then)->options(), folder);
+  if (asked.course.compile) then.course.compile = true;
   if (!asked.subject.data.empty()) then.subject.data = asked.subject.data;
   if (!asked.subject.data_dir.empty()) then.subject.data_dir = asked.subject.data_dir;
   return then;

@@ -6,10 +6,10 @@
 
 #include <taper/graph/packed.h>
 
-// Choices and loops that depend on values. An eager call runs the functions themselves, as a C++
-// `if` or `for` would. A captured one records each function once, as an attribute of one node that
-// a replay runs as often as the values say. A captured function may use tensors and cells from
-// around it, but can neither assign a cell nor draw random numbers.
+// Choices and loops by values. Eagerly the functions themselves run, as by a C++ `if` or `for`. In
+// a capture each is recorded once, as an attribute of one node that a replay runs as often as the
+// values say. It may use tensors and cells from around it, but neither assign a cell, nor draw
+// random numbers, nor use what has a gradient of its own: custom_function, checkpoint, a hook.
 
 namespace taper {
 

@@ -534,6 +534,8 @@ TEST_F(Command, NumbersRunsBehindTheLastOne) {
   const Outcome more = run("train --resume --epochs 3");
   EXPECT_TRUE(has(more.out, "out       runs/mnist-logistic-5\n")) << more.out << more.error;
   EXPECT_TRUE(has(more.out, "going on at epoch 3, step 1")) << more.out;
+  const Outcome recorded = run("train --resume --epochs 4 --compile");
+  EXPECT_TRUE(has(recorded.out, "going on at epoch 4, step 1")) << recorded.error;
 }
 
 TEST_F(Command, DescribesOpsDevicesAndWorkloads) {
