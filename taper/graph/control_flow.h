@@ -84,8 +84,8 @@ struct ScanOptions {
 /// Steps along the first axis of `xs`: `auto [carry, y] = step(carry, x)` for each x, with `carry`
 /// being `initial` at first. Gives the last carry and the y of all steps, stacked along a new first
 /// axis. Carries, xs and ys are each a Tensor or a vector, array, pair or tuple of them; a carry
-/// keeps its dtypes and shapes. Differentiable in `initial`, `xs` and what `step` uses. Throws as
-/// `cond` does, and shape where the tensors of `xs` differ in length.
+/// keeps its dtypes and shapes. Differentiable in `initial`, `xs` and what `step` uses; no step at
+/// all is recorded to learn what one gives. Throws as `cond`, and shape if `xs` differ in length.
 template <class Step, class Carry, class Xs>
 auto scan(Step step, const Carry& initial, const Xs& xs, const ScanOptions& options = {}) {
   using C = detail::Returned<Carry>;

@@ -101,9 +101,9 @@ struct FitOptions {
   /// Checks every op for NaN and infinity (see taper/autograd/anomaly.h) and throws value naming
   /// op, layer, epoch and step of the first one. Slow: for finding a fault.
   bool detect_anomaly = false;
-  /// Records the step and the update once for each shape of a batch and replays them (see
-  /// taper/graph/compile.h): the same bits in less time. Throws unsupported for a model that looks
-  /// at values. With `detect_anomaly` nothing is recorded.
+  /// Records step and update once for each shape of a batch and replays them (graph/compile.h): the
+  /// same bits in less time. Hooks run while they are recorded only. Throws unsupported for a model
+  /// that looks at values. With `detect_anomaly` nothing is recorded.
   bool compile = false;
 
   std::optional<CheckpointOptions> checkpoint = {};
