@@ -223,9 +223,9 @@ bool any_channels_last(std::span<const Arg> args) {
   return false;
 }
 
-}  // namespace
-
-OutputLayout output_layout(const OpBase& op, std::span<const Arg> args, const Spec& spec) {
+/// `output_layout`, as part of a call.
+[[gnu::always_inline]] inline OutputLayout find_layout(const OpBase& op, std::span<const Arg> args,
+                                                       const Spec& spec) {
   switch (op.layout) {
     case Layout::row_major:
       break;
@@ -248,6 +248,12 @@ OutputLayout output_layout(const OpBase& op, std::span<const Arg> args, const Sp
     }
   }
   return {row_major_strides(spec.shape), true};
+}
+
+}  // namespace
+
+OutputLayout output_layout(const OpBase& op, std::span<const Arg> args, const Spec& spec) {
+  return find_layout(op, args, spec);
 }
 
 namespace {
@@ -325,7 +331,7 @@ class KernelInputs {
 /// Fresh memory in the row's order, or that of a donated input.
 [[gnu::always_inline]] inline Tensor make_output(const OpBase& op, size_t output,
                                                  std::span<const Arg> args, const Spec& spec) {
-  const OutputLayout layout = output_layout(op, args, spec);
+  const OutputLayout layout = find_layout(op, args, spec);
   const Tensor* reused = reusable(op, output, args, spec, layout.strides);
   if (reused != nullptr) return shallow_copy(*reused);
   return empty_strided(spec, layout.strides, layout.row_major);
