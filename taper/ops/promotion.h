@@ -9,7 +9,7 @@
 namespace taper {
 
 /// Throws for operands of a kind that the row does not take.
-TAPER_API void check_kinds(const OpBase& op, std::span<const Arg> args);
+void check_kinds(const OpBase& op, std::span<const Arg> args);
 [[noreturn]] void refuse_kind(Kind kind);
 
 /// The operands of a call with the one dtype that the row's promotion gives them; numbers are 0-d
