@@ -14,11 +14,9 @@ Plan::Plan(Captured captured, const std::vector<Tensor>& inputs)
   for (const Tensor& input : inputs) {
     input_specs_.push_back(input.defined() ? std::optional(input.spec()) : std::nullopt);
   }
-  is_number_.resize(captured_.graph.specs.size());
   for (const auto& [id, number] : captured_.graph.immediates) {
-    const auto value = static_cast<size_t>(id);
-    is_number_[value] = true;
-    numbers_.push_back(number_tensor(number, captured_.graph.specs[value].dtype));
+    const Spec& spec = captured_.graph.specs[static_cast<size_t>(id)];
+    numbers_.push_back(number_tensor(number, spec.dtype));
   }
   make_small_tensors();
   move_draws_forward();
@@ -153,6 +151,16 @@ bool Plan::fits(const std::vector<Tensor>& inputs) const {
   return true;
 }
 
+/// As a call reports it, in the layer where it was recorded; numbers are no operands there.
+[[noreturn]] static void report_node(const Graph& graph, const GraphNode& node,
+                                     const Violation& violation, std::vector<Arg> args) {
+  for (const auto& [id, number] : graph.immediates) {
+    for (size_t i = 0; i < args.size(); ++i) args[i].immediate |= node.inputs[i] == id;
+  }
+  const LayerScope scope(node.layer);
+  report(*node.op, violation, args, node.function);
+}
+
 void Plan::execute_node(size_t index, std::vector<Tensor>& values) const {
   const GraphNode& node = captured_.graph.nodes[index];
   const Step& step = steps_[index];
@@ -167,18 +175,15 @@ void Plan::execute_node(size_t index, std::vector<Tensor>& values) const {
     // A value that ends here may give its buffer to the result.
     const bool ends = std::find(step.ends.begin(), step.ends.end(), id) != step.ends.end();
     args.emplace_back(values[static_cast<size_t>(id)], ends);
-    args.back().immediate = is_number_[static_cast<size_t>(id)];
   }
   Results results = [&] {  // moved nowhere: it is on every node
     try {
       return execute(*node.op, node.attrs.get(), args, step.specs);
     } catch (const Violation& violation) {
-      const LayerScope scope(node.layer);
-      report(*node.op, violation, args, node.function);
+      report_node(captured_.graph, node, violation, args);
     } catch (const Error& error) {  // from below the ops, as in a call
       if (!error.op().empty()) throw;
-      const LayerScope scope(node.layer);
-      report(*node.op, as_violation(error), args, node.function);
+      report_node(captured_.graph, node, as_violation(error), args);
     }
   }();
   for (size_t i = 0; i < node.outputs.size(); ++i) {

@@ -51,7 +51,6 @@ class TAPER_API Plan {
   int threads_;
   std::vector<Step> steps_;
   std::vector<Tensor> numbers_;                // the graph's immediates
-  std::vector<bool> is_number_;                // by value
   std::vector<const GraphCell*> counters_;     // the assigned cells of generators
   size_t draws_ = 0;                           // so many nodes come first, to move them on
   std::vector<const GraphCell*> stored_last_;  // the assigned cells that no step gives

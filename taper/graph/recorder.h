@@ -2,10 +2,29 @@
 
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include <taper/graph/capture.h>
 
 namespace taper {
+
+/// Another interpretation of this thread, null being none, until the end of the scope.
+class InterpreterScope {
+ public:
+  InterpreterScope(Interpreter* inner, uint32_t number)
+      : before_(std::exchange(interpreter, inner)),
+        number_before_(std::exchange(capture_number, number)) {}
+  ~InterpreterScope() {
+    interpreter = before_;
+    capture_number = number_before_;
+  }
+  InterpreterScope(const InterpreterScope&) = delete;
+  InterpreterScope& operator=(const InterpreterScope&) = delete;
+
+ private:
+  Interpreter* before_;
+  uint32_t number_before_;
+};
 
 /// The interpreter of a capture: calls become nodes, cells inputs and outputs.
 class Recorder : public Interpreter {
@@ -42,22 +61,7 @@ class Recorder : public Interpreter {
   uint32_t number() const { return number_; }
 
   /// The enclosing interpretation takes over until the end of the scope.
-  class Aside {
-   public:
-    explicit Aside(const Recorder& self) : self_(self) {
-      interpreter = self.outer_;
-      capture_number = self.outer_number_;
-    }
-    ~Aside() {
-      interpreter = const_cast<Recorder*>(&self_);
-      capture_number = self_.number_;
-    }
-    Aside(const Aside&) = delete;
-    Aside& operator=(const Aside&) = delete;
-
-   private:
-    const Recorder& self_;
-  };
+  InterpreterScope aside() const { return {outer_, outer_number_}; }
 
  private:
   const OpBase* maker_of(const TensorImpl& symbol) const;

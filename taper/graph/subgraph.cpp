@@ -35,7 +35,7 @@ class SubgraphRecorder final : public Recorder {
 
   Tensor read(const State& state) override {
     if (state.impl()->capture == number()) return Recorder::read(state);
-    const Aside aside(*this);
+    const InterpreterScope scope = aside();
     return state.value();
   }
   void write(const State& state, const Tensor& value) override {
@@ -57,11 +57,11 @@ class SubgraphRecorder final : public Recorder {
                                      "; draw them before the call and pass them as operands");
   }
   void depend_on(const void* key, std::function<uint64_t()> look) override {
-    const Aside aside(*this);
+    const InterpreterScope scope = aside();
     if (interpreter != nullptr) interpreter->depend_on(key, std::move(look));
   }
   void hold(const Tensor& tensor) override {
-    const Aside aside(*this);
+    const InterpreterScope scope = aside();
     if (interpreter != nullptr) interpreter->hold(tensor);
   }
 
@@ -118,24 +118,6 @@ void refuse_lost_gradients(std::string_view owner, const std::vector<Tensor>& ou
   }
 }
 
-/// Nothing is interpreted on this thread while it lives.
-class NoInterpreter {
- public:
-  NoInterpreter()
-      : interpreter_(std::exchange(interpreter, nullptr)),
-        number_(std::exchange(capture_number, 0)) {}
-  ~NoInterpreter() {
-    interpreter = interpreter_;
-    capture_number = number_;
-  }
-  NoInterpreter(const NoInterpreter&) = delete;
-  NoInterpreter& operator=(const NoInterpreter&) = delete;
-
- private:
-  Interpreter* interpreter_;
-  uint32_t number_;
-};
-
 Captured capture_one(std::string_view owner, const std::vector<Spec>& operands,
                      std::vector<Tensor>& lifted, const FunctionOfTensors& function) {
   SubgraphRecorder recorder(owner, lifted);
@@ -170,7 +152,7 @@ Subgraphs capture_subgraphs(std::string_view owner, const std::vector<Spec>& ope
   for (const FunctionOfTensors& function : functions) {
     captured.push_back(capture_one(owner, operands, result.lifted, function));
   }
-  const NoInterpreter none;  // a plan makes small tensors
+  const InterpreterScope eager(nullptr, 0);  // a plan makes small tensors
   for (Captured& each : captured) {
     add_operands(each.graph, operands.size(), result.lifted);
     verify(each.graph);
@@ -186,8 +168,10 @@ std::vector<Tensor> Subgraph::call(const std::vector<Tensor>& operands) const {
   const auto at = [&](ValueId id) -> Tensor& { return values[static_cast<size_t>(id)]; };
   for (size_t i = 0; i < graph.inputs.size(); ++i) at(graph.inputs[i]) = operands[i];
   for (const auto& [id, tensor] : graph.constants) at(id) = constant(tensor);
+  std::unordered_set<ValueId> numbers;
   for (const auto& [id, number] : graph.immediates) {
     at(id) = number_tensor(number, graph.specs[static_cast<size_t>(id)].dtype);
+    numbers.insert(id);
   }
   for (const GraphNode& node : graph.nodes) {
     std::vector<Tensor> inputs;
@@ -195,7 +179,8 @@ std::vector<Tensor> Subgraph::call(const std::vector<Tensor>& operands) const {
       inputs.push_back(node.inputs[i] == no_value ? Tensor() : at(node.inputs[i]));
       if (inputs[i].defined() && !node.on_tape[i]) inputs[i] = inputs[i].detach();
     }
-    const std::vector<Arg> args(inputs.begin(), inputs.end());
+    std::vector<Arg> args(inputs.begin(), inputs.end());
+    for (size_t i = 0; i < args.size(); ++i) args[i].immediate = numbers.contains(node.inputs[i]);
     Results results = taper::call(*node.op, node.attrs.get(), args);
     for (size_t i = 0; i < node.outputs.size(); ++i) {
       at(node.outputs[i]) = std::move(results[static_cast<int>(i)]);

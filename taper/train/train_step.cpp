@@ -14,39 +14,36 @@ TrainStep::TrainStep(const Trainer& trainer, const FitOptions& options)
 Compiled<TrainStep::Learn> TrainStep::compiled_learn(bool begins) {
   return compile(Learn([this, begins](const Tensor& input, const Tensor& target,
                                       const Tensor& weight, const Tensor& share) {
-    if (begins) trainer_.optimizer_->zero_grad();
-    const auto [loss, output] = trainer_.outcome_of(input, target, weight, &options_, output_);
-    (loss * astype(share, loss.dtype())).backward();
+    const auto [loss, output] = learn_now({input, target, weight}, begins, share, output_);
     return std::array<Tensor, 2>{loss.detach(), output.detach()};
   }));
 }
 
 Trainer::Outcome TrainStep::learn(const data::Batch& batch, bool begins, double share,
                                   std::optional<Spec>& output) {
+  const Operands operands{batch[0], batch[1], weights_of(batch)};
   if (!options_.compile || options_.detect_anomaly) {
-    return learn_now(batch, begins, share, output);
+    return learn_now(operands, begins, share == 1 ? Tensor() : full({}, share, DType::f64), output);
   }
   try {
-    auto [loss, result] =
-        learn_[begins ? 1 : 0](batch[0], batch[1], weights_of(batch), full({}, share, DType::f64));
+    auto [loss, result] = learn_[begins ? 1 : 0](operands.input, operands.target, operands.weight,
+                                                 full({}, share, DType::f64));
     return {std::move(loss), std::move(result)};
   } catch (const Error&) {
     output = output_;
-    if (output && batch[1].rank() > 0) output->shape[0] = batch[1].shape()[0];
+    const bool has_rows = output && output->shape.rank() > 0 && operands.target.rank() > 0;
+    if (has_rows) output->shape[0] = operands.target.shape()[0];
     throw;
   }
 }
 
-Trainer::Outcome TrainStep::learn_now(const data::Batch& batch, bool begins, double share,
+Trainer::Outcome TrainStep::learn_now(const Operands& operands, bool begins, const Tensor& share,
                                       std::optional<Spec>& output) {
   if (begins) trainer_.optimizer_->zero_grad();
   Trainer::Outcome outcome =
-      trainer_.outcome_of(batch[0], batch[1], weights_of(batch), &options_, output);
-  if (share == 1) {
-    outcome.loss.backward();
-  } else {
-    (outcome.loss * share).backward();
-  }
+      trainer_.outcome_of(operands.input, operands.target, operands.weight, &options_, output);
+  const Tensor& loss = outcome.loss;
+  (share.defined() ? loss * astype(share, loss.dtype()) : loss).backward();
   return outcome;
 }
 

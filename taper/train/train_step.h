@@ -28,7 +28,14 @@ class TrainStep {
   using Learn = std::function<std::array<Tensor, 2>(const Tensor&, const Tensor&, const Tensor&,
                                                     const Tensor&)>;
 
-  Trainer::Outcome learn_now(const data::Batch& batch, bool begins, double share,
+  struct Operands {
+    Tensor input;
+    Tensor target;
+    Tensor weight;  // undefined without any
+  };
+
+  /// `share` undefined: all of it.
+  Trainer::Outcome learn_now(const Operands& operands, bool begins, const Tensor& share,
                              std::optional<Spec>& output);
   Compiled<Learn> compiled_learn(bool begins);
   void update_now();
