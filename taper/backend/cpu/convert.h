@@ -2,24 +2,10 @@
 
 #include <cstddef>
 
-#include <taper/core/allocator.h>
+#include <taper/core/buffer.h>
 #include <taper/core/shape.h>
 
 namespace taper {
-
-/// Scratch memory from the allocator.
-class Buffer {
- public:
-  explicit Buffer(size_t bytes) : bytes_(bytes), data_(allocate(bytes)) {}
-  ~Buffer() { give_back(data_, bytes_); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  std::byte* data() const { return static_cast<std::byte*>(data_); }
-
- private:
-  size_t bytes_;
-  void* data_;
-};
 
 /// Copies elements between two layouts and dtypes, in parallel if large; strides in elements.
 /// Floats become integers by truncation, NaN gives 0, out of range the nearest end; integers keep

@@ -1,8 +1,7 @@
 #include <taper/backend/cpu/parts.h>
 
-#include <taper/backend/cpu/convert.h>
 #include <taper/backend/cpu/copy.h>
-#include <taper/core/tensor.h>
+#include <taper/core/buffer.h>
 
 namespace taper {
 
@@ -12,26 +11,7 @@ Part::Part(const View& whole, bool imaginary) : spec_(*whole.spec), strides_(*wh
   data_ = whole.data + (imaginary ? item_size(spec_.dtype) : 0);
 }
 
-namespace {
-
-void reduce_truth(ReduceKind kind, const View& x, const View& out, const Shape& axes) {
-  const Buffer truth(static_cast<size_t>(x.numel()));
-  const Spec spec{DType::boolean, x.spec->device, x.shape()};
-  const Strides strides = row_major_strides(x.shape());
-  std::byte* next = truth.data();
-  visit<kinds::complex>(x.dtype(), [&]<class T>() {
-    for_each_offset(x.shape(), *x.strides, [&](int64_t offset) {
-      const T& element = x.as<const T>()[offset];
-      *next++ = std::byte{element.re != 0 || element.im != 0};
-    });
-  });
-  reduce(kind, {truth.data(), &spec, &strides, true}, out, axes);
-}
-
-}  // namespace
-
 void reduce_parts(ReduceKind kind, const View& x, const View& out, const Shape& axes) {
-  if (kind == ReduceKind::any || kind == ReduceKind::all) return reduce_truth(kind, x, out, axes);
   Spec spec = *out.spec;
   spec.dtype = real_of(spec.dtype);
   const size_t item = item_size(spec.dtype);

@@ -16,8 +16,7 @@ class Part {
   std::byte* data_;
 };
 
-/// `reduce` of complex numbers: sums and means a part at a time; `any` and `all` of whether either
-/// part is not 0.
+/// Sums and means of complex numbers, a part at a time.
 void reduce_parts(ReduceKind kind, const View& x, const View& out, const Shape& axes);
 
 }  // namespace taper

@@ -425,15 +425,15 @@ static ReduceKind kind_for(ReduceKind kind, DType dtype) {
 }
 
 void reduce(ReduceKind given, const View& x, const View& out, const Shape& axes) {
-  if (is_complex(x.dtype())) return reduce_parts(given, x, out, axes);
-  if (out.numel() == 0) return;
   const ReduceKind kind = kind_for(given, x.dtype());
+  const bool decides = kind == ReduceKind::any || kind == ReduceKind::all;
+  if (is_complex(x.dtype()) && !decides) return reduce_parts(given, x, out, axes);
+  if (out.numel() == 0) return;
   if (x.numel() == 0) return fill_empty(given, out);
   uint32_t reduced_axes = 0;
   for (int64_t axis : axes) reduced_axes |= 1u << axis;
   Plan plan(x, reduced_axes);
   plan.choose_blocks();
-  const bool decides = kind == ReduceKind::any || kind == ReduceKind::all;
   if (is_float(x.dtype()) && !decides) {
     Reducer<double>(kind, x, out, plan).run();
   } else if (x.dtype() == DType::u64 && !decides) {
