@@ -323,6 +323,9 @@ Tensor tensor_of(const Json& json) {
   const DType dtype = parse_dtype(json.at("dtype").get<std::string>());
   const Shape shape = shape_of(json.at("shape"));
   if (is_float(dtype)) return from_values(shape, doubles_of(json.at("values")), dtype);
+  if (dtype == DType::u64) {
+    return from_values(shape, json.at("values").get<std::vector<uint64_t>>(), dtype);
+  }
   std::vector<int64_t> values;
   for (const Json& value : json.at("values")) {
     values.push_back(value.is_boolean() ? value.get<bool>() : value.get<int64_t>());

@@ -55,6 +55,13 @@ std::string difference(const Tensor& got, const Json& want) {
          << "\n  Taper: " << (got.numel() <= most_shown ? to_string(got) : to_string(got.spec()));
     return text.str();
   };
+  if (got.dtype() == DType::u64) {
+    const auto elements = got.to_vector<uint64_t>();
+    for (size_t i = 0; i < elements.size(); ++i) {
+      if (elements[i] != values[i].get<uint64_t>()) return say(i, elements[i]);
+    }
+    return {};
+  }
   if (!is_float(got.dtype())) {
     const auto elements = got.to_vector<int64_t>();
     for (size_t i = 0; i < elements.size(); ++i) {

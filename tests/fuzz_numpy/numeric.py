@@ -7,7 +7,7 @@ import random
 import numpy as np
 
 import rules
-from programs import FLOATS, NUMPY, Variable, epsilon, require
+from programs import FLOATS, NUMPY, UNSIGNED, Variable, epsilon, require
 
 KINK = 0.02  # how near smooth programs may come to where a derivative jumps
 GRAIN = 64   # multiples of 1 / GRAIN add up exactly while they are few
@@ -230,7 +230,7 @@ def clip(program):
     x = program.pick(lambda v: v.dtype != "bool")
     low, high = sorted(random.randint(-6, 9) / (2 if x.is_float else 1) for _ in range(2))
     low, high = (bound if x.is_float else int(bound) for bound in (low, high))
-    require(x.dtype != "u8" or low >= 0)
+    require(x.dtype not in UNSIGNED or low >= 0)
     require(not program.smooth or (away_from_kink(x.value - low) and
                                    away_from_kink(x.value - high)))
     low, high = random.choice(((low, high), (low, None), (None, high)))

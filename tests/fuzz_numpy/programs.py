@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 NUMPY = {"f16": np.float16, "f32": np.float32, "f64": np.float64, "i8": np.int8, "i16": np.int16,
-         "i32": np.int32, "i64": np.int64, "u8": np.uint8, "bool": np.bool_}
+         "i32": np.int32, "i64": np.int64, "u8": np.uint8, "u16": np.uint16, "u32": np.uint32,
+         "u64": np.uint64, "bool": np.bool_}
 NAMES = {np.dtype(numpy): name for name, numpy in NUMPY.items()}
 FLOATS = "f16", "f32", "f64"
+UNSIGNED = "u8", "u16", "u32", "u64"
 LEAF_DTYPES = {"f32": 36, "f64": 14, "f16": 5, "i32": 10, "i64": 12, "i8": 5, "i16": 3, "u8": 5,
-               "bool": 10}
+               "u16": 3, "u32": 3, "u64": 4, "bool": 10}
 MOST_ELEMENTS = 400
 MOST_AXES = 6
 
@@ -164,7 +166,7 @@ def random_values(shape, dtype, smooth):
     elif dtype == "bool":
         values = [random.random() < 0.5 for _ in range(count)]
     elif dtype not in FLOATS:
-        low = 0 if dtype == "u8" else -9
+        low = 0 if dtype in UNSIGNED else -9
         values = [random.randint(low, 9) for _ in range(count)]
         if count and random.random() < 0.1:
             ends = np.iinfo(NUMPY[dtype])

@@ -4,13 +4,14 @@
   open, and Taper takes the float's dtype.
 - Numbers: a float beside integers or bools makes f32, for NumPy f64.
 - Integers in functions that give floats become f32, for NumPy f64 (i8: f16).
-- Sums of integers and bools are i64 for u8, too, which NumPy sums in u64.
+- Sums of integers and bools are i64 for u8, u16 and u32, too, which NumPy sums in u64.
+- u64 and a signed integer have no common dtype; NumPy takes f64.
 - Arithmetic of two bools is refused: NumPy takes it for logic.
 """
 
 import numpy as np
 
-from programs import FLOATS, NUMPY, Variable, require
+from programs import FLOATS, NUMPY, UNSIGNED, Variable, require
 
 SIZES = {name: np.dtype(numpy).itemsize for name, numpy in NUMPY.items()}
 
@@ -22,9 +23,10 @@ def promote(a, b):
         return b
     if (a in FLOATS) != (b in FLOATS):
         return a if a in FLOATS else b
-    if "u8" in (a, b):
-        signed = b if a == "u8" else a
-        return "i16" if signed == "i8" else signed
+    if (a in UNSIGNED) != (b in UNSIGNED):
+        signed, other = (b, a) if a in UNSIGNED else (a, b)
+        require(other != "u64")
+        return signed if SIZES[signed] > SIZES[other] else f"i{16 * SIZES[other]}"
     return a if SIZES[a] > SIZES[b] else b
 
 
@@ -68,7 +70,7 @@ def floating(value):
 
 
 def sum_dtype(value):
-    return value.dtype if value.dtype.kind == "f" else np.int64
+    return value.dtype if value.dtype.kind == "f" or value.dtype == np.uint64 else np.int64
 
 
 def error_of(each):
