@@ -27,6 +27,20 @@ Specs inferred(const Graph& graph, const GraphNode& node) {
   return node.op->infer(InSpecs(args), node.attrs.get());
 }
 
+/// Why the node's operands are not those of its op; empty if they are.
+std::string wrong_operands(const GraphNode& node) {
+  const size_t count = node.inputs.size();
+  if (count < node.op->least_inputs || count > node.op->most_inputs) {
+    return "it has " + std::to_string(count) + " operands";
+  }
+  for (size_t i = 0; i < count; ++i) {
+    if (node.inputs[i] == no_value && !node.op->is_optional(i)) {
+      return "operand " + std::to_string(i) + " is absent";
+    }
+  }
+  return {};
+}
+
 class Verifier {
  public:
   explicit Verifier(const Graph& graph) : graph_(graph), defined_(graph.specs.size(), false) {}
@@ -65,13 +79,24 @@ class Verifier {
     const GraphNode& node = graph_.nodes[index];
     for (ValueId id : node.inputs) use(id, index);
     for (const Graph* inner : node.op->graphs(node.attrs.get())) verify(*inner);
-    const Specs specs = inferred(graph_, node);
+    if (const std::string wrong = wrong_operands(node); !wrong.empty()) {
+      fail_at(graph_, index, wrong);
+    }
+    const Specs specs = checked_specs(node, index);
     if (specs.count != node.outputs.size()) fail_at(graph_, index, "wrong number of outputs");
     for (int i = 0; i < specs.count; ++i) {
       define(node.outputs[static_cast<size_t>(i)], index);
       if (graph_.specs[static_cast<size_t>(node.outputs[static_cast<size_t>(i)])] != specs[i]) {
         fail_at(graph_, index, "its rule gives " + to_string(specs[i]));
       }
+    }
+  }
+
+  Specs checked_specs(const GraphNode& node, size_t index) const {
+    try {
+      return inferred(graph_, node);
+    } catch (const Violation& violation) {
+      fail_at(graph_, index, violation.rule);
     }
   }
 

@@ -6,6 +6,8 @@
 
 #include <taper/taper.h>
 
+#include "tests/core/error_testing.h"
+
 namespace taper {
 namespace {
 
@@ -238,6 +240,32 @@ TEST(Verify, FindsAValueUsedBeforeItIsDefined) {
   verify(graph);
   std::swap(graph.nodes[0], graph.nodes[1]);
   EXPECT_THROW(verify(graph), Error);
+}
+
+/// What `verify` says of the graph of x @ w after `change`.
+template <class Change>
+std::string verify_after(Change&& change) {
+  auto f = compile([](const Tensor& x, const Tensor& w) { return matmul(x, w); });
+  f(ones({2, 3}), ones({3, 4}));
+  Graph graph = f.graph();
+  change(graph);
+  return testing::thrown_text(ErrorKind::internal, [&] { verify(graph); });
+}
+
+TEST(Verify, NamesTheNodeWhoseOperandsAreWrong) {
+  const std::string node = "verify: node 0 (matmul): ";
+  EXPECT_EQ(verify_after([](Graph& graph) { graph.nodes[0].inputs.pop_back(); }),
+            node + "it has 1 operands");
+  EXPECT_EQ(verify_after([](Graph& graph) { graph.nodes[0].inputs[1] = no_value; }),
+            node + "operand 1 is absent");
+  EXPECT_EQ(verify_after([](Graph& graph) {
+              graph.nodes[0].inputs[1] = graph.inputs[0];
+            }).substr(0, node.size()),
+            node);
+  EXPECT_EQ(verify_after([](Graph& graph) {
+              graph.specs[static_cast<size_t>(graph.nodes[0].outputs[0])].shape = {2, 5};
+            }),
+            node + "its rule gives f32[2,4]");
 }
 
 }  // namespace
