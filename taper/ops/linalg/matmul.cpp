@@ -2,6 +2,7 @@
 
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
+#include <taper/ops/oracle.h>
 #include <taper/ops/pointwise/pointwise.h>
 #include <taper/ops/tape.h>
 
@@ -87,27 +88,30 @@ Results matmul_reference(const Inputs& in, const NoAttrs&) {
   const int64_t m = shape[rank - 2];
   const int64_t n = shape[rank - 1];
   const int64_t depth = in[0].shape().back();
-  auto full = [&](const Tensor& x, int64_t rows, int64_t columns) {
-    Shape wanted = leading(shape, rank - 2);
-    wanted.push_back(rows);
-    wanted.push_back(columns);
-    return broadcast_to(x, wanted).to_vector<double>();
-  };
-  const std::vector<double> a = full(left, m, depth);
-  const std::vector<double> b = full(right, depth, n);
-  std::vector<double> out(static_cast<size_t>(shape.numel()), 0.0);
-  for (int64_t i = 0; i < shape.numel(); ++i) {
-    const int64_t batch = m * n == 0 ? 0 : i / (m * n);
-    const int64_t row = i / n % m;
-    for (int64_t j = 0; j < depth; ++j) {
-      out[static_cast<size_t>(i)] += a[static_cast<size_t>((batch * m + row) * depth + j)] *
-                                     b[static_cast<size_t>((batch * depth + j) * n + i % n)];
-    }
-  }
   const Arg given[] = {in[0], in[1]};
-  Results results;
-  results[0] = from_values(infer_matmul(InSpecs(given), {})[0].shape, out);
-  return results;
+  const Shape result = infer_matmul(InSpecs(given), {})[0].shape;
+  return visit_widest(in[0].dtype(), [&]<class T>() {
+    auto whole = [&](const Tensor& x, int64_t rows, int64_t columns) {
+      Shape wanted = leading(shape, rank - 2);
+      wanted.push_back(rows);
+      wanted.push_back(columns);
+      return broadcast_to(x, wanted).to_vector<T>();
+    };
+    const std::vector<T> a = whole(left, m, depth);
+    const std::vector<T> b = whole(right, depth, n);
+    std::vector<T> out(static_cast<size_t>(shape.numel()), T(0));
+    for (int64_t i = 0; i < shape.numel(); ++i) {
+      const int64_t batch = m * n == 0 ? 0 : i / (m * n);
+      const int64_t row = i / n % m;
+      for (int64_t j = 0; j < depth; ++j) {
+        const T x = a[static_cast<size_t>((batch * m + row) * depth + j)];
+        const T y = b[static_cast<size_t>((batch * depth + j) * n + i % n)];
+        T& sum = out[static_cast<size_t>(i)];
+        sum = wrapped_sum(sum, wrapped_product(x, y));
+      }
+    }
+    return Results{{from_values(result, out)}};
+  });
 }
 
 Grads matmul_vjp(const Saved& s, const NoAttrs&) {

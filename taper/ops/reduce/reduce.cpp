@@ -5,6 +5,7 @@
 
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
+#include <taper/ops/oracle.h>
 #include <taper/ops/tape.h>
 #include <taper/ops/widened.h>
 
@@ -98,10 +99,10 @@ Results reduce_reference(const Inputs& in, const ReduceAttrs& attrs) {
     std::vector<bool> seen(out.size());
     for_each_reduced<T>(in[0], axes, [&](size_t to, const T& value) {
       if constexpr (kind == ReduceKind::sum || kind == ReduceKind::mean) {
-        out[to] += value;
+        out[to] = wrapped_sum(out[to], value);
       } else if constexpr (!is_complex_type<T>) {
         const bool better = kind == ReduceKind::max ? value > out[to] : value < out[to];
-        if (better || !seen[to]) out[to] = value;
+        if (better || value != value || !seen[to]) out[to] = value;  // a NaN stays
       }
       seen[to] = true;
     });
@@ -172,15 +173,16 @@ Row<ReduceAttrs> reduction(std::string_view name, std::string_view doc, Grad<Red
 
 const Op<ReduceAttrs> sum_op = reduction<ReduceKind::sum>(
     "sum", "The sum along `axis`; integers and bools are summed in i64, u64 in u64.",
-    {sum_vjp, Saves::nothing}, {"ReduceSum", 13});
-const Op<ReduceAttrs> mean_op = reduction<ReduceKind::mean>(
-    "mean", "The mean along `axis`.", {mean_vjp, Saves::nothing}, {"ReduceMean", 13});
-const Op<ReduceAttrs> max_op =
-    reduction<ReduceKind::max>("max", "The largest element along `axis`; NaN if there is one.",
-                               {extreme_vjp, Saves::both}, {"ReduceMax", 13}, {"amax"});
-const Op<ReduceAttrs> min_op =
-    reduction<ReduceKind::min>("min", "The smallest element along `axis`; NaN if there is one.",
-                               {extreme_vjp, Saves::both}, {"ReduceMin", 13}, {"amin"});
+    {sum_vjp, Saves::nothing}, {"ReduceSum", 13, {{"axis", "axes"}}});
+const Op<ReduceAttrs> mean_op =
+    reduction<ReduceKind::mean>("mean", "The mean along `axis`.", {mean_vjp, Saves::nothing},
+                                {"ReduceMean", 13, {{"axis", "axes"}}});
+const Op<ReduceAttrs> max_op = reduction<ReduceKind::max>(
+    "max", "The largest element along `axis`; NaN if there is one.", {extreme_vjp, Saves::both},
+    {"ReduceMax", 13, {{"axis", "axes"}}}, {"amax"});
+const Op<ReduceAttrs> min_op = reduction<ReduceKind::min>(
+    "min", "The smallest element along `axis`; NaN if there is one.", {extreme_vjp, Saves::both},
+    {"ReduceMin", 13, {{"axis", "axes"}}}, {"amin"});
 
 // ---------------------------------------------------------------------------------- var
 
@@ -344,7 +346,8 @@ Results arg_reference(const Inputs& in, const ArgAttrs& attrs) {
   std::vector<double> place(count, 0);
   std::vector<int64_t> seen(count, 0);
   for_each_reduced<double>(in[0], axes, [&](size_t to, double value) {
-    if (largest ? value > best[to] : value < best[to]) {
+    const bool better = largest ? value > best[to] : value < best[to];
+    if (better || (std::isnan(value) && !std::isnan(best[to]))) {
       best[to] = value;
       place[to] = static_cast<double>(seen[to]);
     }
