@@ -161,6 +161,9 @@ TAPER_API Tensor cos(const Tensor& x);
 TAPER_API Tensor tanh(const Tensor& x);
 TAPER_API Tensor sinh(const Tensor& x);
 TAPER_API Tensor erf(const Tensor& x);
+/// x = mantissa * 2^exponent, the mantissa in [0.5, 1) or its negative, the exponent i32. Zeros,
+/// infinities and NaN are their own mantissa, with the exponent 0.
+TAPER_API std::pair<Tensor, Tensor> frexp(const Tensor& x);
 
 // ---------------------------------------------------------------------------------- complex
 // numbers
@@ -217,13 +220,13 @@ TAPER_API Tensor expand_dims(const Tensor& x, int64_t axis = 0);
 TAPER_API Tensor squeeze(const Tensor& x, const Axes& axis = {});
 TAPER_API Tensor broadcast_to(const Tensor& x, const Shape& shape);
 /// The elements start, start + step, ... before `stop` of one axis, as Python slices count; a view.
-TAPER_API Tensor slice(const Tensor& x, int64_t axis, std::optional<int64_t> start,
-                       std::optional<int64_t> stop, int64_t step = 1);
+TAPER_API Tensor slice(const Tensor& x, int64_t axis, std::optional<int64_t> start = {},
+                       std::optional<int64_t> stop = {}, int64_t step = 1);
 /// In reverse order along the given axes, or along all.
 TAPER_API Tensor flip(const Tensor& x, const Axes& axis = {});
 /// x with the places that `slice` would read replaced by `values`.
 TAPER_API Tensor slice_update(const Tensor& x, const Tensor& values, int64_t axis,
-                              std::optional<int64_t> start, std::optional<int64_t> stop,
+                              std::optional<int64_t> start = {}, std::optional<int64_t> stop = {},
                               int64_t step = 1);
 TAPER_API Tensor concat(const std::vector<Tensor>& xs, int64_t axis = 0);
 TAPER_API Tensor stack(const std::vector<Tensor>& xs, int64_t axis = 0);

@@ -21,7 +21,7 @@ constexpr ft::Tiles tiles() {
       .gelu_first = tile<ft::First<ft::Gelu>, E, 1>,
       .gelu_second = tile<ft::Second<ft::Gelu>, E, 1>,
       .mul_add3 = tile<ft::MulAdd3, E, 3>,
-      .sum6 = tile<ft::Sum6, E, 6>,
+      .sum12 = tile<ft::Sum12, E, 12>,
       .between = tile_mask<ft::Between, E, 3>,
       .select = tile_select<ft::Select, E, 3>,
       .adam = tile_multi<ft::Adam, E, 4, 3>,

@@ -60,10 +60,10 @@ struct MulAdd3 {
   }
 };
 
-struct Sum6 {
+struct Sum12 {
   template <class T>
-  T operator()(T a, T b, T c, T d, T e, T f) const {
-    return ((a + b) + (c + d)) + (e + f);
+  T operator()(T a, T b, T c, T d, T e, T f, T g, T h, T i, T j, T k, T l) const {
+    return ((a + b) + (c + d)) + ((e + f) - (g + h)) + ((i + j) - (k + l));
   }
 };
 
@@ -119,7 +119,7 @@ struct Tiles {
   TileFn gelu_first;
   TileFn gelu_second;
   TileFn mul_add3;
-  TileFn sum6;
+  TileFn sum12;
   TileFn between;
   TileFn select;
   MultiFn adam;

@@ -327,9 +327,9 @@ void check_tiles(const ft::Tiles& tiles) {
   for (size_t n = 0; n <= kLongest; ++n) {
     // Exact sizes, so that a sanitizer sees a read behind the end.
     std::vector<std::vector<E>> in;
-    for (uint64_t k = 0; k < 6; ++k) in.push_back(numbers<E>(n, k));
-    const void* pointers[6];
-    for (size_t k = 0; k < 6; ++k) pointers[k] = in[k].data();
+    for (uint64_t k = 0; k < 12; ++k) in.push_back(numbers<E>(n, k));
+    const void* pointers[12];
+    for (size_t k = 0; k < 12; ++k) pointers[k] = in[k].data();
     std::vector<E> out(n + 40, guard);
 
     const ft::MulAdd3 mul_add{1.5f};
@@ -337,10 +337,11 @@ void check_tiles(const ft::Tiles& tiles) {
     for (size_t i = 0; i < n; ++i) ASSERT_EQ(out[i], mul_add(in[0][i], in[1][i], in[2][i]));
     for (size_t i = n; i < out.size(); ++i) ASSERT_EQ(out[i], guard);
 
-    tiles.sum6(pointers, out.data(), n, nullptr);
+    tiles.sum12(pointers, out.data(), n, nullptr);
     for (size_t i = 0; i < n; ++i) {
-      const E sum = ft::Sum6()(in[0][i], in[1][i], in[2][i], in[3][i], in[4][i], in[5][i]);
-      ASSERT_EQ(out[i], sum);
+      const auto x = [&](size_t k) { return in[k][i]; };
+      ASSERT_EQ(out[i], ft::Sum12()(x(0), x(1), x(2), x(3), x(4), x(5), x(6), x(7), x(8), x(9),
+                                    x(10), x(11)));
     }
 
     std::vector<uint8_t> truth(n + 40, 9);

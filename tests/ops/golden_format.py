@@ -117,7 +117,8 @@ class Writer:
     def numpy(self, op, f, inputs, dtype=None, attrs=None, *, ulps=0, scale=0, zero_sign=False):
         """The results of a function on float64 arrays; exact, or with `ulps` for each element."""
         outputs = f(*(exact(x, dtype) for x in inputs))
-        self.add(op, inputs, (np.asarray(outputs),), dtype, attrs, ulps=ulps, scale=scale,
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        self.add(op, inputs, tuple(map(np.asarray, outputs)), dtype, attrs, ulps=ulps, scale=scale,
                  zero_sign=zero_sign)
 
     def torch(self, op, f, inputs, dtype, attrs=None, *, ulps=4, scale=None, grad=True,

@@ -57,6 +57,13 @@ def hyperbolic(golden):
         golden.numpy("sinh", np.sinh, (values,), dtype, ulps=4, zero_sign=True)
     ordinary = np.array([-3.7, -1, -0.625, -1e-3, 1e-9, 0.3, 0.75, 1, 2.5, 6.1])
     golden.torch("sinh", torch.sinh, (ordinary,), "f64", ulps=16)
+    for dtype in "f32", "f64", "f16", "bf16":
+        numbers = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 0.5, 1, -2.75, 0.3, 12, 6e4, 6e-8,
+                            1e-40])
+        golden.numpy("frexp", np.frexp, (numbers,), dtype, zero_sign=True)
+    tiny = np.array([5e-324, -1.1e-308, 2.3e-308, 1.7e308])
+    golden.numpy("frexp", np.frexp, (tiny,), "f64")
+    golden.torch("frexp", lambda x: torch.frexp(x), (ordinary,), "f64", integers=np.int32)
 
 
 def parts(golden):

@@ -10,7 +10,7 @@ namespace taper {
 /// so that the first operand is written in memory order, neighbours merged where all allow it.
 /// Strides are in bytes; a broadcast axis has stride 0.
 struct StridedLoop {
-  static constexpr int most_operands = 10;
+  static constexpr int most_operands = 16;
 
   /// `strides[k]` belongs to operand k and may have fewer axes than `shape` (broadcast on the
   /// left); an axis where an operand has size one must carry stride 0 (see `broadcast_strides`).

@@ -3,12 +3,14 @@
 namespace taper {
 
 struct Relu {
+  static constexpr bool dual_gradient = true;
   template <class T>
   TAPER_FN T operator()(const T& x) const {
     return where(x <= T(0.0), T(0.0), x);  // NaN passes; the derivative at 0 is 0
   }
 };
 struct LeakyRelu {
+  static constexpr bool dual_gradient = true;
   double negative_slope = 0.01;
   template <class T>
   TAPER_FN T operator()(const T& x) const {
@@ -17,6 +19,7 @@ struct LeakyRelu {
 };
 /// Clevert et al., "Fast and accurate deep network learning by exponential linear units" (2015).
 struct Elu {
+  static constexpr bool dual_gradient = true;
   double alpha = 1;
   template <class T>
   TAPER_FN T operator()(const T& x) const {
@@ -25,12 +28,14 @@ struct Elu {
 };
 /// Hendrycks and Gimpel, "Gaussian error linear units" (2016), the exact form.
 struct Gelu {
+  static constexpr bool dual_gradient = true;
   template <class T>
   TAPER_FN T operator()(const T& x) const {
     return gelu(x);
   }
 };
 struct Silu {
+  static constexpr bool dual_gradient = true;
   template <class T>
   TAPER_FN T operator()(const T& x) const {
     return silu(x);
@@ -62,7 +67,7 @@ const PointwiseOp<LeakyRelu> leaky_relu_op =
     Pointwise<LeakyRelu>{.name = "leaky_relu",
                          .doc = "x where it is positive, else negative_slope * x.",
                          .attributes = {{"negative_slope", "The factor of negative x."}},
-                         .onnx = {"LeakyRelu", 6},
+                         .onnx = {"LeakyRelu", 6, {{"negative_slope", "alpha"}}},
                          .samples = samples<LeakyRelu>};
 const PointwiseOp<Elu> elu_op =
     Pointwise<Elu>{.name = "elu",

@@ -39,10 +39,10 @@ struct BitwiseInvert {
   }
 };
 
-TAPER_VALUE_TILES(BitwiseAnd)
-TAPER_VALUE_TILES(BitwiseOr)
-TAPER_VALUE_TILES(BitwiseXor)
-TAPER_VALUE_TILES(BitwiseInvert)
+TAPER_TILES(BitwiseAnd)
+TAPER_TILES(BitwiseOr)
+TAPER_TILES(BitwiseXor)
+TAPER_TILES(BitwiseInvert)
 
 #if TAPER_ROWS
 

@@ -17,8 +17,11 @@ namespace taper {
 //   only_integers  and on nothing else
 //   takes_complex  it also works on complex numbers
 //   signless       the low bits of its result do not depend on the signs of integers
+//   dual_gradient  dual numbers make its gradient; otherwise its row says one
+//   scalar         it takes numbers one at a time, no vectors
 // What it returns tells the element type of its result: bool of a comparison, a real number where
-// it takes a complex one. And `results = M` if it returns std::array<T, M>.
+// it takes a complex one. And `results = M` if it returns std::array<T, M> or, where it is scalar,
+// a tuple of M numbers, such as std::tuple<T, int32_t>.
 template <class F>
 inline constexpr bool selects = requires { F::selects; };
 template <class F>
@@ -32,16 +35,23 @@ inline constexpr bool takes_complex = requires { F::takes_complex; };
 template <class F>
 inline constexpr bool signless = requires { F::signless; };
 template <class F>
+inline constexpr bool dual_gradient = requires { F::dual_gradient; };
+template <class F>
+inline constexpr bool scalar = requires { F::scalar; };
+template <class F>
 inline constexpr size_t results = 1;
 template <class F>
   requires requires { F::results; }
 inline constexpr size_t results<F> = F::results;
 
+/// Operands of a functor, its mask included.
+inline constexpr size_t most_functor_operands = 12;
+
 namespace detail {
 
 template <class F, class T, class... Ts>
 constexpr size_t count_operands() {
-  static_assert(sizeof...(Ts) <= 8, "a functor takes T once or more");
+  static_assert(sizeof...(Ts) <= most_functor_operands, "a functor takes T once or more");
   if constexpr (std::is_invocable_v<const F&, T, Ts...>) {
     return 1 + sizeof...(Ts);
   } else if constexpr (std::is_invocable_v<const F&, bool, T, Ts...>) {

@@ -69,6 +69,29 @@ struct Power {
   }
 };
 
+/// By the bits of the number: its exponent is moved to that of 0.5. A subnormal number has none, so
+/// it is made larger first.
+struct Frexp {
+  static constexpr bool scalar = true;
+  static constexpr size_t results = 2;
+  template <class T>
+  TAPER_FN std::tuple<T, int32_t> operator()(const T& x) const {
+    using Word = std::conditional_t<std::is_same_v<T, float>, uint32_t, uint64_t>;
+    constexpr int digits = std::is_same_v<T, float> ? 23 : 52;
+    constexpr Word field = std::is_same_v<T, float> ? 0xff : 0x7ff;
+    constexpr Word half = field / 2 - 1;  // the exponent field of 0.5
+    constexpr T larger = static_cast<T>(uint64_t{1} << digits);
+    const bool is_subnormal = (__builtin_bit_cast(Word, x) >> digits & field) == 0;
+    const Word bits = __builtin_bit_cast(Word, is_subnormal ? x * larger : x);
+    const Word exponent = bits >> digits & field;
+    const Word mantissa = (bits & ~(field << digits)) | half << digits;
+    const bool stays = x == T(0) || exponent == field;
+    const auto power =
+        static_cast<int32_t>(exponent) - static_cast<int32_t>(half) - (is_subnormal ? digits : 0);
+    return {stays ? x : __builtin_bit_cast(T, mantissa), stays ? 0 : power};
+  }
+};
+
 /// g * (1 - y^2) and g * y * (1 - y): one pass each for the gradients from the saved output.
 struct TanhGrad {
   template <class T>
@@ -83,20 +106,21 @@ struct SigmoidGrad {
   }
 };
 
-TAPER_VALUE_TILES(Sqrt)
-TAPER_VALUE_TILES(Rsqrt)
-TAPER_VALUE_TILES(Exp)
-TAPER_VALUE_TILES(Expm1)
-TAPER_VALUE_TILES(Log)
-TAPER_VALUE_TILES(Log1p)
-TAPER_VALUE_TILES(Sin)
-TAPER_VALUE_TILES(Cos)
-TAPER_VALUE_TILES(Tanh)
-TAPER_VALUE_TILES(Sinh)
-TAPER_VALUE_TILES(Erf)
-TAPER_VALUE_TILES(Sigmoid)
-TAPER_VALUE_TILES(Softplus)
-TAPER_VALUE_TILES(Power)
+TAPER_TILES(Sqrt)
+TAPER_TILES(Rsqrt)
+TAPER_TILES(Exp)
+TAPER_TILES(Expm1)
+TAPER_TILES(Log)
+TAPER_TILES(Log1p)
+TAPER_TILES(Sin)
+TAPER_TILES(Cos)
+TAPER_TILES(Tanh)
+TAPER_TILES(Sinh)
+TAPER_TILES(Erf)
+TAPER_TILES(Sigmoid)
+TAPER_TILES(Softplus)
+TAPER_TILES(Power)
+TAPER_TILES(Frexp)
 TAPER_TILES(TanhGrad)
 TAPER_TILES(SigmoidGrad)
 
@@ -128,9 +152,28 @@ std::vector<Sample<Power>> power_samples() {
       {.inputs = {flags, flags}, .error = "does not take bool"},
       {.inputs = {whole({2, 3}, 0, 3), whole({2}, 0, 3)}, .error = "do not broadcast"}};
 }
+std::vector<Sample<Frexp>> frexp_samples() {
+  return {{.inputs = {{.shape = {3, 4}, .low = 0.55, .high = 0.95}}},
+          {.inputs = {{.shape = {2, 7}, .low = -3.9, .high = -2.1}}},
+          {.inputs = {{.shape = {3}, .low = 0, .high = 5, .dtype = DType::i32}}}};
+}
 template <class F>
 std::vector<Sample<F>> two_same() {
   return {{.inputs = {{.shape = {3, 4}}, {.shape = {3, 4}}}}};
+}
+
+Tensor tanh_grad(const Tensor& grad, const Tensor& y);
+Tensor sigmoid_grad(const Tensor& grad, const Tensor& y);
+
+Grads tanh_grad_vjp(const Saved& s, const TanhGrad&) {
+  const Tensor& grad = s.grad();
+  return {s.needs(0) ? tanh_grad(grad, s.in(1)) : Tensor(),
+          s.needs(1) ? grad * s.in(0) * (s.in(1) * -2) : Tensor()};
+}
+Grads sigmoid_grad_vjp(const Saved& s, const SigmoidGrad&) {
+  const Tensor& grad = s.grad();
+  return {s.needs(0) ? sigmoid_grad(grad, s.in(1)) : Tensor(),
+          s.needs(1) ? grad * s.in(0) * (1 - s.in(1) * 2) : Tensor()};
 }
 
 const PointwiseOp<TanhGrad> tanh_grad_op =
@@ -138,6 +181,7 @@ const PointwiseOp<TanhGrad> tanh_grad_op =
                         .doc = "grad * (1 - y * y): the gradient of tanh from its output.",
                         .internal = true,
                         .inputs = {"grad", "y"},
+                        .grad = Grad<TanhGrad>(tanh_grad_vjp, Saves::inputs),
                         .reuse = {{0, 0}},
                         .no_golden = golden_in_its_row,
                         .samples = two_same<TanhGrad>};
@@ -146,9 +190,13 @@ const PointwiseOp<SigmoidGrad> sigmoid_grad_op =
                            .doc = "grad * y * (1 - y): the gradient of sigmoid from its output.",
                            .internal = true,
                            .inputs = {"grad", "y"},
+                           .grad = Grad<SigmoidGrad>(sigmoid_grad_vjp, Saves::inputs),
                            .reuse = {{0, 0}},
                            .no_golden = golden_in_its_row,
                            .samples = two_same<SigmoidGrad>};
+
+Tensor tanh_grad(const Tensor& grad, const Tensor& y) { return tanh_grad_op({grad, y}); }
+Tensor sigmoid_grad(const Tensor& grad, const Tensor& y) { return sigmoid_grad_op({grad, y}); }
 
 Grads sqrt_vjp(const Saved& s, const Sqrt&) { return {s.grad() * 0.5 / s.out()}; }
 Grads rsqrt_vjp(const Saved& s, const Rsqrt&) { return {s.grad() * -0.5 * (s.out() / s.in(0))}; }
@@ -158,8 +206,8 @@ Grads log_vjp(const Saved& s, const Log&) { return {s.grad() / s.in(0)}; }
 Grads log1p_vjp(const Saved& s, const Log1p&) { return {s.grad() / (s.in(0) + 1)}; }
 Grads sin_vjp(const Saved& s, const Sin&) { return {s.grad() * cos(s.in(0))}; }
 Grads cos_vjp(const Saved& s, const Cos&) { return {-(s.grad() * sin(s.in(0)))}; }
-Grads tanh_vjp(const Saved& s, const Tanh&) { return {tanh_grad_op({s.grad(), s.out()})}; }
-Grads sigmoid_vjp(const Saved& s, const Sigmoid&) { return {sigmoid_grad_op({s.grad(), s.out()})}; }
+Grads tanh_vjp(const Saved& s, const Tanh&) { return {tanh_grad(s.grad(), s.out())}; }
+Grads sigmoid_vjp(const Saved& s, const Sigmoid&) { return {sigmoid_grad(s.grad(), s.out())}; }
 Grads softplus_vjp(const Saved& s, const Softplus&) { return {s.grad() * sigmoid(s.in(0))}; }
 /// cosh(x) = sqrt(1 + sinh(x)^2), without overflow of the square.
 Grads sinh_vjp(const Saved& s, const Sinh&) {
@@ -168,6 +216,11 @@ Grads sinh_vjp(const Saved& s, const Sinh&) {
   const Tensor is_large = greater(abs(y), large);
   const Tensor root = sqrt(square(where(is_large, 0, y)) + 1);
   return {s.grad() * where(is_large, abs(y), root)};
+}
+/// A mantissa grows by 2^-exponent of what x does.
+Grads frexp_vjp(const Saved& s, const Frexp&) {
+  const Tensor exponent = astype(s.out(1), s.in_spec(0).dtype);
+  return {s.grad(0) * pow(2, -exponent)};
 }
 /// 2 / sqrt(pi) * exp(-x^2)
 Grads erf_vjp(const Saved& s, const Erf&) {
@@ -245,6 +298,14 @@ const PointwiseOp<Tanh> tanh_op = unary<Tanh>("tanh", "The hyperbolic tangent.",
                                               Saves::outputs, wide<Tanh>, {"Tanh", 6});
 const PointwiseOp<Sinh> sinh_op =
     unary<Sinh>("sinh", "The hyperbolic sine.", sinh_vjp, Saves::outputs, wide<Sinh>, {"Sinh", 9});
+const PointwiseOp<Frexp> frexp_op =
+    Pointwise<Frexp>{.name = "frexp",
+                     .doc = "The mantissa, from 0.5 to 1, and the exponent of 2 of each number.",
+                     .outputs = {"mantissa", "exponent"},
+                     .promotion = Promotion::to_float,
+                     .grad = Grad<Frexp>(frexp_vjp, Saves::outputs),
+                     .reuse = {{0, 0}},
+                     .samples = frexp_samples};
 const PointwiseOp<Erf> erf_op =
     unary<Erf>("erf", "The error function.", erf_vjp, Saves::inputs, wide<Erf>, {"Erf", 9});
 const PointwiseOp<Sigmoid> sigmoid_op = Pointwise<Sigmoid>{.name = "sigmoid",
@@ -285,6 +346,11 @@ Tensor sin(const Tensor& x) { return sin_op({x}); }
 Tensor cos(const Tensor& x) { return cos_op({x}); }
 Tensor tanh(const Tensor& x) { return tanh_op({x}); }
 Tensor sinh(const Tensor& x) { return sinh_op({x}); }
+std::pair<Tensor, Tensor> frexp(const Tensor& x) {
+  const Arg args[] = {x};
+  Results parts = frexp_op.all(args);
+  return {std::move(parts[0]), std::move(parts[1])};
+}
 Tensor erf(const Tensor& x) { return erf_op({x}); }
 Tensor sigmoid(const Tensor& x) { return sigmoid_op({x}); }
 Tensor softplus(const Tensor& x) { return softplus_op({x}); }

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 
 #include <taper/backend/cpu/isa.h>
 #include <taper/backend/cpu/pointwise.h>
@@ -41,10 +42,6 @@ class ScalarView {
 template <class F>
 const PointwiseTiles& tiles_of();
 
-/// Whether the tables hold derivatives made by dual numbers (TAPER_TILES) or only values.
-template <class F>
-inline constexpr bool derived = true;
-
 #define TAPER_TILES(F)                                       \
   namespace v3 {                                             \
   extern const PointwiseTiles F##_tiles;                     \
@@ -56,11 +53,6 @@ inline constexpr bool derived = true;
   inline const PointwiseTiles& tiles_of<F>() {               \
     return isa() == Isa::v4 ? v4::F##_tiles : v3::F##_tiles; \
   }
-/// For a functor whose gradient is written in ops or does not exist.
-#define TAPER_VALUE_TILES(F) \
-  TAPER_TILES(F)             \
-  template <>                \
-  inline constexpr bool derived<F> = false;
 
 /// What the author says of a pointwise op; the rest follows from the functor.
 template <class F>
@@ -75,7 +67,7 @@ struct Pointwise {
   std::vector<std::string_view> outputs = {"y"};
   Promotion promotion = Promotion::same;
   Relation relation = Relation::none;
-  /// Left out (with TAPER_TILES): made by dual numbers, to any order.
+  /// Left out where the functor has `dual_gradient`: dual numbers make it, to any order.
   std::optional<Grad<F> > grad = {};
   std::vector<Reuse> reuse = {{0, 0}, {0, 1}};
   Role role = Role::other;
@@ -122,7 +114,10 @@ Results apply_elementwise(const Inputs& in, const G& functor) {
   Shape shape = in[0].shape();
   for (size_t k = 1; k < n; ++k) shape = broadcast_shapes(shape, in[k].shape());
   std::array<std::vector<Number>, n> columns;
-  for (size_t k = 0; k < n; ++k) columns[k] = broadcast_to(in[k], shape).to_vector<Number>();
+  for (size_t k = 0; k < n; ++k) {
+    const Tensor x = std::is_same_v<Number, uint64_t> ? astype(in[k], DType::u64) : in[k];
+    columns[k] = broadcast_to(x, shape).template to_vector<Number>();
+  }
   Results out;
   using Y = decltype(apply_functor(functor, std::declval<const Number*>(), Operands<G>()));
   using Value =
@@ -133,7 +128,11 @@ Results apply_elementwise(const Inputs& in, const G& functor) {
     for (size_t k = 0; k < n; ++k) x[k] = columns[k][i];
     const auto y = apply_functor(functor, x, Operands<G>());
     if constexpr (results<G> > 1) {
-      for (size_t m = 0; m < results<G>; ++m) values[m].push_back(y[m]);
+      std::apply(
+          [&, m = size_t{0}](const auto&... each) mutable {
+            (values[m++].push_back(static_cast<Value>(each)), ...);
+          },
+          y);
     } else {
       values[0].push_back(static_cast<Value>(y));
     }
@@ -151,7 +150,10 @@ Results reference_pointwise(const Inputs& in, const F& attrs) {
     if (is_complex(dtype)) return apply_elementwise<Complex<double> >(in, functor);
   }
   if constexpr (takes_integers<G>) {
-    if (is_of<Kind::unsigned_integer>(dtype)) return apply_elementwise<uint64_t>(in, functor);
+    // Of unsigned numbers where that gives the same bits: signed ones may not overflow.
+    if (is_of<Kind::unsigned_integer>(dtype) || (signless<G> && is_integer(dtype))) {
+      return apply_elementwise<uint64_t>(in, functor);
+    }
     if (!is_float(dtype)) return apply_elementwise<int64_t>(in, functor);
   }
   if constexpr (only_integers<G>) {
@@ -172,10 +174,28 @@ Results expand_pointwise(const Inputs& in, const F& attrs) {
   }(std::make_index_sequence<arity<G> >());
 }
 
+/// The dtypes of a scalar functor's results of doubles: that of the operands for a double, its own
+/// for any other.
+template <class... T>
+void set_result_dtypes(Specs& specs, std::type_identity<std::tuple<T...> >) {
+  Spec* next = specs.spec;
+  const auto set = [&next]<class R>(std::type_identity<R>) {
+    if constexpr (!std::is_same_v<R, double>) next->dtype = dtype_of<R>;
+    ++next;
+  };
+  (set(std::type_identity<T>()), ...);
+}
+
 template <class F, class G = F>
 Specs infer_functor(const InSpecs& in, const F&) {
-  return infer_pointwise(in, results<G>, selects<G>, compares<G>, takes_integers<G>,
-                         only_integers<G>, gives_real<G>);
+  Specs specs = infer_pointwise(in, results<G>, selects<G>, compares<G>, takes_integers<G>,
+                                only_integers<G>, gives_real<G>);
+  if constexpr (scalar<G> && results<G> > 1) {
+    using Values = decltype(apply_functor(std::declval<const G&>(), std::declval<const double*>(),
+                                          Operands<G>()));
+    set_result_dtypes(specs, std::type_identity<Values>());
+  }
+  return specs;
 }
 
 /// Elements worth about 25 µs on one thread: exp costs 0.4 ns, an addition from memory about 1.
@@ -199,8 +219,8 @@ class PointwiseOp {
  public:
   PointwiseOp(const Pointwise<F>& row)  // NOLINT: implicit, so that an op reads as a row
       : samples_(row.samples.value), value_(make_value(row)) {
-    TAPER_CHECK(row.grad.has_value() != derived<F>);
-    if constexpr (derived<F>) {
+    TAPER_CHECK(row.grad.has_value() != dual_gradient<F>);
+    if constexpr (dual_gradient<F>) {
       instance = this;
       add_grads(row, std::make_index_sequence<arity<F> >());
     }
@@ -245,11 +265,11 @@ class PointwiseOp {
                 .onnx = row.onnx,
                 .no_golden = row.no_golden,
                 .samples = row.samples};
-    if constexpr (derived<F>) made.expand = detail::expand_pointwise<F>;
+    if constexpr (dual_gradient<F>) made.expand = detail::expand_pointwise<F>;
     return made;
   }
   static Grad<F> grad_of(const Pointwise<F>& row) {
-    if constexpr (derived<F>) {
+    if constexpr (dual_gradient<F>) {
       return {value_vjp, Saves::inputs};
     } else {
       return *row.grad;
@@ -278,7 +298,7 @@ class PointwiseOp {
          .any_strides = true,
          .reuse = {{0, 0}},
          .kernels = {.cpu = detail::run_grad<F, I>},
-         .no_golden = row.no_golden ? golden_by_differences : golden_in_its_row,
+         .no_golden = golden_in_its_row,
          .samples = derived_samples});
   }
   static std::string suffix(size_t operand) { return n == 1 ? "" : std::to_string(operand); }

@@ -3,7 +3,7 @@
 // Included by the per-instruction-set build of a pointwise file (TAPER_ROWS is 0): makes the tile
 // tables of its functors. Nothing here may emit a symbol outside namespace TAPER_ISA.
 
-#include <array>
+#include <tuple>
 #include <type_traits>
 
 #include "taper/backend/cpu/simd/dual.h"
@@ -11,27 +11,14 @@
 #include "taper/backend/cpu/tiles.h"
 #include "taper/ops/pointwise/derivative.h"
 
-namespace taper::TAPER_ISA {
+namespace taper::v3 {
 
-template <class T>
-struct IsArray : std::false_type {};
-template <class T, size_t M>
-struct IsArray<std::array<T, M>> : std::true_type {
-  static constexpr size_t count = M;
-};
+/// The tile for integers, complex numbers and functors of single numbers: compiled for AVX2 only,
+/// which every CPU that runs Taper has, since what such loops wait for is memory.
+template <class F, class E, size_t N>
+void scalar_tile(const void* const* in, void* const* out, size_t n, const void* functor);
 
-template <class F, class E, size_t N>
-void map_tile(const void* const* in, void* const* out, size_t n, const void* functor) {
-  tile<F, E, N>(in, out[0], n, functor);
-}
-template <class F, class E, size_t N>
-void compare_tile(const void* const* in, void* const* out, size_t n, const void* functor) {
-  tile_mask<F, E, N>(in, out[0], n, functor);
-}
-template <class F, class E, size_t N>
-void select_tile(const void* const* in, void* const* out, size_t n, const void* functor) {
-  tile_select<F, E, N>(in, out[0], n, functor);
-}
+#if HWY_TARGET == HWY_AVX2
 
 template <class F, class E, size_t... K>
 TAPER_FN auto apply_scalar(const F& f, const void* const* in, size_t i, std::index_sequence<K...>) {
@@ -43,8 +30,31 @@ TAPER_FN auto apply_scalar_select(const F& f, const void* const* in, size_t i,
   return f(static_cast<const uint8_t*>(in[0])[i] != 0, static_cast<const E*>(in[K + 1])[i]...);
 }
 
-/// Integers and complex numbers: a plain loop, which the compiler vectorises once it is told that
-/// an output is exactly an input or apart, and that no store changes the pointers.
+template <class... T>
+struct Columns {
+  std::tuple<T*...> to;
+  explicit TAPER_FN Columns(void* const* out) : Columns(out, std::index_sequence_for<T...>()) {}
+  TAPER_FN void put(size_t i, const std::tuple<T...>& y) const {
+    put(i, y, std::index_sequence_for<T...>());
+  }
+
+ private:
+  template <size_t... M>
+  TAPER_FN Columns(void* const* out, std::index_sequence<M...>) : to(static_cast<T*>(out[M])...) {}
+  template <size_t... M>
+  TAPER_FN void put(size_t i, const std::tuple<T...>& y, std::index_sequence<M...>) const {
+    ((std::get<M>(to)[i] = std::get<M>(y)), ...);
+  }
+};
+template <class Results>
+struct ColumnsOf;
+template <class... T>
+struct ColumnsOf<std::tuple<T...>> {
+  using Type = Columns<T...>;
+};
+
+/// A plain loop, which the compiler vectorises once it is told that an output is exactly an input
+/// or apart, and that no store changes the pointers.
 template <class F, class E, size_t N>
 void scalar_tile(const void* const* in, void* const* out, size_t n, const void* functor) {
   const F f = detail::copy_functor<F>(functor);
@@ -54,6 +64,13 @@ void scalar_tile(const void* const* in, void* const* out, size_t n, const void* 
 #pragma GCC ivdep
     for (size_t i = 0; i < n; ++i) {
       to[i] = apply_scalar_select<F, E>(f, from.at, i, std::make_index_sequence<N - 1>());
+    }
+  } else if constexpr (results<F> > 1) {
+    using Result = decltype(apply_scalar<F, E>(f, in, 0, std::make_index_sequence<N>()));
+    const typename ColumnsOf<Result>::Type columns(out);
+#pragma GCC ivdep
+    for (size_t i = 0; i < n; ++i) {
+      columns.put(i, apply_scalar<F, E>(f, from.at, i, std::make_index_sequence<N>()));
     }
   } else {
     using Result = decltype(apply_scalar<F, E>(f, in, 0, std::make_index_sequence<N>()));
@@ -66,6 +83,25 @@ void scalar_tile(const void* const* in, void* const* out, size_t n, const void* 
       to[i] = static_cast<Out>(apply_scalar<F, E>(f, from.at, i, std::make_index_sequence<N>()));
     }
   }
+}
+
+#endif
+
+}  // namespace taper::v3
+
+namespace taper::TAPER_ISA {
+
+template <class F, class E, size_t N>
+void map_tile(const void* const* in, void* const* out, size_t n, const void* functor) {
+  tile<F, E, N>(in, out[0], n, functor);
+}
+template <class F, class E, size_t N>
+void compare_tile(const void* const* in, void* const* out, size_t n, const void* functor) {
+  tile_mask<F, E, N>(in, out[0], n, functor);
+}
+template <class F, class E, size_t N>
+void select_tile(const void* const* in, void* const* out, size_t n, const void* functor) {
+  tile_select<F, E, N>(in, out[0], n, functor);
 }
 
 template <class F, class E>
@@ -89,11 +125,16 @@ constexpr Tile tile_of() {
     return tile_of<F, uint8_t>();
   } else if constexpr (std::is_integral_v<T>) {
     using E = std::conditional_t<signless<F>, std::make_signed_t<T>, T>;
-    if constexpr (takes_integers<F>) return scalar_tile<F, E, arity<F>>;
+    if constexpr (takes_integers<F>) return v3::scalar_tile<F, E, arity<F>>;
   } else if constexpr (is_complex_type<T>) {
-    if constexpr (takes_complex<F>) return scalar_tile<F, T, arity<F>>;
+    if constexpr (takes_complex<F>) return v3::scalar_tile<F, T, arity<F>>;
   } else if constexpr (!only_integers<F>) {
-    return float_tile<F, std::conditional_t<std::is_same_v<T, double>, double, float>>();
+    using E = std::conditional_t<std::is_same_v<T, double>, double, float>;
+    if constexpr (scalar<F>) {
+      return v3::scalar_tile<F, E, arity<F>>;
+    } else {
+      return float_tile<F, E>();
+    }
   }
   return nullptr;
 }
@@ -113,15 +154,10 @@ constexpr void add_derivatives(PointwiseTiles& tiles, std::index_sequence<I...>)
 }
 
 template <class F>
-constexpr PointwiseTiles value_tiles() {
+constexpr PointwiseTiles tiles_for() {
   PointwiseTiles tiles;
   tiles.value = tile_set<F>();
-  return tiles;
-}
-template <class F>
-constexpr PointwiseTiles all_tiles() {
-  PointwiseTiles tiles = value_tiles<F>();
-  add_derivatives<F>(tiles, std::make_index_sequence<arity<F>>());
+  if constexpr (dual_gradient<F>) add_derivatives<F>(tiles, std::make_index_sequence<arity<F>>());
   return tiles;
 }
 
@@ -130,10 +166,5 @@ constexpr PointwiseTiles all_tiles() {
 #define TAPER_TILES(F)                                       \
   namespace TAPER_ISA {                                      \
   extern const PointwiseTiles F##_tiles;                     \
-  constinit const PointwiseTiles F##_tiles = all_tiles<F>(); \
-  }
-#define TAPER_VALUE_TILES(F)                                   \
-  namespace TAPER_ISA {                                        \
-  extern const PointwiseTiles F##_tiles;                       \
-  constinit const PointwiseTiles F##_tiles = value_tiles<F>(); \
+  constinit const PointwiseTiles F##_tiles = tiles_for<F>(); \
   }

@@ -51,9 +51,9 @@ struct AdamStep {
   }
 };
 
-TAPER_VALUE_TILES(SgdStep)
-TAPER_VALUE_TILES(MomentumStep)
-TAPER_VALUE_TILES(AdamStep)
+TAPER_TILES(SgdStep)
+TAPER_TILES(MomentumStep)
+TAPER_TILES(AdamStep)
 
 #if TAPER_ROWS
 

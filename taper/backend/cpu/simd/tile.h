@@ -153,7 +153,7 @@ TAPER_FN void store_all_first(const std::array<Vec<E>, M>& y, void* const* out, 
 
 template <class F, class E, size_t N>
 TAPER_TILE void tile(const void* const* in, void* out, size_t n, const void* functor) {
-  static_assert(N >= 1 && N <= 6);
+  static_assert(N >= 1);
   constexpr size_t kLanes = Vec<E>::kLanes;
   constexpr auto kInputs = std::make_index_sequence<N>();
   const F f = detail::copy_functor<F>(functor);
@@ -180,7 +180,7 @@ TAPER_TILE void tile(const void* const* in, void* out, size_t n, const void* fun
 
 template <class F, class E, size_t N>
 TAPER_TILE void tile_mask(const void* const* in, void* out, size_t n, const void* functor) {
-  static_assert(N >= 1 && N <= 6);
+  static_assert(N >= 1);
   constexpr size_t kLanes = Vec<E>::kLanes;
   constexpr auto kInputs = std::make_index_sequence<N>();
   const F f = detail::copy_functor<F>(functor);
@@ -200,7 +200,7 @@ TAPER_TILE void tile_mask(const void* const* in, void* out, size_t n, const void
 
 template <class F, class E, size_t N>
 TAPER_TILE void tile_select(const void* const* in, void* out, size_t n, const void* functor) {
-  static_assert(N >= 2 && N <= 6);
+  static_assert(N >= 2);
   constexpr size_t kLanes = Vec<E>::kLanes;
   constexpr auto kValues = std::make_index_sequence<N - 1>();
   const F f = detail::copy_functor<F>(functor);
@@ -223,7 +223,7 @@ TAPER_TILE void tile_select(const void* const* in, void* out, size_t n, const vo
 
 template <class F, class E, size_t N, size_t M>
 TAPER_TILE void tile_multi(const void* const* in, void* const* out, size_t n, const void* functor) {
-  static_assert(N >= 1 && N <= 6 && M >= 1);
+  static_assert(N >= 1 && M >= 1);
   using Results = std::array<Vec<E>, M>;
   constexpr size_t kLanes = Vec<E>::kLanes;
   constexpr auto kInputs = std::make_index_sequence<N>();
