@@ -47,6 +47,8 @@ void fail(ErrorKind kind, const std::string& message) {
   throw Error(kind, text, {}, std::move(layer), message);
 }
 
+void violate(ErrorKind kind, std::string rule) { throw Violation{kind, std::move(rule)}; }
+
 void internal_failure(const char* condition, const char* file, int line) {
   fail(ErrorKind::internal, "internal error: " + std::string(condition) + " does not hold (" +
                                 file + ":" + std::to_string(line) + ")");

@@ -42,6 +42,9 @@ struct Violation {
   std::string rule;
 };
 
+/// Throws what `call` reports as the user's mistake, in the form `op: rule (operands) in layer`.
+[[noreturn]] TAPER_API void violate(ErrorKind kind, std::string rule);
+
 /// Throws Error(internal) in every build: a broken invariant of Taper, never a user's mistake.
 [[noreturn]] TAPER_API void internal_failure(const char* condition, const char* file, int line);
 

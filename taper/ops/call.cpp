@@ -15,8 +15,6 @@ namespace taper {
 
 constinit thread_local std::string_view captured_function;
 
-void violate(ErrorKind kind, std::string rule) { throw Violation{kind, std::move(rule)}; }
-
 void OpBase::complete() {
   taken_dtypes = detail::dtypes_of(takes);
   // Kernels of truth values look at integers themselves.
@@ -364,8 +362,9 @@ bool outputs_are_plain(const OpBase& op, std::span<const Arg> args) {
     results[i] = plain ? empty(specs[i]) : make_output(op, static_cast<size_t>(i), args, specs[i]);
     new (views + i) View(view_for_kernel(results[i]));
   }
+  const KernelContext context{specs[0].device};
   try {
-    op.run(DeviceKind::cpu, {inputs.views(), {views, specs.count}}, attrs);
+    op.run({inputs.views(), {views, specs.count}, context}, attrs);
   } catch (const Violation& violation) {
     refuse_values(op, violation);
   }

@@ -44,14 +44,6 @@ class Inputs {
   std::span<const Arg> args_;
 };
 
-/// What a kernel gets: views of its inputs and of its allocated outputs.
-struct Kernel {
-  std::span<const View> inputs;
-  std::span<const View> outputs;
-  const View& in(size_t i) const { return inputs[i]; }
-  const View& out(size_t i = 0) const { return outputs[i]; }
-};
-
 /// How a tensor lies in its buffer: all that the rule of a view sees of it.
 struct Strided {
   const Spec& spec;
@@ -300,7 +292,8 @@ class TAPER_API OpBase : public Registered<OpBase> {
   virtual bool view(const Strided& x, const void* attrs, const Specs& out,
                     ViewLayout* views) const = 0;
   virtual bool has_kernel_for(DeviceKind device) const = 0;
-  virtual void run(DeviceKind device, const Kernel& kernel, const void* attrs) const = 0;
+  /// The kernel for the device of the context.
+  virtual void run(const Kernel& kernel, const void* attrs) const = 0;
   virtual void copy_attrs(void* to, const void* from) const = 0;
   virtual void destroy_attrs(void* attrs) const = 0;
   virtual bool equal_attrs(const void* a, const void* b) const = 0;
@@ -396,8 +389,8 @@ class Op final : public OpBase {
     return row_.view(x, get(attrs), out, views);
   }
   bool has_kernel_for(DeviceKind device) const override { return kernel_for(device) != nullptr; }
-  void run(DeviceKind device, const Kernel& kernel, const void* attrs) const override {
-    kernel_for(device)(kernel, get(attrs));
+  void run(const Kernel& kernel, const void* attrs) const override {
+    kernel_for(kernel.context.device.kind)(kernel, get(attrs));
   }
   void copy_attrs(void* to, const void* from) const override { new (to) A(get(from)); }
   void destroy_attrs(void* attrs) const override { static_cast<A*>(attrs)->~A(); }
@@ -450,8 +443,5 @@ class Op final : public OpBase {
 
 /// Attributes of an op that has none.
 struct NoAttrs {};
-
-/// Throws what `call` reports as the user's mistake, in the form `op: rule (operands) in layer`.
-[[noreturn]] TAPER_API void violate(ErrorKind kind, std::string rule);
 
 }  // namespace taper

@@ -205,6 +205,7 @@ Tensor attach_output(const Tensor& output, Node& node, uint16_t index) {
 }
 
 Tensor Saved::out(size_t i) const {
+  TAPER_CHECK(node_.saved_outputs != nullptr);
   const Tensor& twin = node_.saved_outputs[i];
   if (!tape_on || !is_inexact(twin.dtype())) return twin;
   return attach_output(twin, const_cast<Node&>(node_), static_cast<uint16_t>(i));

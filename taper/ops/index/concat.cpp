@@ -1,7 +1,7 @@
 #include <cmath>
 #include <limits>
 
-#include <taper/backend/cpu/copy.h>
+#include <taper/backend/cpu/join.h>
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/tape.h>
@@ -10,14 +10,6 @@
 
 namespace taper {
 namespace {
-
-/// Writes a part of `to` that starts at `offset` elements.
-void copy_into(const View& to, int64_t offset, const std::byte* from, const Strides& from_strides,
-               const Shape& shape) {
-  const size_t size = item_size(to.dtype());
-  copy_strided(to.data + offset * static_cast<int64_t>(size), *to.strides, from, from_strides,
-               shape, size);
-}
 
 // ---------------------------------------------------------------------------------- concat
 
@@ -56,13 +48,7 @@ Specs infer_concat(const InSpecs& in, const ConcatAttrs& attrs) {
 }
 
 void concat_cpu(const Kernel& k, const ConcatAttrs& attrs) {
-  const View& y = k.out();
-  const int axis = normalize_axis(attrs.axis, y.rank());
-  int64_t offset = 0;
-  for (const View& x : k.inputs) {
-    copy_into(y, offset, x.data, *x.strides, x.shape());
-    offset += x.shape()[axis] * (*y.strides)[axis];
-  }
+  concat(k.inputs, normalize_axis(attrs.axis, k.out().rank()), k.out());
 }
 
 Results concat_reference(const Inputs& in, const ConcatAttrs& attrs) {
@@ -170,30 +156,8 @@ int64_t inner_offset(const PadAttrs& attrs, const Strides& strides) {
   return offset;
 }
 
-/// Fills the slabs before and after x on each axis, which on earlier axes are as wide as x.
-void fill_border(const View& y, const PadAttrs& attrs, const Shape& inner, const std::byte* value) {
-  Shape slab = y.shape();
-  Strides still = slab;
-  for (int axis = 0; axis < still.rank(); ++axis) still[axis] = 0;
-  int64_t offset = 0;
-  for (int axis = 0; axis < slab.rank(); ++axis) {
-    const int64_t before = attrs.before(axis);
-    const int64_t step = (*y.strides)[axis];
-    slab[axis] = before;
-    copy_into(y, offset, value, still, slab);
-    slab[axis] = attrs.after(axis);
-    copy_into(y, offset + (before + inner[axis]) * step, value, still, slab);
-    slab[axis] = inner[axis];
-    offset += before * step;
-  }
-}
-
 void pad_cpu(const Kernel& k, const PadAttrs& attrs) {
-  const View& x = k.in(0);
-  const View& y = k.out();
-  const Element value = convert(attrs.value, y.dtype(), "pad");
-  fill_border(y, attrs, x.shape(), value.data());
-  copy_into(y, inner_offset(attrs, *y.strides), x.data, *x.strides, x.shape());
+  pad(k.in(0), attrs.widths, convert(attrs.value, k.out().dtype(), "pad"), k.out());
 }
 
 Results pad_reference(const Inputs& in, const PadAttrs& attrs) {
@@ -226,23 +190,23 @@ Grads pad_vjp(const Saved& s, const PadAttrs& attrs) {
 }
 
 std::vector<Sample<PadAttrs>> pad_samples() {
-  return {
-      {.inputs = {{.shape = {2, 3}}}, .attrs = {{1, 2, 0, 3}}},
-      {.inputs = {{.shape = {4}}}, .attrs = {{2, 1}, 0.5}},
-      {.inputs = {{.shape = {1, 2, 3, 3}}}, .attrs = {{0, 0, 0, 0, 1, 1, 2, 2}, -1}},
-      {.inputs = {{.shape = {1, 2, 1, 1, 2}}}, .attrs = {{0, 1, 0, 0, 1, 0, 0, 0, 2, 1}}},
-      {.inputs = {{.shape = {3, 2}}}, .attrs = {{0, 0, 0, 0}}},
-      {.inputs = {{.shape = {0, 2}}}, .attrs = {{1, 1, 1, 0}, 2}},
-      {.inputs = {{.shape = {}}}, .attrs = {{}}},
-      {.inputs = {{.shape = {3}, .low = -9, .high = 9, .dtype = DType::i32}}, .attrs = {{1, 1}, 7}},
-      {.inputs = {{.shape = {2, 3}}},
-       .attrs = {{1, 1}},
-       .error = "widths must hold {before, after} for each of the 2 axes"},
-      {.inputs = {{.shape = {3}}}, .attrs = {{-1, 1}}, .error = "must not be negative"},
-      {.inputs = {{.shape = {3}, .dtype = DType::i32}}, .attrs = {{1, 1}, 7}},
-      {.inputs = {{.shape = {3}, .dtype = DType::u8}},
-       .attrs = {{1, 1}, 256},
-       .error = "256 is out of the range of u8, 0 to 255"}};
+  return {{.inputs = {{.shape = {2, 3}}}, .attrs = {{1, 2, 0, 3}}},
+          {.inputs = {{.shape = {4}}}, .attrs = {{2, 1}, 0.5}},
+          {.inputs = {{.shape = {1, 2, 3, 3}}}, .attrs = {{0, 0, 0, 0, 1, 1, 2, 2}, -1}},
+          {.inputs = {{.shape = {1, 2, 1, 1, 2}}}, .attrs = {{0, 1, 0, 0, 1, 0, 0, 0, 2, 1}}},
+          {.inputs = {{.shape = {3, 2}}}, .attrs = {{0, 0, 0, 0}}},
+          {.inputs = {{.shape = {0, 2}}}, .attrs = {{1, 1, 1, 0}, 2}},
+          {.inputs = {{.shape = {}}}, .attrs = {std::vector<int64_t>{}}},
+          {.inputs = {{.shape = {3}, .low = -9, .high = 9, .dtype = DType::i32}},
+           .attrs = {{1, 1}, 7}},
+          {.inputs = {{.shape = {2, 3}}},
+           .attrs = {{1, 1}},
+           .error = "widths must hold {before, after} for each of the 2 axes"},
+          {.inputs = {{.shape = {3}}}, .attrs = {{-1, 1}}, .error = "must not be negative"},
+          {.inputs = {{.shape = {3}, .dtype = DType::i32}}, .attrs = {{1, 1}, 7}},
+          {.inputs = {{.shape = {3}, .dtype = DType::u8}},
+           .attrs = {{1, 1}, 256},
+           .error = "256 is out of the range of u8, 0 to 255"}};
 }
 
 const Op<PadAttrs> pad_op{

@@ -1,15 +1,12 @@
-#include <algorithm>
-#include <atomic>
-#include <cstring>
-
+#include <taper/backend/cpu/gather.h>
+#include <taper/backend/cpu/indices.h>
 #include <taper/ops/index/indices.h>
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
+#include <taper/ops/pointwise/pointwise.h>
 #include <taper/ops/tape.h>
 
-// Elements picked by integer tensors, and the adjoints that add them back. An adjoint gives every
-// element of its output to one thread, which adds in the order of the indices: the same bits
-// whatever the number of threads, and no atomics.
+// Elements picked by integer tensors, and the adjoints that add them back.
 
 namespace taper {
 namespace {
@@ -21,23 +18,8 @@ struct AxisAttrs {
 /// The adjoints need the shape that the indices once picked from.
 struct ScatterAttrs {
   Shape shape;
-  int64_t axis = 0;
+  Axis axis = 0;
 };
-
-/// A shape around one axis.
-struct Split {
-  int64_t outer = 1;
-  int64_t size = 1;
-  int64_t inner = 1;
-};
-
-Split split(const Shape& shape, int axis) {
-  Split result;
-  for (int i = 0; i < axis; ++i) result.outer *= shape[i];
-  result.size = shape[axis];
-  for (int i = axis + 1; i < shape.rank(); ++i) result.inner *= shape[i];
-  return result;
-}
 
 void check_floating(DType dtype) {
   if (!is_inexact(dtype)) {
@@ -69,70 +51,13 @@ Specs infer_take(const InSpecs& in, const AxisAttrs& attrs) {
   return out;
 }
 
-template <class T>
-void take_rows(const T* from, int64_t inner, const int64_t* indices, int64_t count, T* to) {
-  if (inner == 1) {
-    for (int64_t i = 0; i < count; ++i) to[i] = from[indices[i]];
-    return;
-  }
-  const size_t bytes = sizeof(T) * static_cast<size_t>(inner);
-  for (int64_t i = 0; i < count; ++i) {
-    std::memcpy(to + i * inner, from + indices[i] * inner, bytes);
-  }
-}
-
-/// Single elements by indices that are checked on the way. False for an index out of range: then
-/// what was written means nothing.
-template <class T, class Index>
-bool take_checked(const T* from, int64_t size, const Index* indices, int64_t count, T* to) {
-  std::atomic<bool> good{true};
-  parallel_for(count, index_grain(sizeof(T)), [&](int64_t begin, int64_t end) {
-    bool all_good = true;
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t index = indices[i] < 0 ? indices[i] + size : indices[i];
-      const bool is_good = index >= 0 && index < size;
-      all_good &= is_good;
-      to[i] = from[is_good ? index : 0];
-    }
-    if (!all_good) good = false;
-  });
-  return good;
-}
-
 void take_cpu(const Kernel& k, const AxisAttrs& attrs) {
-  const View& x = k.in(0);
-  const View& y = k.out();
-  const int axis = normalize_axis(attrs.axis, x.rank());
-  const Split from = split(x.shape(), axis);
-  const int64_t count = k.in(1).numel();
-  if (from.outer == 1 && from.inner == 1 && from.size > 0) {
-    bool good = false;
-    visit_width(x.dtype(), [&]<class T>(T) {
-      const bool wide = k.in(1).dtype() == DType::i64;
-      good = wide ? take_checked(x.as<T>(), from.size, k.in(1).as<int64_t>(), count, y.as<T>())
-                  : take_checked(x.as<T>(), from.size, k.in(1).as<int32_t>(), count, y.as<T>());
-    });
-    if (good) return;
-  }
-  const Indices indices = axis_indices(k.in(1), from.size, axis);
-  if (y.numel() == 0) return;
-  visit_width(x.dtype(), [&]<class T>(T) {
-    const auto bytes = static_cast<int64_t>(sizeof(T)) * from.inner;
-    parallel_for(from.outer * count, index_grain(bytes), [&](int64_t begin, int64_t end) {
-      while (begin < end) {  // what is taken from one outer element
-        const int64_t first = begin % count;
-        const int64_t rows = std::min(count - first, end - begin);
-        take_rows(x.as<T>() + begin / count * from.size * from.inner, from.inner,
-                  indices.get() + first, rows, y.as<T>() + begin * from.inner);
-        begin += rows;
-      }
-    });
-  });
+  take(k.context, k.in(0), k.in(1), normalize_axis(attrs.axis, k.in(0).rank()), k.out());
 }
 
 Results take_reference(const Inputs& in, const AxisAttrs& attrs) {
   const int axis = normalize_axis(attrs.axis, in[0].rank());
-  const Split from = split(in[0].shape(), axis);
+  const AxisSplit from = split_at(in[0].shape(), axis);
   const std::vector<Element> x = elements_of(in[0]);
   const std::vector<int64_t> indices = reference_indices(in[1], from.size);
   std::vector<Element> y;
@@ -169,68 +94,12 @@ Specs infer_take_grad(const InSpecs& in, const ScatterAttrs& attrs) {
   return out;
 }
 
-/// A part of an output to add to: the output itself, or f32 memory that is rounded in the end.
-template <class T>
-class SumPart {
- public:
-  SumPart(T* out, int64_t count) : out_(out), count_(count), sums_(nullptr) {
-    if constexpr (std::is_same_v<T, Sum<T>>) {
-      sums_ = out;
-    } else {
-      memory_ = std::make_unique_for_overwrite<Sum<T>[]>(static_cast<size_t>(count));
-      sums_ = memory_.get();
-    }
-    std::fill_n(sums_, count, Sum<T>(0));
-  }
-  Sum<T>* sums() { return sums_; }
-  void finish() {
-    if constexpr (!std::is_same_v<T, Sum<T>>) {
-      for (int64_t i = 0; i < count_; ++i) out_[i] = static_cast<T>(sums_[i]);
-    }
-  }
-
- private:
-  T* out_;
-  int64_t count_;
-  Sum<T>* sums_;
-  std::unique_ptr<Sum<T>[]> memory_;
-};
-
-/// Each thread owns rows of the output and looks through all indices for them.
-template <class T>
-void take_grad_rows(const T* grad, T* out, const Split& to, const Indices& indices, int64_t count,
-                    int64_t begin, int64_t end) {
-  SumPart<T> part(out + begin * to.inner, (end - begin) * to.inner);
-  for (int64_t o = begin / to.size; o * to.size < end; ++o) {
-    for (int64_t j = 0; j < count; ++j) {
-      const int64_t row = o * to.size + indices[static_cast<size_t>(j)];
-      if (row < begin || row >= end) continue;
-      const T* from = grad + (o * count + j) * to.inner;
-      Sum<T>* sum = part.sums() + (row - begin) * to.inner;
-      for (int64_t i = 0; i < to.inner; ++i) sum[i] += static_cast<Sum<T>>(from[i]);
-    }
-  }
-  part.finish();
-}
-
 void take_grad_cpu(const Kernel& k, const ScatterAttrs& attrs) {
-  const View& grad = k.in(0);
-  const int axis = normalize_axis(attrs.axis, attrs.shape.rank());
-  const Split to = split(attrs.shape, axis);
-  const int64_t count = k.in(1).numel();
-  const Indices indices = axis_indices(k.in(1), to.size, axis);
-  if (k.out().numel() == 0) return;
-  const auto size = static_cast<int64_t>(item_size(grad.dtype()));
-  const int64_t work = (to.inner + count * to.inner / to.size) * size;
-  visit<kinds::inexact>(grad.dtype(), [&]<class T>() {
-    parallel_for(to.outer * to.size, index_grain(work), [&](int64_t begin, int64_t end) {
-      take_grad_rows(grad.as<T>(), k.out().as<T>(), to, indices, count, begin, end);
-    });
-  });
+  take_add(k.context, k.in(0), k.in(1), normalize_axis(attrs.axis, k.out().rank()), k.out());
 }
 
 Results take_grad_reference(const Inputs& in, const ScatterAttrs& attrs) {
-  const Split to = split(attrs.shape, normalize_axis(attrs.axis, attrs.shape.rank()));
+  const AxisSplit to = split_at(attrs.shape, normalize_axis(attrs.axis, attrs.shape.rank()));
   const std::vector<int64_t> indices = reference_indices(in[1], to.size);
   return visit_sums(in[0].dtype(), [&]<class T>() {
     const std::vector<T> grad = in[0].to_vector<T>();
@@ -330,13 +199,16 @@ const Op<AxisAttrs> take_op{
 
 // ------------------------------------------------------------------- take_along_axis and adjoint
 
+[[noreturn]] void refuse_beside(const Shape& shape, const Shape& indices, int axis) {
+  violate(ErrorKind::shape, "indices " + to_string(indices) + " and the shape " + to_string(shape) +
+                                " must agree on all axes but " + std::to_string(axis));
+}
+
 /// All axes but one must agree.
 void check_beside(const Shape& shape, const Shape& indices, int axis) {
   bool same = shape.rank() == indices.rank();
   for (int i = 0; same && i < shape.rank(); ++i) same = i == axis || shape[i] == indices[i];
-  if (same) return;
-  violate(ErrorKind::shape, "indices " + to_string(indices) + " and the shape " + to_string(shape) +
-                                " must agree on all axes but " + std::to_string(axis));
+  if (!same) refuse_beside(shape, indices, axis);
 }
 
 struct AlongAttrs {
@@ -344,43 +216,36 @@ struct AlongAttrs {
   bool from_end = true;  // negative indices count from the end; else they are out of range
 };
 
+/// The shapes of x and of the indices when their other axes are broadcast to each other.
+std::pair<Shape, Shape> broadcast_beside(const Shape& x, const Shape& indices, int axis) {
+  Shape whole = x;
+  Shape chosen = indices;
+  if (x.rank() != indices.rank()) refuse_beside(x, indices, axis);
+  for (int i = 0; i < x.rank(); ++i) {
+    if (i == axis || x[i] == indices[i]) continue;
+    if (x[i] != 1 && indices[i] != 1) refuse_beside(x, indices, axis);
+    whole[i] = chosen[i] = x[i] == 1 ? indices[i] : x[i];
+  }
+  return {whole, chosen};
+}
+
 Specs infer_along(const InSpecs& in, const AlongAttrs& attrs) {
   check_index_dtype(in[1]);
   const int axis = normalize_axis(attrs.axis, in[0].shape.rank());
-  check_beside(in[0].shape, in[1].shape, axis);
   Spec out = in[0];
-  out.shape = in[1].shape;
+  out.shape = broadcast_beside(in[0].shape, in[1].shape, axis).second;
   return out;
 }
 
 void along_cpu(const Kernel& k, const AlongAttrs& attrs) {
-  const View& x = k.in(0);
-  const View& y = k.out();
-  const int axis = normalize_axis(attrs.axis, x.rank());
-  const Split from = split(x.shape(), axis);
-  const int64_t count = y.shape()[axis];
-  const Indices indices = axis_indices(k.in(1), from.size, axis, attrs.from_end);
-  if (y.numel() == 0) return;
-  visit_width(x.dtype(), [&]<class T>(T) {
-    const T* in = x.as<T>();
-    T* out = y.as<T>();
-    const int64_t grain = index_grain(from.inner * static_cast<int64_t>(sizeof(T)));
-    parallel_for(from.outer * count, grain, [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row) {
-        const T* source = in + row / count * from.size * from.inner;
-        for (int64_t i = 0; i < from.inner; ++i) {
-          const int64_t at = row * from.inner + i;
-          out[at] = source[indices[static_cast<size_t>(at)] * from.inner + i];
-        }
-      }
-    });
-  });
+  const int axis = normalize_axis(attrs.axis, k.in(0).rank());
+  take_along(k.context, k.in(0), k.in(1), axis, attrs.from_end, k.out());
 }
 
 /// For every index, in row-major order: visit(place in the axis' tensor, place of the index).
 template <class Visit>
 void for_each_along(const Shape& shape, int axis, const Tensor& index_tensor, Visit&& visit) {
-  const Split whole = split(shape, axis);
+  const AxisSplit whole = split_at(shape, axis);
   const int64_t count = index_tensor.shape()[axis];
   const std::vector<int64_t> indices = reference_indices(index_tensor, whole.size);
   for (size_t at = 0; at < indices.size(); ++at) {
@@ -391,12 +256,14 @@ void for_each_along(const Shape& shape, int axis, const Tensor& index_tensor, Vi
 }
 
 Results along_reference(const Inputs& in, const AlongAttrs& attrs) {
-  const std::vector<Element> x = elements_of(in[0]);
+  const int axis = normalize_axis(attrs.axis, in[0].rank());
+  const auto [whole, chosen] = broadcast_beside(in[0].shape(), in[1].shape(), axis);
+  const std::vector<Element> x = elements_of(broadcast_to(in[0], whole));
   std::vector<Element> y;
-  for_each_along(in[0].shape(), normalize_axis(attrs.axis, in[0].rank()), in[1],
+  for_each_along(whole, axis, broadcast_to(in[1], chosen),
                  [&](size_t from, size_t) { y.push_back(x[from]); });
   Results results;
-  results[0] = from_elements(in[1].shape(), in[0].dtype(), y);
+  results[0] = from_elements(chosen, in[0].dtype(), y);
   return results;
 }
 
@@ -413,50 +280,8 @@ Specs infer_put(const InSpecs& in, const ScatterAttrs& attrs) {
   return out;
 }
 
-/// Fills columns [begin, end) of one outer part of the output, summing in `width` columns.
-template <class T>
-void put_columns(const T* values, const int64_t* indices, T* out, const Split& to, int64_t count,
-                 int64_t begin, int64_t end, std::vector<Sum<T>>& sums) {
-  const int64_t width = end - begin;
-  sums.assign(static_cast<size_t>(to.size * width), Sum<T>(0));
-  for (int64_t j = 0; j < count; ++j) {
-    const int64_t row = j * to.inner + begin;
-    for (int64_t i = 0; i < width; ++i) {
-      sums[static_cast<size_t>(indices[row + i] * width + i)] +=
-          static_cast<Sum<T>>(values[row + i]);
-    }
-  }
-  for (int64_t j = 0; j < to.size; ++j) {
-    for (int64_t i = 0; i < width; ++i) {
-      out[j * to.inner + begin + i] = static_cast<T>(sums[static_cast<size_t>(j * width + i)]);
-    }
-  }
-}
-
-/// Each thread owns columns of the output along the axis.
 void put_cpu(const Kernel& k, const ScatterAttrs& attrs) {
-  const View& values = k.in(0);
-  const int axis = normalize_axis(attrs.axis, attrs.shape.rank());
-  const Split to = split(attrs.shape, axis);
-  const int64_t count = values.shape()[axis];
-  const Indices indices = axis_indices(k.in(1), to.size, axis);
-  if (k.out().numel() == 0) return;
-  const auto size = static_cast<int64_t>(item_size(values.dtype()));
-  visit<kinds::inexact>(values.dtype(), [&]<class T>() {
-    const int64_t grain = index_grain((to.size + count) * size);
-    parallel_for(to.outer * to.inner, grain, [&](int64_t begin, int64_t end) {
-      std::vector<Sum<T>> sums;
-      while (begin < end) {
-        const int64_t o = begin / to.inner;
-        const int64_t first = begin - o * to.inner;
-        const int64_t last = std::min(to.inner, end - o * to.inner);
-        const int64_t from = o * count * to.inner;
-        put_columns(values.as<T>() + from, indices.get() + from,
-                    k.out().as<T>() + o * to.size * to.inner, to, count, first, last, sums);
-        begin += last - first;
-      }
-    });
-  });
+  put_along_add(k.context, k.in(0), k.in(1), normalize_axis(attrs.axis, k.out().rank()), k.out());
 }
 
 Results put_reference(const Inputs& in, const ScatterAttrs& attrs) {
@@ -505,7 +330,12 @@ const Op<ScatterAttrs> put_along_axis_add_op{
 
 Grads along_vjp(const Saved& s, const AlongAttrs& attrs) {
   if (!s.needs(0)) return {Tensor(), Tensor()};
-  return {put_along_axis_add_op({s.grad(), s.in(1)}, {s.in_spec(0).shape, attrs.axis}), Tensor()};
+  const Shape& x = s.in_spec(0).shape;
+  const int axis = normalize_axis(attrs.axis, x.rank());
+  const auto [whole, chosen] = broadcast_beside(x, s.in_spec(1).shape, axis);
+  const Tensor indices = broadcast_to(s.in(1), chosen);
+  const Tensor grad = put_along_axis_add_op({s.grad(), indices}, {whole, axis});
+  return {detail::reduce_to(grad, x), Tensor()};
 }
 
 std::vector<Sample<AlongAttrs>> along_samples() {
@@ -513,6 +343,8 @@ std::vector<Sample<AlongAttrs>> along_samples() {
       {.inputs = {{.shape = {4, 5}}, index_input({4, 3}, -5, 5)}, .attrs = {1}},
       {.inputs = {{.shape = {2, 2, 3}}, index_input({2, 5, 3}, 0, 2, DType::i32)}, .attrs = {-2}},
       {.inputs = {{.shape = {4}}, index_input({6}, 0, 4)}},
+      {.inputs = {{.shape = {1, 5}}, index_input({4, 3}, 0, 5)}},
+      {.inputs = {{.shape = {4, 5, 2}}, index_input({1, 3, 1}, -5, 5)}, .attrs = {1}},
       {.inputs = {{.shape = {3, 2}}, index_input({3, 0}, 0, 1)}, .attrs = {1}},
       {.inputs = {{.shape = {4, 10}}, index_input({4, 1}, 12, 13)},
        .attrs = {1},
@@ -532,7 +364,7 @@ std::vector<Sample<AlongAttrs>> along_samples() {
 const Op<AlongAttrs> take_along_axis_op{
     {.name = "take_along_axis",
      .aliases = {"take_along_dim"},
-     .doc = "One element of x along `axis` for each index; the other axes go together.",
+     .doc = "One element of x along `axis` for each index; the other axes broadcast.",
      .attributes = {{"axis", "The axis, counted from the end if negative."},
                     {"from_end",
                      "Whether negative indices count from the end; else they are out of range."}},
@@ -546,19 +378,6 @@ const Op<AlongAttrs> take_along_axis_op{
      .onnx = {"GatherElements", 13},
      .samples = along_samples}};
 
-/// The common shape of both but for `axis`, on which each keeps its own size; false if there is
-/// none, which the op then reports.
-bool broadcast_beside(Shape& x, Shape& indices, int64_t axis) {
-  if (x.rank() != indices.rank() || axis < -x.rank() || axis >= x.rank()) return false;
-  const int at = static_cast<int>(axis < 0 ? axis + x.rank() : axis);
-  for (int i = 0; i < x.rank(); ++i) {
-    if (i == at || x[i] == indices[i]) continue;
-    if (x[i] != 1 && indices[i] != 1) return false;
-    x[i] = indices[i] = x[i] == 1 ? indices[i] : x[i];
-  }
-  return true;
-}
-
 }  // namespace
 
 Tensor take(const Tensor& x, const Tensor& indices, int64_t axis) {
@@ -566,15 +385,7 @@ Tensor take(const Tensor& x, const Tensor& indices, int64_t axis) {
 }
 
 Tensor take_along_axis(const Tensor& x, const Tensor& indices, int64_t axis, bool from_end) {
-  const AlongAttrs attrs{axis, from_end};
-  if (!x.defined() || !indices.defined()) return take_along_axis_op({x, indices}, attrs);
-  Shape x_shape = x.shape();
-  Shape index_shape = indices.shape();
-  if (!broadcast_beside(x_shape, index_shape, axis) ||
-      (x_shape == x.shape() && index_shape == indices.shape())) {
-    return take_along_axis_op({x, indices}, attrs);
-  }
-  return take_along_axis_op({broadcast_to(x, x_shape), broadcast_to(indices, index_shape)}, attrs);
+  return take_along_axis_op({x, indices}, {axis, from_end});
 }
 
 }  // namespace taper

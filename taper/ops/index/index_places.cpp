@@ -1,6 +1,3 @@
-#include <algorithm>
-#include <cstring>
-
 #include <taper/ops/index/places.h>
 
 // Elements at places that several index tensors give together, and the adjoint that adds them back.
@@ -24,56 +21,14 @@ SampleInput index_input(const Shape& shape, double low, double high, DType dtype
 }
 
 Specs infer_index(const InSpecs& in, const IndexAttrs& attrs) {
-  const Shape picked = check_picks(in, 1, attrs.axes, attrs.at, in[0].shape.rank());
+  const Shape picked = check_picks(in, 1, {attrs.axes, attrs.at}, in[0].shape.rank());
   Spec out = in[0];
-  out.shape = selected_shape(in[0].shape, attrs.axes, attrs.at, picked);
+  out.shape = selected_shape(in[0].shape, {attrs.axes, attrs.at}, picked);
   return out;
 }
 
-/// Copies the elements of a walk into a row.
-template <class T>
-void gather_row(T* to, const T* from, const Walk& walk) {
-  const int64_t count = walk.count();
-  if (walk.rank() <= 1 && (count == 1 || walk.stride() == 1)) {
-    if (count == 1) {
-      *to = *from;
-    } else {
-      std::memcpy(to, from, sizeof(T) * static_cast<size_t>(count));
-    }
-  } else if (walk.rank() == 1) {
-    for (int64_t i = 0; i < count; ++i) to[i] = from[i * walk.stride()];
-  } else {
-    for (int64_t i = 0; i < count; ++i) to[i] = from[walk.at(i)];
-  }
-}
-
 void index_cpu(const Kernel& k, const IndexAttrs& attrs) {
-  const View& x = k.in(0);
-  const Parts parts = parts_of(x.shape(), *x.strides, attrs.axes, attrs.at);
-  const Picked picked = read_picks(k, 1, x.shape(), attrs.axes);
-  if (k.out().numel() == 0) return;
-  visit_width(x.dtype(), [&]<class T>(T) {
-    const int64_t inner = parts.after.count();
-    const int64_t grain = index_grain(inner * static_cast<int64_t>(sizeof(T)));
-    const bool single = inner == 1 && parts.picked.rank() <= 1;
-    parallel_for(parts.before.count() * picked.count, grain, [&](int64_t begin, int64_t end) {
-      while (begin < end) {  // what is picked from one outer element
-        const int64_t first = begin % picked.count;
-        const int64_t rows = std::min(picked.count - first, end - begin);
-        const T* from = x.as<T>() + parts.before.at(begin / picked.count);
-        const int64_t* places = picked.places.get() + first;
-        T* to = k.out().as<T>() + begin * inner;
-        if (single) {
-          for (int64_t i = 0; i < rows; ++i) to[i] = from[places[i] * parts.picked.stride()];
-        } else {
-          for (int64_t i = 0; i < rows; ++i) {
-            gather_row(to + i * inner, from + parts.picked.at(places[i]), parts.after);
-          }
-        }
-        begin += rows;
-      }
-    });
-  });
+  index(k.context, k.in(0), k.inputs.subspan(1), {attrs.axes, attrs.at}, k.out());
 }
 
 /// For every element that is picked from a row-major tensor, in order: visit(its place there).
@@ -85,7 +40,8 @@ void for_each_picked(const Inputs& in, const Shape& shape, const IndexAttrs& att
   for (size_t i = 1; i < in.size(); ++i) {
     indices.push_back(broadcast_to(in[i], common).to_vector<int64_t>());
   }
-  const Shape selected = selected_shape(shape, attrs.axes, attrs.at, common);
+  const Picks picks{attrs.axes, attrs.at};
+  const Shape selected = selected_shape(shape, picks, common);
   const Strides strides = row_major_strides(shape);
   for (int64_t flat = 0; flat < selected.numel(); ++flat) {
     int64_t rest = flat;
@@ -101,7 +57,7 @@ void for_each_picked(const Inputs& in, const Shape& shape, const IndexAttrs& att
     int64_t offset = 0;
     int others = 0;
     for (int i = 0; i < shape.rank(); ++i) {
-      if (picks(attrs.axes, i)) continue;
+      if (picks.along(i)) continue;
       offset += strides[i] * position[others < attrs.at ? others : others + common.rank()];
       ++others;
     }
@@ -121,15 +77,15 @@ Results index_reference(const Inputs& in, const IndexAttrs& attrs) {
   Shape common;
   for (size_t i = 1; i < in.size(); ++i) common = broadcast_shapes(common, in[i].shape());
   Results results;
-  results[0] =
-      from_elements(selected_shape(in[0].shape(), attrs.axes, attrs.at, common), in[0].dtype(), y);
+  results[0] = from_elements(selected_shape(in[0].shape(), {attrs.axes, attrs.at}, common),
+                             in[0].dtype(), y);
   return results;
 }
 
 Specs infer_index_grad(const InSpecs& in, const IndexGradAttrs& attrs) {
-  const Shape picked = check_picks(in, 1, attrs.axes, attrs.at, attrs.shape.rank());
+  const Shape picked = check_picks(in, 1, {attrs.axes, attrs.at}, attrs.shape.rank());
   if (!is_inexact(in[0].dtype)) violate(ErrorKind::dtype, "takes floating tensors");
-  const Shape wanted = selected_shape(attrs.shape, attrs.axes, attrs.at, picked);
+  const Shape wanted = selected_shape(attrs.shape, {attrs.axes, attrs.at}, picked);
   if (in[0].shape != wanted) {
     violate(ErrorKind::shape, "grad must have the shape " + to_string(wanted));
   }
@@ -138,57 +94,8 @@ Specs infer_index_grad(const InSpecs& in, const IndexGradAttrs& attrs) {
   return out;
 }
 
-/// Adds what is picked to rows [begin, end) of the sums, which start at zero.
-template <class T>
-void add_rows(const T* grad, Sum<T>* sums, const Parts& parts, const Picked& picked, int64_t begin,
-              int64_t end) {
-  const int64_t places = parts.picked.count();
-  const int64_t inner = parts.after.count();
-  const auto row = [&](int64_t outer, int64_t place) {
-    return sums + parts.before.at(outer) + parts.picked.at(place);
-  };
-  for (int64_t i = begin; i < end; ++i) {
-    Sum<T>* to = row(i / places, i % places);
-    for (int64_t j = 0; j < inner; ++j) to[parts.after.at(j)] = 0;
-  }
-  for_own_rows(picked, places, begin, end, [&](int64_t outer, int64_t at) {
-    Sum<T>* to = row(outer, picked.places[static_cast<size_t>(at)]);
-    const T* from = grad + (outer * picked.count + at) * inner;
-    if (parts.after.rank() <= 1) {
-      const int64_t stride = parts.after.stride();
-      for (int64_t j = 0; j < inner; ++j) to[j * stride] += static_cast<Sum<T>>(from[j]);
-    } else {
-      for (int64_t j = 0; j < inner; ++j) to[parts.after.at(j)] += static_cast<Sum<T>>(from[j]);
-    }
-  });
-}
-
 void index_grad_cpu(const Kernel& k, const IndexGradAttrs& attrs) {
-  const View& grad = k.in(0);
-  const View& y = k.out();
-  const Parts parts = parts_of(attrs.shape, *y.strides, attrs.axes, attrs.at);
-  const Picked picked = read_picks(k, 1, attrs.shape, attrs.axes);
-  const int64_t count = y.numel();
-  if (count == 0) return;
-  const int64_t rows = parts.before.count() * parts.picked.count();
-  visit<kinds::inexact>(grad.dtype(), [&]<class T>() {
-    std::unique_ptr<Sum<T>[]> memory;
-    if constexpr (!std::is_same_v<T, Sum<T>>) {
-      memory = std::make_unique_for_overwrite<Sum<T>[]>(static_cast<size_t>(count));
-    }
-    const int64_t bytes = (grad.numel() + count) * static_cast<int64_t>(sizeof(T));
-    const int64_t grain = row_grain(rows, bytes);
-    parallel_for(rows, grain, [&](int64_t begin, int64_t end) {
-      if constexpr (std::is_same_v<T, Sum<T>>) {
-        add_rows(grad.as<T>(), y.as<T>(), parts, picked, begin, end);
-      } else {
-        add_rows(grad.as<T>(), memory.get(), parts, picked, begin, end);
-      }
-    });
-    if constexpr (!std::is_same_v<T, Sum<T>>) {
-      for (int64_t i = 0; i < count; ++i) y.as<T>()[i] = static_cast<T>(memory[i]);
-    }
-  });
+  index_add(k.context, k.in(0), k.inputs.subspan(1), {attrs.axes, attrs.at}, k.out());
 }
 
 Results index_grad_reference(const Inputs& in, const IndexGradAttrs& attrs) {

@@ -1,4 +1,4 @@
-#include <taper/ops/index/indices.h>
+#include <taper/backend/cpu/gather.h>
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
 
@@ -25,22 +25,7 @@ Specs infer_one_hot(const InSpecs& in, const OneHotAttrs& attrs) {
 }
 
 void one_hot_cpu(const Kernel& k, const OneHotAttrs& attrs) {
-  const int64_t classes = attrs.num_classes;
-  const auto says = [&](int64_t value, int64_t position) {
-    return "index " + std::to_string(value) + " at position " + std::to_string(position) +
-           " is not in [0, " + std::to_string(classes) + ")";
-  };
-  const Indices indices = checked_indices(k.in(0), 0, classes, says);
-  visit<kinds::every>(attrs.dtype, [&]<class T>() {
-    T* out = k.out().as<T>();
-    const int64_t grain = index_grain(classes * static_cast<int64_t>(sizeof(T)));
-    parallel_for(k.in(0).numel(), grain, [&](int64_t begin, int64_t end) {
-      std::fill(out + begin * classes, out + end * classes, static_cast<T>(0.f));
-      for (int64_t i = begin; i < end; ++i) {
-        out[i * classes + indices[static_cast<size_t>(i)]] = static_cast<T>(1.f);
-      }
-    });
-  });
+  one_hot(k.context, k.in(0), attrs.num_classes, k.out());
 }
 
 Results one_hot_reference(const Inputs& in, const OneHotAttrs& attrs) {

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include <taper/backend/cpu/copy.h>
+#include <taper/backend/cpu/join.h>
 #include <taper/backend/cpu/strided.h>
 #include <taper/ops/index/indices.h>
 #include <taper/ops/op.h>
@@ -151,16 +151,10 @@ Specs infer_update(const InSpecs& in, const SliceAttrs& attrs) {
 }
 
 void update_cpu(const Kernel& k, const SliceAttrs& attrs) {
-  const View& x = k.in(0);
-  const View& values = k.in(1);
-  const View& y = k.out();
-  const size_t size = item_size(x.dtype());
-  if (y.data != x.data) copy_strided(y.data, *y.strides, x.data, *x.strides, x.shape(), size);
-  const Range range = resolve(attrs, x.shape());
-  const Shape target = sliced_shape(x.shape(), range);
-  const ViewLayout view = sliced_layout(*y.strides, 0, range);
-  copy_strided(y.data + view.offset * static_cast<int64_t>(size), view.strides, values.data,
-               broadcast_strides(values.shape(), *values.strides, target), target, size);
+  const Shape& shape = k.out().shape();
+  const Range range = resolve(attrs, shape);
+  const ViewLayout part = sliced_layout(*k.out().strides, 0, range);
+  update_part(k.in(0), k.in(1), {sliced_shape(shape, range), part.strides, part.offset}, k.out());
 }
 
 Results update_reference(const Inputs& in, const SliceAttrs& attrs) {

@@ -37,8 +37,8 @@ void check_ranges(const Shape& shape, const PlaceAttrs& attrs) {
 
 Specs infer_update(const InSpecs& in, const PlaceAttrs& attrs) {
   check_ranges(in[0].shape, attrs);
-  const Shape picked = check_picks(in, 2, attrs.axes, attrs.at, in[0].shape.rank());
-  const Shape target = selected_shape(attrs.count, attrs.axes, attrs.at, picked);
+  const Shape picked = check_picks(in, 2, {attrs.axes, attrs.at}, in[0].shape.rank());
+  const Shape target = selected_shape(attrs.count, {attrs.axes, attrs.at}, picked);
   if (in[1].dtype != in[0].dtype) {
     violate(ErrorKind::dtype, "values must have x's dtype; convert with astype");
   }
@@ -48,69 +48,21 @@ Specs infer_update(const InSpecs& in, const PlaceAttrs& attrs) {
   return in[0];
 }
 
-/// The axes of `values` that stand for those before, at and behind the picked places.
-Parts parts_of_values(const Shape& target, const Strides& strides, int64_t at, int picked) {
-  Parts parts;
-  for (int i = 0; i < target.rank(); ++i) {
-    Walk& part = i < at ? parts.before : i < at + picked ? parts.picked : parts.after;
-    part.add(target[i], strides[i]);
-  }
-  return parts;
-}
-
-template <class T>
-void copy_row(T* to, const Walk& to_walk, const T* from, const Walk& from_walk) {
-  const int64_t count = to_walk.count();
-  if (to_walk.rank() <= 1 && from_walk.rank() <= 1) {
-    for (int64_t i = 0; i < count; ++i) to[i * to_walk.stride()] = from[i * from_walk.stride()];
-  } else {
-    for (int64_t i = 0; i < count; ++i) to[to_walk.at(i)] = from[from_walk.at(i)];
-  }
-}
-
-void put_rows(const Kernel& k, const PlaceAttrs& attrs, const Picked& picked) {
-  const View& values = k.in(1);
-  const View& y = k.out();
-  const Shape target = selected_shape(attrs.count, attrs.axes, attrs.at, picked.shape);
-  if (target.numel() == 0) return;
-  const Parts to = parts_of(attrs.count, part_strides(*y.strides, attrs), attrs.axes, attrs.at);
-  const Parts from =
-      parts_of_values(target, broadcast_strides(values.shape(), *values.strides, target), attrs.at,
-                      picked.shape.rank());
-  const int64_t places = to.picked.count();
-  const int64_t rows = to.before.count() * places;
-  visit_width(y.dtype(), [&]<class T>(T) {
-    T* const out = y.as<T>() + part_offset(*y.strides, attrs);
-    const int64_t bytes = target.numel() * static_cast<int64_t>(sizeof(T));
-    parallel_for(rows, row_grain(rows, bytes), [&](int64_t begin, int64_t end) {
-      for_own_rows(picked, places, begin, end, [&](int64_t outer, int64_t at) {
-        const int64_t place = picked.places[static_cast<size_t>(at)];
-        copy_row(out + to.before.at(outer) + to.picked.at(place), to.after,
-                 values.as<T>() + from.before.at(outer) + from.picked.at(at), from.after);
-      });
-    });
-  });
-}
-
 void update_cpu(const Kernel& k, const PlaceAttrs& attrs) {
-  const View& x = k.in(0);
-  const View& values = k.in(1);
-  const View& y = k.out();
-  const size_t size = item_size(x.dtype());
-  const Picked picked = read_picks(k, 2, attrs.count, attrs.axes);  // checks before it writes
-  if (y.data != x.data) copy_strided(y.data, *y.strides, x.data, *x.strides, x.shape(), size);
-  if (attrs.axes.rank() > 0) return put_rows(k, attrs, picked);
-  const int64_t offset = part_offset(*y.strides, attrs) * static_cast<int64_t>(size);
-  if (attrs.count.numel() == 0) return;
-  copy_strided(y.data + offset, part_strides(*y.strides, attrs), values.data,
-               broadcast_strides(values.shape(), *values.strides, attrs.count), attrs.count, size);
+  const Strides& strides = *k.out().strides;
+  const Part part{attrs.count, part_strides(strides, attrs), part_offset(strides, attrs)};
+  const Picks picks{attrs.axes, attrs.at};
+  Shape common;
+  for (const View& view : k.inputs.subspan(2)) common = broadcast_shapes(common, view.shape());
+  update_places(k.context, k.in(0), k.in(1), k.inputs.subspan(2), part, picks,
+                selected_shape(attrs.count, picks, common), k.out());
 }
 
 /// Element by element, in the order of the values.
 Results update_reference(const Inputs& in, const PlaceAttrs& attrs) {
   Shape common;
   for (size_t i = 2; i < in.size(); ++i) common = broadcast_shapes(common, in[i].shape());
-  const Shape target = selected_shape(attrs.count, attrs.axes, attrs.at, common);
+  const Shape target = selected_shape(attrs.count, {attrs.axes, attrs.at}, common);
   // The numbers of x's elements, read in the way in which the values are written.
   Tensor numbers = reshape(arange(in[0].numel()), in[0].shape());
   for (int i = 0; i < attrs.count.rank(); ++i) {
@@ -258,30 +210,7 @@ Specs infer_mask(const InSpecs& in, const NoAttrs&) {
 }
 
 void mask_cpu(const Kernel& k, const NoAttrs&) {
-  const View& x = k.in(0);
-  const View& y = k.out();
-  const size_t size = item_size(x.dtype());
-  if (y.data != x.data) copy_strided(y.data, *y.strides, x.data, *x.strides, x.shape(), size);
-  if (y.numel() == 0) return;
-  const auto spread = [&](const View& view) {
-    return broadcast_strides(view.shape(), *view.strides, y.shape());
-  };
-  const std::array strides = {*y.strides, spread(k.in(1)), spread(k.in(2))};
-  const std::array sizes = {size, size_t{1}, size};
-  const StridedLoop loop(y.shape(), strides, sizes);
-  visit_width(y.dtype(), [&]<class T>(T) {
-    const int64_t grain = index_grain(loop.inner() * static_cast<int64_t>(size + 1));
-    parallel_for(loop.rows(), grain, [&](int64_t begin, int64_t end) {
-      std::byte* const bases[] = {y.data, k.in(1).data, k.in(2).data};
-      loop.for_rows(bases, begin, end, [&](std::byte* const* at) {
-        for (int64_t i = 0; i < loop.inner(); ++i) {
-          if (at[1][i * loop.inner_stride(1)] == std::byte{0}) continue;
-          *reinterpret_cast<T*>(at[0] + i * loop.inner_stride(0)) =
-              *reinterpret_cast<const T*>(at[2] + i * loop.inner_stride(2));
-        }
-      });
-    });
-  });
+  update_masked(k.in(0), k.in(1), k.in(2), k.out());
 }
 
 Results mask_expand(const Inputs& in, const NoAttrs&) {
