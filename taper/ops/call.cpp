@@ -236,6 +236,15 @@ bool any_channels_last(std::span<const Arg> args) {
         return {strides_in_order_of(spec.shape, like.strides()), false};
       }
       break;
+    case Layout::like_ranks:
+      for (const Arg& arg : args) {
+        const Tensor& like = *arg.tensor;
+        if (!like.defined() || like.rank() != spec.shape.rank()) continue;
+        if (like.is_contiguous() || !is_dense(like.shape(), like.strides())) break;
+        const Strides strides = strides_in_order_of(spec.shape, like.strides());
+        return {strides, is_row_major(spec.shape, strides)};
+      }
+      break;
     case Layout::images:
       if (spec.shape.rank() != 4 || !any_channels_last(args)) break;
       [[fallthrough]];

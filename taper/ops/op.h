@@ -121,6 +121,7 @@ struct Face {
 enum class Layout : uint8_t {
   row_major,
   like_inputs,    ///< the stride order of the first input that has the output's shape
+  like_ranks,     ///< the stride order of the first input that has as many axes as the output
   channels_last,  ///< N,H,W,C in memory for a 4-d output
   images,         ///< channels-last if a 4-d input is, for 4-d outputs
 };

@@ -43,6 +43,20 @@ TEST_P(OpLayout, OfAllOperandsChangesNoValue) {
   }
 }
 
+/// The strides of the shape with its axes in the memory order of x's.
+Strides in_order_of(const Tensor& x, const Shape& shape) {
+  std::vector<int> axes;
+  for (int i = 0; i < shape.rank(); ++i) axes.push_back(i);
+  std::ranges::stable_sort(axes, [&](int a, int b) { return x.strides()[a] > x.strides()[b]; });
+  Strides strides = shape;
+  int64_t step = 1;
+  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {
+    strides[*axis] = step;
+    step *= shape[*axis];
+  }
+  return strides;
+}
+
 /// The strides that an output of this shape must have, by what docs/adding_an_op.md says.
 Strides promised_strides(const OpBase& op, const std::vector<Tensor>& inputs, const Shape& shape) {
   const bool is_image = shape.rank() == 4;
@@ -65,6 +79,13 @@ Strides promised_strides(const OpBase& op, const std::vector<Tensor>& inputs, co
       for (const Tensor& input : inputs) {
         if (!input.defined() || input.shape() != shape) continue;
         if (fills_memory(input)) return input.strides();
+        break;
+      }
+      break;
+    case Layout::like_ranks:
+      for (const Tensor& input : inputs) {
+        if (!input.defined() || input.rank() != shape.rank()) continue;
+        if (!input.is_contiguous() && fills_memory(input)) return in_order_of(input, shape);
         break;
       }
   }
