@@ -55,7 +55,24 @@ void print_one(const OpBase& op) {
   std::cout << "gradient    " << gradient(op) << '\n';
   if (!op.onnx.name.empty()) {
     std::cout << fmt::format("ONNX        {} since version {}\n", op.onnx.name, op.onnx.first);
+    for (const OnnxName& name : op.onnx.names) {
+      std::cout << fmt::format("            {}: {}\n", name.ours,
+                               name.theirs.empty() ? "nothing there" : name.theirs);
+    }
   }
+}
+
+/// Null for an op that ONNX has not.
+Value onnx(const OpBase& op) {
+  if (op.onnx.name.empty()) return Value();
+  Fields names;
+  for (const OnnxName& name : op.onnx.names) {
+    names.emplace_back(name.ours, name.theirs.empty() ? Value() : Value(name.theirs));
+  }
+  return Value(Fields{{"name", Value(op.onnx.name)},
+                      {"since", Value(op.onnx.first)},
+                      {"until", op.onnx.last == Onnx::newest ? Value() : Value(op.onnx.last)},
+                      {"attributes", Value(std::move(names))}});
 }
 
 Value list(const std::vector<std::string_view>& names) {
@@ -74,10 +91,6 @@ Value to_value(const OpBase& op) {
                      {"required", Value(attribute.is_required)},
                      {"default", attribute.is_required ? Value() : attribute.default_value}}));
   }
-  const Value onnx =
-      op.onnx.name.empty()
-          ? Value()
-          : Value(Fields{{"name", Value(op.onnx.name)}, {"since", Value(op.onnx.first)}});
   return Value(Fields{{"name", Value(op.name)},
                       {"aliases", list(op.aliases)},
                       {"signature", Value(signature(op))},
@@ -86,7 +99,7 @@ Value to_value(const OpBase& op) {
                       {"outputs", list(outputs(op))},
                       {"attributes", Value(std::move(attributes))},
                       {"gradient", Value(gradient(op))},
-                      {"onnx", onnx}});
+                      {"onnx", onnx(op)}});
 }
 
 void ops(const std::string& name, bool all_rows, bool json) {

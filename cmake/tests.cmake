@@ -63,6 +63,7 @@ structure_test(planted_text)
 structure_test(build_budgets)
 structure_test(weak_symbols ${CMAKE_BINARY_DIR})
 structure_test(one_place $<TARGET_FILE:taper_command>)
+structure_test(functions $<TARGET_FILE:taper_command>)
 
 # Trainings that are killed and whose disk fills. Sanitizers would not let faults be preloaded.
 if(NOT TAPER_SANITIZE)

@@ -131,6 +131,7 @@ template <class T>
 class Required {
  public:
   constexpr Required() = default;
+  constexpr Required(T value) : value_(std::move(value)) {}
   template <class U>
     requires(std::convertible_to<U, T> && !std::same_as<std::remove_cvref_t<U>, Required>)
   constexpr Required(U&& value) : value_(static_cast<T>(std::forward<U>(value))) {}
@@ -141,6 +142,7 @@ class Required {
     return *value_;
   }
   constexpr operator const T&() const { return value(); }
+  constexpr const T* operator->() const { return &value(); }
 
  private:
   std::optional<T> value_;

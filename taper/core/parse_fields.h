@@ -123,8 +123,9 @@ std::vector<FieldInfo> describe_fields() {
   const A defaults{};
   each_field(defaults, [&infos]<class T>(std::string_view name, const T& field) {
     constexpr bool is_required = detail::IsRequired<T>::value;
-    infos.push_back({name, field_type<T>, detail::IsOptional<T>::value, FieldCodec<T>::kind(),
-                     is_required, FieldCodec<T>::to_value(field)});
+    constexpr bool may_be_none = detail::IsOptional<T>::value || field_type<T> == FieldType::axes;
+    infos.push_back({name, field_type<T>, may_be_none, FieldCodec<T>::kind(), is_required,
+                     FieldCodec<T>::to_value(field)});
   });
   return infos;
 }

@@ -117,7 +117,7 @@ const Op<CondAttrs> cond_op{
      .infer = infer_cond,
      .expand = expand_cond,
      .grad = {cond_vjp, Saves::inputs},
-     .onnx = {"If", 1},
+     .onnx = {"If", 1, {{"then", "then_branch"}, {"otherwise", "else_branch"}}},
      .no_golden = golden_of_functions,
      .samples = cond_samples}};
 

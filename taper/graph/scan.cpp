@@ -263,7 +263,13 @@ const Op<ScanAttrs> scan_op{
      .infer = infer,
      .expand = expand,
      .grad = {vjp, Saves::inputs},
-     .onnx = {"Scan", 9},
+     .onnx = {"Scan",
+              9,
+              {{"step", "body"},
+               {"carries", ""},
+               {"sequences", "num_scan_inputs"},
+               {"length", ""},
+               {"reverse", "scan_input_directions"}}},
      .no_golden = golden_of_functions,
      .samples = samples}};
 

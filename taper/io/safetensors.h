@@ -50,7 +50,7 @@ TAPER_API void save_safetensors(const std::filesystem::path& path, const NamedTe
 /// without holes, overlap or trailing bytes; and that bools are 0 or 1.
 ///
 /// Throws io naming the path and the tensor; unsupported for a dtype of the format that Taper does
-/// not have (such as F8_E4M3 or U32) and for more than `Shape::max_rank` axes.
+/// not have (such as F8_E4M3) and for more than `Shape::max_rank` axes.
 TAPER_API SafeTensors load_safetensors(const std::filesystem::path& path);
 
 }  // namespace taper

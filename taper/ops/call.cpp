@@ -54,7 +54,10 @@ const OpBase& op_named(std::string_view name) {
   for (const OpBase* op : all_ops()) {
     if (std::ranges::find(op->aliases, name) != op->aliases.end()) return *op;
   }
-  return Registry<OpBase>::get(name, "op");
+  if (const OpBase* op = Registry<OpBase>::find(name)) return *op;
+  std::vector<std::string_view> names;
+  for (const OpBase* op : public_ops()) names.push_back(op->name);
+  detail::fail_unknown("op", name, names);
 }
 
 std::string output_name(const OpBase& op, size_t index) {

@@ -155,18 +155,25 @@ struct Reuse {
   uint8_t input;
 };
 
-/// The ONNX operator that says the same, in the versions of the operator set first..last.
+/// An attribute's name in ONNX, where it may be an attribute or, as in Clip and Slice from some
+/// version on, an operand; empty if it has none there.
+struct OnnxName {
+  std::string_view ours;
+  std::string_view theirs;
+};
+
+/// The ONNX operator that says the same, in the versions of the operator set first..last, and the
+/// attributes that have another name there.
 struct Onnx {
   static constexpr int newest = 1 << 20;
   std::string_view name = {};
   int first = 1;
+  std::vector<OnnxName> names = {};
   int last = newest;
 };
 
 /// Reasons for a row's `no_golden`.
 inline constexpr const char* golden_in_its_row = "the golden gradient of its row runs it";
-inline constexpr const char* golden_by_differences =
-    "a second derivative; op_grad_test.cpp holds it against differences";
 inline constexpr const char* golden_of_functions =
     "its attributes are functions; tests/graph checks it";
 inline constexpr const char* golden_nowhere =

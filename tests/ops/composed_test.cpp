@@ -55,7 +55,7 @@ TEST(Composed, FunctionsNameThemselvesAndTheirOperands) {
        "f32[2,3], indices i64[3])",
        [&] { take_along_axis(x, arange(3)); }},
       {"take_along_axis: index 5 at position 0 is out of range for axis 1 of size 3 (x f32[2,3], "
-       "indices i64[2,1])",
+       "indices i64[1,1])",
        [&] { take_along_axis(x, full({1, 1}, 5, DType::i64)); }},
       {"index: index 2 is out of range for axis 0 of size 2 (x f32[2,3])", [&] { x[2]; }},
       {"index: x is undefined", [&] { none[0]; }},

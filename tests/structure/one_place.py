@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Checks that no second list is keyed by op name: one_place.py TAPER_COMMAND [CHECKOUT]
 
-An op's name stands as a string in the op's own file under taper/ops (of control flow: taper/graph)
-and nowhere else in taper/ and cli/. Words that mean something else are listed in one_place.allow:
-`FILE NAME  # reason` a line.
+An op's name, or an alias, stands as a string in the op's own file under taper/ops (of control flow:
+taper/graph) and nowhere else in taper/ and cli/. Words that mean something else are listed in
+one_place.allow: `FILE NAME  # reason` a line.
 """
 
+import json
 import re
 import subprocess
 import sys
@@ -14,8 +15,8 @@ from pathlib import Path
 from source_files import files, finish, root_of, string_literals, without_comments
 
 NAME = re.compile(r'\.name\s*=\s*"([^"]+)"')
-# The names of operands and results are no names of ops.
-OPERANDS = re.compile(r"\.(?:inputs|outputs)\s*=\s*\{[^{}]*\}")
+# The names of operands, results and attributes are no names of ops.
+OPERANDS = re.compile(r"\.(?:inputs|outputs)\s*=\s*\{[^{}]*\}|AttributeDoc \w+\{[^{}]*\}")
 ALLOWED = re.compile(r"(\S+) (\S+) +# *(\S.*)\Z")
 
 
@@ -42,11 +43,13 @@ def own_files(root, names):
 
 
 def op_names(command):
-    """What `taper ops --all` lists: a line `name(operands...)` for each op."""
-    done = subprocess.run([command, "ops", "--all"], capture_output=True, text=True)
+    """The names in `taper ops --all`, and those that only stand for one: alias to name."""
+    done = subprocess.run([command, "ops", "--all", "--json"], capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"`{command} ops --all` failed: {done.stderr.strip()}")
-    return re.findall(r"^(\w+)\(", done.stdout, re.M)
+    rows = json.loads(done.stdout)
+    aliases = {alias: row["name"] for row in rows for alias in row["aliases"]}
+    return {row["name"] for row in rows}, aliases
 
 
 def read_allowed(problems):
@@ -65,16 +68,17 @@ def main():
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
     root = root_of(sys.argv[2:])
-    names = set(op_names(sys.argv[1]))
+    names, aliases = op_names(sys.argv[1])
     own = own_files(root, names)
     problems = [] if names else ["`taper ops` lists no op"]
     problems += [f"{' and '.join(sorted(paths))}: which one holds the row of {name}?"
                  for name, paths in own.items() if len(paths) > 1]
+    own |= {alias: own[name] for alias, name in aliases.items()}
     allowed = read_allowed(problems)
     for path in files(root, ["taper", "cli"], {".h", ".cpp", ".cu"}):
         where = str(path.relative_to(root))
         for line, text in literals(path):
-            if text not in names or where in own.get(text, ()):
+            if text not in own or where in own.get(text, ()):
                 continue
             if (where, text) in allowed:
                 allowed[where, text] = True

@@ -12,7 +12,7 @@ namespace taper {
 namespace {
 
 struct AsTypeAttrs {
-  DType dtype = DType::f32;
+  Required<DType> dtype;
 };
 
 void convert_cpu(const Kernel& k, const AsTypeAttrs&) {
@@ -125,7 +125,7 @@ const Op<AsTypeAttrs> astype_op{
      .any_strides = true,
      .role = Role::keeps,
      .kernels = {.cpu = convert_cpu},
-     .onnx = {"Cast", 13},
+     .onnx = {"Cast", 13, {{"dtype", "to"}}},
      .samples = samples}};
 
 }  // namespace

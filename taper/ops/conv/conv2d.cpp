@@ -182,7 +182,12 @@ const Op<ConvAttrs> conv2d_op{
      .any_strides = true,
      .role = Role::weighs,
      .kernels = {.cpu = conv_cpu},
-     .onnx = {"Conv", 11},
+     .onnx = {"Conv",
+              11,
+              {{"stride", "strides"},
+               {"padding", "pads"},
+               {"dilation", "dilations"},
+               {"groups", "group"}}},
      .samples = conv_samples}};
 
 // ---------------------------------------------------------------------------------- gradients

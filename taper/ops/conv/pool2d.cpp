@@ -10,79 +10,108 @@
 namespace taper {
 namespace {
 
-struct PoolAttrs {
-  Pair kernel_size = {2, 2};
-  Pair stride = {2, 2};
+/// How a window moves over images.
+struct Window {
+  Pair kernel_size;
+  Pair stride;
+  Pair padding;
+  bool count_include_pad = true;
+};
+
+struct MaxPoolAttrs {
+  Required<Pair> kernel_size;
+  std::optional<Pair> stride = {};
+  Pair padding = {0, 0};
+  operator Window() const { return {kernel_size, stride.value_or(kernel_size), padding}; }
+};
+
+struct AvgPoolAttrs {
+  Required<Pair> kernel_size;
+  std::optional<Pair> stride = {};
   Pair padding = {0, 0};
   bool count_include_pad = true;
+  operator Window() const {
+    return {kernel_size, stride.value_or(kernel_size), padding, count_include_pad};
+  }
 };
 
 constexpr AttributeDoc pool_lines[] = {
     {"kernel_size", "Height and width of the window."},
-    {"stride", "The step of the window along height and width."},
+    {"stride", "The step of the window along height and width; none: the window's size."},
     {"padding", "How far the window reaches beyond both sides."}};
 
-PoolParams params_of(const PoolAttrs& attrs) {
-  return {{attrs.kernel_size[0], attrs.kernel_size[1]},
-          {attrs.stride[0], attrs.stride[1]},
-          {attrs.padding[0], attrs.padding[1]},
-          attrs.count_include_pad};
+PoolParams params_of(const Window& window) {
+  return {{window.kernel_size[0], window.kernel_size[1]},
+          {window.stride[0], window.stride[1]},
+          {window.padding[0], window.padding[1]},
+          window.count_include_pad};
 }
 
-Shape pooled_shape(const Shape& x, const PoolAttrs& attrs) {
+Shape pooled_shape(const Shape& x, const Window& window) {
   if (x.rank() != 4) violate(ErrorKind::shape, "takes images [N,C,H,W]");
   Shape out{x[0], x[1], 0, 0};
   for (int i = 0; i < 2; ++i) {
-    const int64_t kernel = attrs.kernel_size[i];
+    const int64_t kernel = window.kernel_size[i];
     check_window_attr("kernel_size", kernel, 1);
-    check_window_attr("stride", attrs.stride[i], 1);
-    if (attrs.padding[i] < 0 || attrs.padding[i] * 2 > kernel) {
+    check_window_attr("stride", window.stride[i], 1);
+    if (window.padding[i] < 0 || window.padding[i] * 2 > kernel) {
       violate(ErrorKind::value, "padding must be at least 0 and at most half the kernel_size " +
                                     std::to_string(kernel) + ", got " +
-                                    std::to_string(attrs.padding[i]));
+                                    std::to_string(window.padding[i]));
     }
-    out[2 + i] = window_places("the window", kernel, x[2 + i], attrs.padding[i], attrs.stride[i]);
+    out[2 + i] = window_places("the window", kernel, x[2 + i], window.padding[i], window.stride[i]);
   }
   return out;
 }
 
-Spec pooled_spec(const InSpecs& in, const PoolAttrs& attrs) {
+Spec pooled_spec(const InSpecs& in, const Window& window) {
   if (!is_float(in[0].dtype)) {
     violate(ErrorKind::dtype, "takes floating tensors; convert with astype");
   }
   Spec out = in[0];
-  out.shape = pooled_shape(in[0].shape, attrs);
+  out.shape = pooled_shape(in[0].shape, window);
   return out;
 }
 
 /// Calls `visit(x index or -1 in the padding, out index)` for every place of every window.
 template <class Visit>
-void for_each_place(const Shape& x, const Shape& out, const PoolAttrs& attrs, Visit&& visit) {
+void for_each_place(const Shape& x, const Shape& out, const Window& window, Visit&& visit) {
   for (int64_t i = 0; i < out.numel(); ++i) {
     const int64_t plane = i / (out[2] * out[3]);
-    for (int64_t j = 0; j < attrs.kernel_size[0] * attrs.kernel_size[1]; ++j) {
+    for (int64_t j = 0; j < window.kernel_size[0] * window.kernel_size[1]; ++j) {
       const int64_t y =
-          i / out[3] % out[2] * attrs.stride[0] - attrs.padding[0] + j / attrs.kernel_size[1];
+          i / out[3] % out[2] * window.stride[0] - window.padding[0] + j / window.kernel_size[1];
       const int64_t column =
-          i % out[3] * attrs.stride[1] - attrs.padding[1] + j % attrs.kernel_size[1];
+          i % out[3] * window.stride[1] - window.padding[1] + j % window.kernel_size[1];
       const bool inside = y >= 0 && y < x[2] && column >= 0 && column < x[3];
       visit(inside ? (plane * x[2] + y) * x[3] + column : -1, static_cast<size_t>(i));
     }
   }
 }
 
-std::vector<Sample<PoolAttrs>> pool_samples() {
-  return {{.inputs = {{.shape = {2, 3, 4, 6}, .apart = 0.005}}},
-          {.inputs = {{.shape = {1, 2, 7, 5}, .apart = 0.005}},
-           .attrs = {.kernel_size = {3, 2}, .stride = {2, 1}, .padding = {1, 1}}},
-          {.inputs = {{.shape = {1, 9, 5, 5}, .apart = 0.002}},
-           .attrs = {.padding = {1, 1}, .count_include_pad = false}},
-          {.inputs = {{.shape = {4, 6}}}, .error = "takes images [N,C,H,W]"},
-          {.inputs = {{.shape = {1, 1, 1, 4}}},
-           .error = "the window covers 2 places, the padded x has 1"},
-          {.inputs = {{.shape = {1, 1, 4, 4}}},
-           .attrs = {.padding = {2, 0}},
-           .error = "padding must be at least 0 and at most half"}};
+template <class Attrs>
+std::vector<Sample<Attrs>> pool_samples() {
+  return {
+      {.inputs = {{.shape = {2, 3, 4, 6}, .apart = 0.005}}, .attrs = {Pair{2, 2}}},
+      {.inputs = {{.shape = {1, 2, 7, 5}, .apart = 0.005}},
+       .attrs = {.kernel_size = Pair{3, 2}, .stride = Pair{2, 1}, .padding = {1, 1}}},
+      {.inputs = {{.shape = {1, 9, 5, 5}, .apart = 0.002}},
+       .attrs = {.kernel_size = Pair{2, 2}, .padding = {1, 1}}},
+      {.inputs = {{.shape = {1, 1, 7, 7}, .apart = 0.01}}, .attrs = {.kernel_size = Pair{3, 3}}},
+      {.inputs = {{.shape = {4, 6}}}, .attrs = {Pair{2, 2}}, .error = "takes images [N,C,H,W]"},
+      {.inputs = {{.shape = {1, 1, 1, 4}}},
+       .attrs = {Pair{2, 2}},
+       .error = "the window covers 2 places, the padded x has 1"},
+      {.inputs = {{.shape = {1, 1, 4, 4}}},
+       .attrs = {.kernel_size = Pair{2, 2}, .padding = {2, 0}},
+       .error = "padding must be at least 0 and at most half"}};
+}
+std::vector<Sample<AvgPoolAttrs>> avg_pool_samples() {
+  auto samples = pool_samples<AvgPoolAttrs>();
+  samples.push_back(
+      {.inputs = {{.shape = {1, 9, 5, 5}}},
+       .attrs = {.kernel_size = Pair{2, 2}, .padding = {1, 1}, .count_include_pad = false}});
+  return samples;
 }
 
 // ---------------------------------------------------------------------------------- max_pool2d
@@ -93,7 +122,7 @@ struct PlaneAttrs {
 
 Tensor scatter_max(const Tensor& grad, const Tensor& indices, const Shape& shape);
 
-Specs infer_max_pool(const InSpecs& in, const PoolAttrs& attrs) {
+Specs infer_max_pool(const InSpecs& in, const MaxPoolAttrs& attrs) {
   const Spec out = pooled_spec(in, attrs);
   Spec indices = out;
   indices.dtype = DType::i32;
@@ -101,19 +130,21 @@ Specs infer_max_pool(const InSpecs& in, const PoolAttrs& attrs) {
   return {out, indices};
 }
 
-void max_pool_cpu(const Kernel& k, const PoolAttrs& attrs) {
+void max_pool_cpu(const Kernel& k, const MaxPoolAttrs& attrs) {
   max_pool2d(k.in(0), k.out(0), k.out(1), params_of(attrs));
 }
 
-Results max_pool_reference(const Inputs& in, const PoolAttrs& attrs) {
+Results max_pool_reference(const Inputs& in, const MaxPoolAttrs& attrs) {
   const Shape& x = in[0].shape();
   const Shape out = pooled_shape(x, attrs);
   const auto values = in[0].to_vector<double>();
   std::vector<double> best(static_cast<size_t>(out.numel()), -INFINITY);
   std::vector<double> place(static_cast<size_t>(out.numel()), -1);
   for_each_place(x, out, attrs, [&](int64_t i, size_t o) {
-    if (i < 0 || !(values[static_cast<size_t>(i)] > best[o])) return;
-    best[o] = values[static_cast<size_t>(i)];
+    if (i < 0) return;
+    const double value = values[static_cast<size_t>(i)];
+    if (!(value > best[o]) && (!std::isnan(value) || std::isnan(best[o]))) return;
+    best[o] = value;
     place[o] = static_cast<double>(i % (x[2] * x[3]));
   });
   Results results;
@@ -122,17 +153,14 @@ Results max_pool_reference(const Inputs& in, const PoolAttrs& attrs) {
   return results;
 }
 
-Grads max_pool_vjp(const Saved& s, const PoolAttrs&) {
+Grads max_pool_vjp(const Saved& s, const MaxPoolAttrs&) {
   return {scatter_max(s.grad(), s.out(1), s.in_spec(0).shape)};
 }
 
-const Op<PoolAttrs> max_pool_op{
+const Op<MaxPoolAttrs> max_pool_op{
     {.name = "max_pool2d",
      .doc = "The maximum of each window of images, and its place.",
-     .attributes = {pool_lines[0],
-                    pool_lines[1],
-                    pool_lines[2],
-                    {"count_include_pad", "Without meaning for a maximum."}},
+     .attributes = {std::begin(pool_lines), std::end(pool_lines)},
      .inputs = {"x"},
      .outputs = {"y", "indices"},
      .kept_outputs = 1,
@@ -142,8 +170,10 @@ const Op<PoolAttrs> max_pool_op{
      .layout = Layout::images,
      .any_strides = true,
      .kernels = {.cpu = max_pool_cpu},
-     .onnx = {"MaxPool", 12},
-     .samples = pool_samples}};
+     .onnx = {"MaxPool",
+              12,
+              {{"kernel_size", "kernel_shape"}, {"stride", "strides"}, {"padding", "pads"}}},
+     .samples = pool_samples<MaxPoolAttrs>}};
 
 // The two linear maps behind it: values at indices of each plane, and their adjoint.
 
@@ -287,27 +317,29 @@ struct AvgGradAttrs {
   Shape shape;
 };
 
-PoolAttrs forward_attrs(const AvgGradAttrs& a) {
+Window forward_window(const AvgGradAttrs& a) {
   return {a.kernel_size, a.stride, a.padding, a.count_include_pad};
 }
 
-Specs infer_avg_pool(const InSpecs& in, const PoolAttrs& attrs) { return pooled_spec(in, attrs); }
+Specs infer_avg_pool(const InSpecs& in, const AvgPoolAttrs& attrs) {
+  return pooled_spec(in, attrs);
+}
 
-void avg_pool_cpu(const Kernel& k, const PoolAttrs& attrs) {
+void avg_pool_cpu(const Kernel& k, const AvgPoolAttrs& attrs) {
   avg_pool2d(k.in(0), k.out(), params_of(attrs));
 }
 
 /// The weight of each place of a window, by output element.
-std::vector<double> window_weights(const Shape& x, const Shape& out, const PoolAttrs& attrs) {
+std::vector<double> window_weights(const Shape& x, const Shape& out, const Window& window) {
   std::vector<double> count(static_cast<size_t>(out.numel()), 0.0);
-  for_each_place(x, out, attrs, [&](int64_t i, size_t o) {
-    count[o] += i >= 0 || attrs.count_include_pad ? 1 : 0;
+  for_each_place(x, out, window, [&](int64_t i, size_t o) {
+    count[o] += i >= 0 || window.count_include_pad ? 1 : 0;
   });
   for (double& value : count) value = 1 / value;
   return count;
 }
 
-Results avg_pool_reference(const Inputs& in, const PoolAttrs& attrs) {
+Results avg_pool_reference(const Inputs& in, const AvgPoolAttrs& attrs) {
   const Shape& x = in[0].shape();
   const Shape out = pooled_shape(x, attrs);
   const auto values = in[0].to_vector<double>();
@@ -321,9 +353,9 @@ Results avg_pool_reference(const Inputs& in, const PoolAttrs& attrs) {
   return results;
 }
 
-Grads avg_pool_vjp(const Saved& s, const PoolAttrs& attrs);
+Grads avg_pool_vjp(const Saved& s, const AvgPoolAttrs& attrs);
 
-const Op<PoolAttrs> avg_pool_op{
+const Op<AvgPoolAttrs> avg_pool_op{
     {.name = "avg_pool2d",
      .doc = "The mean of each window of images.",
      .attributes = {pool_lines[0],
@@ -337,11 +369,13 @@ const Op<PoolAttrs> avg_pool_op{
      .layout = Layout::images,
      .any_strides = true,
      .kernels = {.cpu = avg_pool_cpu},
-     .onnx = {"AveragePool", 11},
-     .samples = pool_samples}};
+     .onnx = {"AveragePool",
+              11,
+              {{"kernel_size", "kernel_shape"}, {"stride", "strides"}, {"padding", "pads"}}},
+     .samples = avg_pool_samples}};
 
 Specs infer_avg_grad(const InSpecs& in, const AvgGradAttrs& attrs) {
-  if (in[0].shape != pooled_shape(attrs.shape, forward_attrs(attrs)) || !is_float(in[0].dtype)) {
+  if (in[0].shape != pooled_shape(attrs.shape, forward_window(attrs)) || !is_float(in[0].dtype)) {
     violate(ErrorKind::shape, "the gradient must have the shape of the pooled images");
   }
   Spec out = in[0];
@@ -350,12 +384,12 @@ Specs infer_avg_grad(const InSpecs& in, const AvgGradAttrs& attrs) {
 }
 
 void avg_grad_cpu(const Kernel& k, const AvgGradAttrs& attrs) {
-  avg_pool2d_grad(k.in(0), k.out(), params_of(forward_attrs(attrs)));
+  avg_pool2d_grad(k.in(0), k.out(), params_of(forward_window(attrs)));
 }
 
 Results avg_grad_reference(const Inputs& in, const AvgGradAttrs& attrs) {
   const auto grad = in[0].to_vector<double>();
-  const PoolAttrs forward = forward_attrs(attrs);
+  const Window forward = forward_window(attrs);
   const auto weights = window_weights(attrs.shape, in[0].shape(), forward);
   std::vector<double> out(static_cast<size_t>(attrs.shape.numel()), 0.0);
   for_each_place(attrs.shape, in[0].shape(), forward, [&](int64_t i, size_t o) {
@@ -367,7 +401,8 @@ Results avg_grad_reference(const Inputs& in, const AvgGradAttrs& attrs) {
 }
 
 Grads avg_grad_vjp(const Saved& s, const AvgGradAttrs& attrs) {
-  return {avg_pool_op({s.grad()}, forward_attrs(attrs))};
+  return {avg_pool_op({s.grad()},
+                      {attrs.kernel_size, attrs.stride, attrs.padding, attrs.count_include_pad})};
 }
 
 std::vector<Sample<AvgGradAttrs>> avg_grad_samples() {
@@ -396,20 +431,21 @@ const Op<AvgGradAttrs> avg_grad_op{{.name = "avg_pool2d_grad",
                                     .no_golden = golden_in_its_row,
                                     .samples = avg_grad_samples}};
 
-Grads avg_pool_vjp(const Saved& s, const PoolAttrs& a) {
-  return {avg_grad_op(
-      {s.grad()}, {a.kernel_size, a.stride, a.padding, a.count_include_pad, s.in_spec(0).shape})};
+Grads avg_pool_vjp(const Saved& s, const AvgPoolAttrs& a) {
+  const Window window = a;
+  return {avg_grad_op({s.grad()}, {window.kernel_size, window.stride, window.padding,
+                                   window.count_include_pad, s.in_spec(0).shape})};
 }
 
 }  // namespace
 
 Tensor max_pool2d(const Tensor& x, Pair kernel_size, std::optional<Pair> stride, Pair padding) {
-  return max_pool_op({x}, {kernel_size, stride.value_or(kernel_size), padding, true});
+  return max_pool_op({x}, {kernel_size, stride, padding});
 }
 
 Tensor avg_pool2d(const Tensor& x, Pair kernel_size, std::optional<Pair> stride, Pair padding,
                   bool count_include_pad) {
-  return avg_pool_op({x}, {kernel_size, stride.value_or(kernel_size), padding, count_include_pad});
+  return avg_pool_op({x}, {kernel_size, stride, padding, count_include_pad});
 }
 
 }  // namespace taper

@@ -11,8 +11,8 @@ namespace {
 // ---------------------------------------------------------------------------------- full
 
 struct FullAttrs {
-  Shape shape;
-  Number value = 0;
+  Required<Shape> shape;
+  Required<Number> value;
   DType dtype = DType::f32;
   Device device = {};
 };
@@ -34,7 +34,7 @@ void full_cpu(const Kernel& kernel, const FullAttrs& attrs) {
 }
 
 Results full_reference(const Inputs&, const FullAttrs& attrs) {
-  const auto count = static_cast<size_t>(attrs.shape.numel());
+  const auto count = static_cast<size_t>(attrs.shape->numel());
   return visit_widest(attrs.dtype, [&]<class T>() {
     const T value = is_bool(attrs.dtype) ? static_cast<T>(convert<bool>(attrs.value, "full"))
                                          : convert<T>(attrs.value, "full");
@@ -43,18 +43,19 @@ Results full_reference(const Inputs&, const FullAttrs& attrs) {
 }
 
 std::vector<Sample<FullAttrs>> full_samples() {
-  return {{.inputs = {}, .attrs = {{3, 5}, -1.5}},
-          {.inputs = {}, .attrs = {{}, 7, DType::i64}},
-          {.inputs = {}, .attrs = {{2, 0}, true, DType::boolean}},
-          {.inputs = {}, .attrs = {{2, 3}, Complex<double>(1, -2), DType::c64}},
-          {.inputs = {},
-           .attrs = {{2}, Complex<double>(1, -2)},
-           .error = "1.0-2.0j is complex and no value of f32"},
-          {.inputs = {}, .attrs = {{2}, 300, DType::u8}, .error = "300 is out of the range of u8"},
-          {.inputs = {}, .attrs = {{-2}}, .error = "no negative sizes"},
-          {.inputs = {},
-           .attrs = {{2}, 0, DType::f32, {DeviceKind::cuda, 1}},
-           .error = "cuda:1 is not in this build"}};
+  return {
+      {.inputs = {}, .attrs = {Shape{3, 5}, -1.5}},
+      {.inputs = {}, .attrs = {Shape{}, 7, DType::i64}},
+      {.inputs = {}, .attrs = {Shape{2, 0}, true, DType::boolean}},
+      {.inputs = {}, .attrs = {Shape{2, 3}, Complex<double>(1, -2), DType::c64}},
+      {.inputs = {},
+       .attrs = {Shape{2}, Complex<double>(1, -2)},
+       .error = "1.0-2.0j is complex and no value of f32"},
+      {.inputs = {}, .attrs = {Shape{2}, 300, DType::u8}, .error = "300 is out of the range of u8"},
+      {.inputs = {}, .attrs = {Shape{-2}, 0}, .error = "no negative sizes"},
+      {.inputs = {},
+       .attrs = {Shape{2}, 0, DType::f32, {DeviceKind::cuda, 1}},
+       .error = "cuda:1 is not in this build"}};
 }
 
 const Op<FullAttrs> full_op{{.name = "full",
@@ -64,13 +65,13 @@ const Op<FullAttrs> full_op{{.name = "full",
                              .reference = full_reference,
                              .grad = not_differentiable{"it has no operands"},
                              .kernels = {.cpu = full_cpu},
-                             .onnx = {"ConstantOfShape", 9},
+                             .onnx = {"ConstantOfShape", 9, {{"shape", "input"}, {"dtype", ""}}},
                              .samples = full_samples}};
 
 // ---------------------------------------------------------------------------------- zeros, ones
 
 struct ConstantAttrs {
-  Shape shape;
+  Required<Shape> shape;
   DType dtype = DType::f32;
   Device device = {};
 };
@@ -85,7 +86,7 @@ Results expand_constant(const Inputs&, const ConstantAttrs& attrs) {
 }
 
 std::vector<Sample<ConstantAttrs>> constant_samples() {
-  return {{.inputs = {}, .attrs = {{3, 5}}}, {.inputs = {}, .attrs = {{2}, DType::i16}}};
+  return {{.inputs = {}, .attrs = {Shape{3, 5}}}, {.inputs = {}, .attrs = {Shape{2}, DType::i16}}};
 }
 
 template <int value>
@@ -106,7 +107,7 @@ const Op<ConstantAttrs> ones_op = constant_row<1>("ones", "A tensor of ones.");
 // ---------------------------------------------------------------------------------- ..._like
 
 struct FullLikeAttrs {
-  Number value = 0;
+  Required<Number> value;
   std::optional<DType> dtype = {};
 };
 struct LikeAttrs {

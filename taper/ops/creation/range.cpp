@@ -15,7 +15,7 @@ namespace {
 
 struct RangeAttrs {
   Number start = 0;
-  Number stop = 0;
+  Required<Number> stop;
   Number step = 1;
   std::optional<DType> dtype = {};
   Device device = {};
@@ -44,7 +44,7 @@ Number element(const RangeAttrs& attrs, int64_t i) {
 int64_t count_of(const RangeAttrs& attrs) {
   constexpr double most = 1e15;
   if (!of_integers(attrs)) {
-    const double count = std::ceil((attrs.stop.real - attrs.start.real) / attrs.step.real);
+    const double count = std::ceil((attrs.stop->real - attrs.start.real) / attrs.step.real);
     if (attrs.step.real == 0 || !(std::abs(count) < most)) return -1;
     return count > 0 ? static_cast<int64_t>(count) : 0;
   }
@@ -57,7 +57,7 @@ int64_t count_of(const RangeAttrs& attrs) {
 }
 
 Specs infer_range(const InSpecs&, const RangeAttrs& attrs) {
-  const Number* const numbers[] = {&attrs.start, &attrs.stop, &attrs.step};
+  const Number* const numbers[] = {&attrs.start, &attrs.stop.value(), &attrs.step};
   const bool any_complex =
       std::ranges::any_of(numbers, [](const Number* number) { return is_complex(number->dtype); });
   if (any_complex || (attrs.dtype && is_complex(*attrs.dtype))) {
@@ -139,9 +139,9 @@ const Op<RangeAttrs> range_op{
 // ---------------------------------------------------------------------------------- linspace
 
 struct LinspaceAttrs {
-  double start = 0;
-  double stop = 1;
-  int64_t num = 0;
+  Required<double> start;
+  Required<double> stop;
+  Required<int64_t> num;
   DType dtype = DType::f32;
   bool endpoint = true;
   Device device = {};
@@ -161,7 +161,7 @@ double element(const LinspaceAttrs& attrs, double step, int64_t i) {
 
 Specs infer_linspace(const InSpecs&, const LinspaceAttrs& attrs) {
   if (attrs.num < 0) {
-    violate(ErrorKind::value, "num must be at least 0, got " + std::to_string(attrs.num));
+    violate(ErrorKind::value, "num must be at least 0, got " + std::to_string(attrs.num.value()));
   }
   if (!is_float(attrs.dtype)) {
     violate(ErrorKind::dtype,
@@ -220,7 +220,7 @@ const Op<LinspaceAttrs> linspace_op{
 // ---------------------------------------------------------------------------------- eye
 
 struct EyeAttrs {
-  int64_t n_rows = 0;
+  Required<int64_t> n_rows;
   std::optional<int64_t> n_cols = {};
   int64_t k = 0;
   DType dtype = DType::f32;
@@ -278,7 +278,7 @@ const Op<EyeAttrs> eye_op{{.name = "eye",
                            .reference = eye_reference,
                            .grad = not_differentiable{"it has no operands"},
                            .kernels = {.cpu = eye_cpu},
-                           .onnx = {"EyeLike", 9},
+                           .onnx = {"EyeLike", 9, {{"n_rows", ""}, {"n_cols", ""}}},
                            .samples = eye_samples}};
 
 }  // namespace

@@ -119,18 +119,20 @@ const Op<ConcatAttrs> concat_op{{.name = "concat",
 
 // ---------------------------------------------------------------------------------- pad
 
+using Widths = std::vector<int64_t>;
+
 struct PadAttrs {
-  std::vector<int64_t> widths;
+  Required<Widths> widths;
   Number value = 0;
-  int64_t before(int axis) const { return widths[2 * static_cast<size_t>(axis)]; }
-  int64_t after(int axis) const { return widths[2 * static_cast<size_t>(axis) + 1]; }
+  int64_t before(int axis) const { return widths.value()[2 * static_cast<size_t>(axis)]; }
+  int64_t after(int axis) const { return widths.value()[2 * static_cast<size_t>(axis) + 1]; }
 };
 
 Specs infer_pad(const InSpecs& in, const PadAttrs& attrs) {
   Spec out = in[0];
   const int rank = out.shape.rank();
-  const auto got = [&] { return ", got " + Value(attrs.widths).print(); };
-  if (attrs.widths.size() != 2 * static_cast<size_t>(rank)) {
+  const auto got = [&] { return ", got " + Value(attrs.widths.value()).print(); };
+  if (attrs.widths->size() != 2 * static_cast<size_t>(rank)) {
     violate(ErrorKind::value, "widths must hold {before, after} for each of the " +
                                   std::to_string(rank) + " axes" + got());
   }
@@ -158,7 +160,7 @@ int64_t inner_offset(const PadAttrs& attrs, const Strides& strides) {
 }
 
 void pad_cpu(const Kernel& k, const PadAttrs& attrs) {
-  pad(k.in(0), attrs.widths, convert(attrs.value, k.out().dtype(), "pad"), k.out());
+  pad(k.in(0), attrs.widths.value(), convert(attrs.value, k.out().dtype(), "pad"), k.out());
 }
 
 Results pad_reference(const Inputs& in, const PadAttrs& attrs) {
@@ -191,22 +193,22 @@ Grads pad_vjp(const Saved& s, const PadAttrs& attrs) {
 }
 
 std::vector<Sample<PadAttrs>> pad_samples() {
-  return {{.inputs = {{.shape = {2, 3}}}, .attrs = {{1, 2, 0, 3}}},
-          {.inputs = {{.shape = {4}}}, .attrs = {{2, 1}, 0.5}},
-          {.inputs = {{.shape = {1, 2, 3, 3}}}, .attrs = {{0, 0, 0, 0, 1, 1, 2, 2}, -1}},
-          {.inputs = {{.shape = {1, 2, 1, 1, 2}}}, .attrs = {{0, 1, 0, 0, 1, 0, 0, 0, 2, 1}}},
-          {.inputs = {{.shape = {3, 2}}}, .attrs = {{0, 0, 0, 0}}},
-          {.inputs = {{.shape = {0, 2}}}, .attrs = {{1, 1, 1, 0}, 2}},
-          {.inputs = {{.shape = {}}}, .attrs = {std::vector<int64_t>{}}},
+  return {{.inputs = {{.shape = {2, 3}}}, .attrs = {Widths{1, 2, 0, 3}}},
+          {.inputs = {{.shape = {4}}}, .attrs = {Widths{2, 1}, 0.5}},
+          {.inputs = {{.shape = {1, 2, 3, 3}}}, .attrs = {Widths{0, 0, 0, 0, 1, 1, 2, 2}, -1}},
+          {.inputs = {{.shape = {1, 2, 1, 1, 2}}}, .attrs = {Widths{0, 1, 0, 0, 1, 0, 0, 0, 2, 1}}},
+          {.inputs = {{.shape = {3, 2}}}, .attrs = {Widths{0, 0, 0, 0}}},
+          {.inputs = {{.shape = {0, 2}}}, .attrs = {Widths{1, 1, 1, 0}, 2}},
+          {.inputs = {{.shape = {}}}, .attrs = {Widths{}}},
           {.inputs = {{.shape = {3}, .low = -9, .high = 9, .dtype = DType::i32}},
-           .attrs = {{1, 1}, 7}},
+           .attrs = {Widths{1, 1}, 7}},
           {.inputs = {{.shape = {2, 3}}},
-           .attrs = {{1, 1}},
+           .attrs = {Widths{1, 1}},
            .error = "widths must hold {before, after} for each of the 2 axes"},
-          {.inputs = {{.shape = {3}}}, .attrs = {{-1, 1}}, .error = "must not be negative"},
-          {.inputs = {{.shape = {3}, .dtype = DType::i32}}, .attrs = {{1, 1}, 7}},
+          {.inputs = {{.shape = {3}}}, .attrs = {Widths{-1, 1}}, .error = "must not be negative"},
+          {.inputs = {{.shape = {3}, .dtype = DType::i32}}, .attrs = {Widths{1, 1}, 7}},
           {.inputs = {{.shape = {3}, .dtype = DType::u8}},
-           .attrs = {{1, 1}, 256},
+           .attrs = {Widths{1, 1}, 256},
            .error = "256 is out of the range of u8, 0 to 255"}};
 }
 
@@ -224,7 +226,7 @@ const Op<PadAttrs> pad_op{
      .layout = Layout::like_ranks,
      .any_strides = true,
      .kernels = {.cpu = pad_cpu},
-     .onnx = {"Pad", 13},
+     .onnx = {"Pad", 13, {{"widths", "pads"}, {"value", "constant_value"}}},
      .samples = pad_samples}};
 
 }  // namespace

@@ -375,7 +375,7 @@ const Op<AlongAttrs> take_along_axis_op{
      .grad = {along_vjp, Saves::only({1})},
      .refuses_values = true,
      .kernels = {.cpu = along_cpu},
-     .onnx = {"GatherElements", 13},
+     .onnx = {"GatherElements", 13, {{"from_end", ""}}},
      .samples = along_samples}};
 
 }  // namespace

@@ -6,7 +6,7 @@ namespace taper {
 namespace {
 
 struct OneHotAttrs {
-  int64_t num_classes = 1;
+  Required<int64_t> num_classes;
   DType dtype = DType::f32;
 };
 
@@ -16,7 +16,7 @@ Specs infer_one_hot(const InSpecs& in, const OneHotAttrs& attrs) {
   }
   if (attrs.num_classes < 1) {
     violate(ErrorKind::value,
-            "num_classes must be at least 1, got " + std::to_string(attrs.num_classes));
+            "num_classes must be at least 1, got " + std::to_string(attrs.num_classes.value()));
   }
   Spec out = in[0];
   out.dtype = attrs.dtype;
@@ -73,7 +73,7 @@ const Op<OneHotAttrs> one_hot_op{
      .grad = not_differentiable{"it takes integers"},
      .refuses_values = true,
      .kernels = {.cpu = one_hot_cpu},
-     .onnx = {"OneHot", 11},
+     .onnx = {"OneHot", 11, {{"num_classes", "depth"}, {"dtype", "values"}}},
      .samples = one_hot_samples}};
 
 }  // namespace

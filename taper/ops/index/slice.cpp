@@ -14,7 +14,7 @@ namespace taper {
 namespace {
 
 struct SliceAttrs {
-  Axis axis = 0;
+  Required<Axis> axis;
   std::optional<int64_t> start;
   std::optional<int64_t> stop;
   int64_t step = 1;
@@ -29,7 +29,7 @@ using detail::Range;
 
 Range resolve(const SliceAttrs& attrs, const Shape& shape) {
   if (attrs.step == 0) violate(ErrorKind::value, "the step must not be 0");
-  Range range{normalize_axis(attrs.axis, shape.rank()), 0, 0, 0};
+  Range range{normalize_axis(attrs.axis.value(), shape.rank()), 0, 0, 0};
   const int64_t size = shape[range.axis];
   // A step beyond the axis takes one element, whatever its size; so nothing can overflow.
   range.step = std::clamp(attrs.step, -size - 1, size + 1);
@@ -134,7 +134,9 @@ const Op<SliceAttrs> slice_op{
      .reference = slice_reference,
      .grad = {slice_vjp, Saves::nothing},
      .view = slice_view,
-     .onnx = {"Slice", 13},
+     .onnx = {"Slice",
+              13,
+              {{"axis", "axes"}, {"start", "starts"}, {"stop", "ends"}, {"step", "steps"}}},
      .samples = slice_samples}};
 
 // ---------------------------------------------------------------------------------- slice_update
@@ -179,7 +181,7 @@ Grads update_vjp(const Saved& s, const SliceAttrs& attrs) {
   Grads grads(2);
   if (s.needs(0)) grads[0] = update(grad, zeros({}, grad.dtype()), attrs);
   if (s.needs(1)) {
-    const Tensor part = slice(grad, attrs.axis, attrs.start, attrs.stop, attrs.step);
+    const Tensor part = slice(grad, attrs.axis.value(), attrs.start, attrs.stop, attrs.step);
     grads[1] = detail::reduce_to(part, s.in_spec(1).shape);
   }
   return grads;

@@ -313,7 +313,7 @@ const Op<BatchNormAttrs> batch_norm_op{
      .infer = infer_batch_norm,
      .expand = expand_batch_norm,
      .grad = {batch_norm_vjp, Saves::only({0, 1, 2, 3})},
-     .onnx = {"BatchNormalization", 15},
+     .onnx = {"BatchNormalization", 15, {{"eps", "epsilon"}}},
      .samples = batch_norm_samples}};
 
 }  // namespace

@@ -70,10 +70,16 @@ const Op<AdvanceAttrs> advance_op{{.name = "advance_key",
 
 // ---------------------------------------------------------------------------------- fills
 
-struct FillAttrs {
-  Shape shape;
-  double first = 0;   // low, or the mean
-  double second = 1;  // high, or the standard deviation
+struct UniformAttrs {
+  Required<Shape> shape;
+  double low = 0;
+  double high = 1;
+  DType dtype = DType::f32;
+};
+struct NormalAttrs {
+  Required<Shape> shape;
+  double mean = 0;
+  double std = 1;
   DType dtype = DType::f32;
 };
 
@@ -87,110 +93,123 @@ bool is_finite_in(DType dtype, double value) {
   });
 }
 
-template <RandomKind kind>
-Specs infer_fill(const InSpecs& in, const FillAttrs& attrs) {
-  constexpr bool is_normal = kind == RandomKind::normal;
+/// Throws if one of two numbers is not finite in the dtype.
+void check_finite(DType dtype, const char* what, double first, double second, bool good) {
+  if (good && is_finite_in(dtype, first) && is_finite_in(dtype, second)) return;
+  violate(ErrorKind::value, std::string(what) + " must be finite in " +
+                                std::string(dtype_name(dtype)) + ", got " + print_real(first) +
+                                " and " + print_real(second));
+}
+
+Specs infer_fill(const InSpecs& in, const UniformAttrs& attrs) {
   check_key(in[0]);
   if (!is_float(attrs.dtype)) refuse_dtype(attrs.dtype);
-  const bool is_finite = is_finite_in(attrs.dtype, attrs.first) &&
-                         is_finite_in(attrs.dtype, attrs.second) &&
-                         (is_normal || is_finite_in(attrs.dtype, attrs.second - attrs.first));
-  if (!is_finite) {
-    const std::string what = is_normal ? "mean and std" : "low, high and their distance";
-    violate(ErrorKind::value, what + " must be finite in " + std::string(dtype_name(attrs.dtype)) +
-                                  ", got " + print_real(attrs.first) + " and " +
-                                  print_real(attrs.second));
+  check_finite(attrs.dtype, "low, high and their distance", attrs.low, attrs.high,
+               is_finite_in(attrs.dtype, attrs.high - attrs.low));
+  if (attrs.low > attrs.high) {
+    violate(ErrorKind::value, "low must be below high, got " + print_real(attrs.low) + " and " +
+                                  print_real(attrs.high));
   }
-  if (is_normal && attrs.second < 0) {
-    violate(ErrorKind::value, "std must be at least 0, got " + print_real(attrs.second));
-  }
-  if (!is_normal && attrs.first > attrs.second) {
-    violate(ErrorKind::value, "low must be below high, got " + print_real(attrs.first) + " and " +
-                                  print_real(attrs.second));
+  return Spec{attrs.dtype, in[0].device, attrs.shape};
+}
+Specs infer_fill(const InSpecs& in, const NormalAttrs& attrs) {
+  check_key(in[0]);
+  if (!is_float(attrs.dtype)) refuse_dtype(attrs.dtype);
+  check_finite(attrs.dtype, "mean and std", attrs.mean, attrs.std, true);
+  if (attrs.std < 0) {
+    violate(ErrorKind::value, "std must be at least 0, got " + print_real(attrs.std));
   }
   return Spec{attrs.dtype, in[0].device, attrs.shape};
 }
 
-template <RandomKind kind>
-void run_fill(const View& out, const Stream& stream, const FillAttrs& attrs) {
-  if constexpr (kind == RandomKind::uniform) {
-    fill_uniform(out, stream.key, stream.offset, attrs.first, attrs.second);
-  } else {
-    fill_normal(out, stream.key, stream.offset, attrs.first, attrs.second);
-  }
+void run_fill(const View& out, const Stream& stream, const UniformAttrs& attrs) {
+  fill_uniform(out, stream.key, stream.offset, attrs.low, attrs.high);
+}
+void run_fill(const View& out, const Stream& stream, const NormalAttrs& attrs) {
+  fill_normal(out, stream.key, stream.offset, attrs.mean, attrs.std);
 }
 
-template <RandomKind kind>
-void fill_cpu(const Kernel& k, const FillAttrs& attrs) {
-  run_fill<kind>(k.out(), stream_of(k.in(0)), attrs);
+template <class Attrs>
+void fill_cpu(const Kernel& k, const Attrs& attrs) {
+  run_fill(k.out(), stream_of(k.in(0)), attrs);
 }
 
 /// Random numbers have no second definition here: tests/backend checks the streams themselves; this
 /// checks that the row passes on its operands.
-template <RandomKind kind>
-Results fill_reference(const Inputs& in, const FillAttrs& attrs) {
+template <class Attrs>
+Results fill_reference(const Inputs& in, const Attrs& attrs) {
   Results results;
   results[0] = empty(attrs.shape, attrs.dtype);
   const View out{results[0].raw(), &results[0].spec(), &results[0].strides(), true};
   const auto key = in[0].to_vector<int64_t>();
-  run_fill<kind>(out, {static_cast<uint64_t>(key[0]), static_cast<uint64_t>(key[1])}, attrs);
+  run_fill(out, {static_cast<uint64_t>(key[0]), static_cast<uint64_t>(key[1])}, attrs);
   return results;
 }
 
-template <RandomKind kind>
-std::vector<Sample<FillAttrs>> fill_samples() {
+template <class Attrs>
+std::vector<Sample<Attrs>> fill_samples() {
   constexpr DType dtype = DType::f32;
-  return {{.inputs = {key_input()}, .attrs = {{3, 5}, 1, 9, dtype}},
-          {.inputs = {key_input()}, .attrs = {{0}, 1, 9, dtype}},
-          {.inputs = {key_input()}, .attrs = {{3}, 1, -1, dtype}, .error = "must be"},
-          {.inputs = {key_input()}, .attrs = {{3}, 0, INFINITY, dtype}, .error = "must be finite"},
-          {.inputs = {key_input()}, .attrs = {{3}, 0, 1, DType::i32}, .error = "does not make i32"},
-          {.inputs = {{.shape = {3}, .dtype = DType::i64}},
-           .attrs = {{3}, 1, 9, dtype},
-           .error = "key must be i64[2]"}};
+  return {
+      {.inputs = {key_input()}, .attrs = {Shape{3, 5}, 1, 9, dtype}},
+      {.inputs = {key_input()}, .attrs = {Shape{0}, 1, 9, dtype}},
+      {.inputs = {key_input()}, .attrs = {Shape{3}, 1, -1, dtype}, .error = "must be"},
+      {.inputs = {key_input()}, .attrs = {Shape{3}, 0, INFINITY, dtype}, .error = "must be finite"},
+      {.inputs = {key_input()},
+       .attrs = {Shape{3}, 0, 1, DType::i32},
+       .error = "does not make i32"},
+      {.inputs = {{.shape = {3}, .dtype = DType::i64}},
+       .attrs = {Shape{3}, 1, 9, dtype},
+       .error = "key must be i64[2]"}};
 }
 
-template <RandomKind kind>
-Row<FillAttrs> fill_row(std::string_view name, std::string_view doc) {
+template <class Attrs>
+Row<Attrs> fill_row(std::string_view name, std::string_view doc, AttributeDoc first,
+                    AttributeDoc second) {
   return {.name = name,
           .doc = doc,
           .attributes = {{"shape", "The shape of the result."},
-                         {"first", "The lower bound, or the mean."},
-                         {"second", "The upper bound, or the standard deviation."},
+                         first,
+                         second,
                          {"dtype", "The floating dtype of the result."}},
           .inputs = {"key"},
-          .infer = infer_fill<kind>,
-          .reference = fill_reference<kind>,
+          .infer = [](const InSpecs& in, const Attrs& attrs) { return infer_fill(in, attrs); },
+          .reference = fill_reference<Attrs>,
           .grad = not_differentiable{"random numbers do not depend on a floating input"},
-          .kernels = {.cpu = fill_cpu<kind>},
+          .kernels = {.cpu = fill_cpu<Attrs>},
           .no_golden = golden_nowhere,
-          .samples = fill_samples<kind>};
+          .samples = fill_samples<Attrs>};
 }
 
-const Op<FillAttrs> uniform_op = fill_row<RandomKind::uniform>(
-    "random_uniform", "Numbers uniform in [first, second) from the stream `key`.");
-const Op<FillAttrs> normal_op = fill_row<RandomKind::normal>(
-    "random_normal", "Normal numbers of mean `first` and standard deviation `second`.");
+constexpr AttributeDoc low_line{"low", "The lower bound."};
+constexpr AttributeDoc high_line{"high", "The upper bound."};
+constexpr AttributeDoc mean_line{"mean", "Their mean."};
+constexpr AttributeDoc std_line{"std", "Their standard deviation."};
+
+const Op<UniformAttrs> uniform_op = fill_row<UniformAttrs>(
+    "random_uniform", "Numbers uniform in [low, high) from the stream `key`.", low_line, high_line);
+const Op<NormalAttrs> normal_op = fill_row<NormalAttrs>(
+    "random_normal", "Normal numbers from the stream `key`.", mean_line, std_line);
+
 // ---------------------------------------------------------------------------------- integers
 
 struct IntegerAttrs {
-  Shape shape;
-  int64_t low = 0;
-  int64_t high = 1;
+  Required<Shape> shape;
+  Required<int64_t> low;
+  Required<int64_t> high;
   DType dtype = DType::i64;
 };
 
 Specs infer_integers(const InSpecs& in, const IntegerAttrs& attrs) {
   check_key(in[0]);
   if (is_inexact(attrs.dtype)) refuse_dtype(attrs.dtype);
-  const auto range = [&] {
-    return "[" + std::to_string(attrs.low) + ", " + std::to_string(attrs.high) + ")";
-  };
-  if (attrs.low >= attrs.high) {
+  const int64_t low = attrs.low;
+  const int64_t high = attrs.high;
+  const auto range = [&] { return "[" + std::to_string(low) + ", " + std::to_string(high) + ")"; };
+  if (low >= high) {
     violate(ErrorKind::value, "low must be below high, got " + range());
   }
-  const bool all_bools = !is_bool(attrs.dtype) || (attrs.low >= 0 && attrs.high <= 2);
-  if (!all_bools || !fits(attrs.low, attrs.dtype) || !fits(attrs.high - 1, attrs.dtype)) {
+  const bool all_bools = !is_bool(attrs.dtype) || (low >= 0 && high <= 2);
+  if (!all_bools || !fits(low, attrs.dtype) || !fits(high - 1, attrs.dtype)) {
     violate(ErrorKind::value,
             std::string(dtype_name(attrs.dtype)) + " does not hold all integers of " + range());
   }
@@ -216,16 +235,18 @@ Results integers_reference(const Inputs& in, const IntegerAttrs& attrs) {
 }
 
 std::vector<Sample<IntegerAttrs>> integer_samples() {
-  return {{.inputs = {key_input()}, .attrs = {{3, 5}, 1, 9}},
-          {.inputs = {key_input()}, .attrs = {{0}, 1, 9}},
-          {.inputs = {key_input()}, .attrs = {{4}, 0, 256, DType::u8}},
-          {.inputs = {key_input()}, .attrs = {{3}, 1, -1}, .error = "must be below high"},
+  return {{.inputs = {key_input()}, .attrs = {Shape{3, 5}, 1, 9}},
+          {.inputs = {key_input()}, .attrs = {Shape{0}, 1, 9}},
+          {.inputs = {key_input()}, .attrs = {Shape{4}, 0, 256, DType::u8}},
+          {.inputs = {key_input()}, .attrs = {Shape{3}, 1, -1}, .error = "must be below high"},
           {.inputs = {key_input()},
-           .attrs = {{3}, 0, 300, DType::u8},
+           .attrs = {Shape{3}, 0, 300, DType::u8},
            .error = "u8 does not hold all integers of [0, 300)"},
-          {.inputs = {key_input()}, .attrs = {{3}, 0, 3, DType::f32}, .error = "does not make f32"},
+          {.inputs = {key_input()},
+           .attrs = {Shape{3}, 0, 3, DType::f32},
+           .error = "does not make f32"},
           {.inputs = {{.shape = {3}, .dtype = DType::i64}},
-           .attrs = {{3}, 1, 9},
+           .attrs = {Shape{3}, 1, 9},
            .error = "key must be i64[2]"}};
 }
 
@@ -306,7 +327,7 @@ const Op<DropoutAttrs> dropout_op{
      .grad = {dropout_vjp, Saves::outputs},
      .layout = Layout::row_major,
      .kernels = {.cpu = dropout_cpu},
-     .onnx = {"Dropout", 13},
+     .onnx = {"Dropout", 13, {{"p", "ratio"}}},
      .samples = dropout_samples}};
 
 Tensor draw(Generator* generator, RandomKind kind, int64_t numel, DType dtype) {
@@ -321,7 +342,7 @@ Tensor fill(std::string_view function, const Op<Attrs>& op, RandomKind kind, con
       function, [] { return NamedOperands(); },
       [&] {
         checked_bytes(attrs.shape, attrs.dtype);
-        return op({draw(generator, kind, attrs.shape.numel(), attrs.dtype)}, attrs);
+        return op({draw(generator, kind, attrs.shape->numel(), attrs.dtype)}, attrs);
       });
 }
 
@@ -388,19 +409,19 @@ Generator& default_generator() {
 void manual_seed(uint64_t seed) { default_generator().manual_seed(seed); }
 
 Tensor uniform(const Shape& shape, double low, double high, DType dtype, Generator* generator) {
-  const FillAttrs attrs{shape, low, high, dtype};
+  const UniformAttrs attrs{shape, low, high, dtype};
   return fill("uniform", uniform_op, RandomKind::uniform, attrs, generator);
 }
 Tensor rand(const Shape& shape, DType dtype, Generator* generator) {
-  const FillAttrs attrs{shape, 0, 1, dtype};
+  const UniformAttrs attrs{shape, 0, 1, dtype};
   return fill("rand", uniform_op, RandomKind::uniform, attrs, generator);
 }
 Tensor normal(const Shape& shape, double mean, double std, DType dtype, Generator* generator) {
-  const FillAttrs attrs{shape, mean, std, dtype};
+  const NormalAttrs attrs{shape, mean, std, dtype};
   return fill("normal", normal_op, RandomKind::normal, attrs, generator);
 }
 Tensor randn(const Shape& shape, DType dtype, Generator* generator) {
-  const FillAttrs attrs{shape, 0, 1, dtype};
+  const NormalAttrs attrs{shape, 0, 1, dtype};
   return fill("randn", normal_op, RandomKind::normal, attrs, generator);
 }
 Tensor randint(int64_t low, int64_t high, const Shape& shape, DType dtype, Generator* generator) {

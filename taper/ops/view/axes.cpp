@@ -93,7 +93,7 @@ std::vector<Sample<ExpandDimsAttrs>> expand_dims_samples() {
 
 const Op<ExpandDimsAttrs> expand_dims_op = reshape_row<ExpandDimsAttrs, infer_expand_dims>(
     "expand_dims", "A new axis of size one.", {{"axis", "Where it stands in the result."}},
-    expand_dims_samples, {"Unsqueeze", 13}, {"unsqueeze"});
+    expand_dims_samples, {"Unsqueeze", 13, {{"axis", "axes"}}}, {"unsqueeze"});
 
 // ---------------------------------------------------------------------------------- squeeze
 
@@ -127,7 +127,7 @@ std::vector<Sample<SqueezeAttrs>> squeeze_samples() {
 const Op<SqueezeAttrs> squeeze_op = reshape_row<SqueezeAttrs, infer_squeeze>(
     "squeeze", "x without axes of size one.",
     {{"axis", "The axes, which must have size one; none: all that have."}}, squeeze_samples,
-    {"Squeeze", 13});
+    {"Squeeze", 13, {{"axis", "axes"}}});
 
 // ---------------------------------------------------------------------------------- transpose
 

@@ -121,7 +121,7 @@ const Op<SplitAttrs> split_op{
      .reference = reference,
      .grad = {vjp, Saves::nothing},
      .view = view,
-     .onnx = {"Split", 13},
+     .onnx = {"Split", 13, {{"split_size", ""}, {"sizes", "split"}}},
      .samples = samples}};
 
 std::vector<Tensor> parts_of(const Tensor& x, const SplitAttrs& attrs) {

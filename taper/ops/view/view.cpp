@@ -81,7 +81,7 @@ const Op<NoAttrs> contiguous_op{{.name = "contiguous",
 // ---------------------------------------------------------------------------------- reshape
 
 struct ReshapeAttrs {
-  Shape shape;
+  Required<Shape> shape;
 };
 
 Specs infer_reshape(const InSpecs& in, const ReshapeAttrs& attrs) {
@@ -192,7 +192,7 @@ const Op<ReshapeAttrs> reshape_op{
 // ---------------------------------------------------------------------------------- permute_dims
 
 struct PermuteAttrs {
-  Shape axes;
+  Required<Shape> axes;
 };
 
 Shape checked_permutation(const Shape& axes, int rank) {
@@ -266,20 +266,20 @@ const Op<PermuteAttrs> permute_op{
      .reference = permute_reference,
      .grad = {permute_vjp, Saves::nothing},
      .view = permute_view,
-     .onnx = {"Transpose", 13},
+     .onnx = {"Transpose", 13, {{"axes", "perm"}}},
      .samples = permute_samples}};
 
 // ---------------------------------------------------------------------------------- broadcast_to
 
 struct BroadcastAttrs {
-  Shape shape;
+  Required<Shape> shape;
 };
 
 Specs infer_broadcast(const InSpecs& in, const BroadcastAttrs& attrs) {
   Spec out = in[0];
   out.shape = attrs.shape;
   checked_bytes(out.shape, out.dtype);  // no memory is taken, but strides and counts must fit
-  if (in[0].shape.rank() > attrs.shape.rank() ||
+  if (in[0].shape.rank() > attrs.shape->rank() ||
       !(broadcast_shapes(in[0].shape, attrs.shape) == attrs.shape)) {
     violate(ErrorKind::shape, "does not broadcast to " + to_string(attrs.shape));
   }
