@@ -104,16 +104,6 @@ std::vector<Value> read_list(const Value& value, const std::string& kind) {
   throw FieldMismatch(kind, value);
 }
 
-void mix_hash(size_t& hash, uint64_t more) {
-  hash ^= more + 0x9e3779b97f4a7c15ull + (hash << 6) + (hash >> 2);
-}
-
-void mix_hash(size_t& hash, std::string_view text) {
-  uint64_t sum = 0xcbf29ce484222325ull;
-  for (char c : text) sum = (sum ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
-  mix_hash(hash, sum);
-}
-
 std::string print_fields(const std::string_view* names, const Value* values, size_t count,
                          uint32_t words) {
   std::string text;

@@ -434,32 +434,6 @@ bool same(const T& a, const T& b) {
   }
 }
 
-TAPER_API void mix_hash(size_t& hash, uint64_t more);
-TAPER_API void mix_hash(size_t& hash, std::string_view text);
-
-template <class T>
-void mix_field(size_t& hash, const T& value) {
-  static_assert(requires { FieldCodec<T>::kind(); });
-  if constexpr (std::is_integral_v<T> || std::is_enum_v<T>) {
-    mix_hash(hash, static_cast<uint64_t>(value));
-  } else if constexpr (std::is_floating_point_v<T>) {
-    mix_hash(hash, std::bit_cast<uint64_t>(static_cast<double>(value)));
-  } else if constexpr (std::is_same_v<T, std::string>) {
-    mix_hash(hash, std::string_view(value));
-  } else if constexpr (IsSequence<T>::value) {
-    mix_hash(hash, uint64_t{value.size()});
-    for (const auto& element : value) mix_field(hash, element);
-  } else if constexpr (IsOptional<T>::value) {
-    mix_hash(hash, uint64_t{value.has_value()});
-    if (value) mix_field(hash, *value);
-  } else if constexpr (IsRequired<T>::value) {
-    mix_hash(hash, uint64_t{value.is_set()});
-    if (value.is_set()) mix_field(hash, value.value());
-  } else {
-    mix_hash(hash, uint64_t{FieldCodec<T>::to_value(value).hash()});
-  }
-}
-
 /// All fields as values; one instantiation serves print and to_fields.
 template <class A>
 std::array<Value, field_count<A>()> field_values(const A& a) {
@@ -489,14 +463,6 @@ bool fields_equal(const A& a, const A& b) {
   return with_fields(a, [&b](const auto&... left) {
     return with_fields(b, [&](const auto&... right) { return (detail::same(left, right) && ...); });
   });
-}
-
-/// Equal attributes have equal hashes.
-template <class A>
-size_t fields_hash(const A& a) {
-  size_t hash = 0;
-  with_fields(a, [&hash](const auto&... fields) { (detail::mix_field(hash, fields), ...); });
-  return hash;
 }
 
 /// For people: "axis=-1, keepdims=false, mode=mean, name="x"".

@@ -34,10 +34,6 @@ bool same_bits(double a, double b) {
   return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
 }
 
-void mix(size_t& hash, size_t more) {
-  hash ^= more + 0x9e3779b97f4a7c15ull + (hash << 6) + (hash >> 2);
-}
-
 template <class Real>
 std::string shortest(Real value) {
   if (value != value) return "nan";  // whatever its sign bit says
@@ -172,43 +168,6 @@ std::string Value::print() const {
     }
   }
   return "none";
-}
-
-size_t Value::hash() const {
-  if (is_list() && size() == 0) return 0;
-  size_t hash = data_.index();
-  switch (kind()) {
-    case Kind::none:
-      break;
-    case Kind::boolean:
-      mix(hash, *get_if<bool>());
-      break;
-    case Kind::integer:
-      mix(hash, std::hash<int64_t>{}(*get_if<int64_t>()));
-      break;
-    case Kind::real:
-      mix(hash, std::bit_cast<uint64_t>(*get_if<double>()));
-      break;
-    case Kind::string:
-      mix(hash, std::hash<std::string>{}(*get_if<std::string>()));
-      break;
-    case Kind::integers:
-      for (int64_t v : *get_if<Integers>()) mix(hash, std::hash<int64_t>{}(v));
-      break;
-    case Kind::reals:
-      for (double v : *get_if<Reals>()) mix(hash, std::bit_cast<uint64_t>(v));
-      break;
-    case Kind::list:
-      for (const Value& v : *get_if<List>()) mix(hash, v.hash());
-      break;
-    case Kind::object:
-      for (const auto& [name, v] : *get_if<Object>()) {
-        mix(hash, std::hash<std::string>{}(name));
-        mix(hash, v.hash());
-      }
-      break;
-  }
-  return hash;
 }
 
 bool operator==(const Value& a, const Value& b) {

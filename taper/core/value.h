@@ -79,9 +79,6 @@ class TAPER_API Value {
   /// For people: `none`, `true`, `3`, `0.5`, `"text"`, `[1, 2]`, `{"name": 1}`.
   std::string print() const;
 
-  /// Equal values have equal hashes.
-  size_t hash() const;
-
   /// Same kind and content; doubles by their bits, so NaN equals itself and 0.0 is not -0.0.
   TAPER_API friend bool operator==(const Value& a, const Value& b);
 

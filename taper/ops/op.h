@@ -309,7 +309,6 @@ class TAPER_API OpBase : public Registered<OpBase> {
   virtual Fields attrs_to_fields(const void* attrs) const = 0;
   /// The attributes of these names; the others keep their defaults. Throws value, naming the field.
   virtual std::shared_ptr<const void> attrs_from_fields(const Fields& fields) const = 0;
-  virtual size_t hash_attrs(const void* attrs) const = 0;
   /// The captured functions among the attributes, in their order.
   virtual std::vector<const Graph*> graphs(const void* attrs) const = 0;
   /// The attributes with their lines of documentation.
@@ -415,7 +414,6 @@ class Op final : public OpBase {
       return std::make_shared<A>(parse_fields<A>(name, fields));
     }
   }
-  size_t hash_attrs(const void* attrs) const override { return fields_hash(get(attrs)); }
   std::vector<const Graph*> graphs(const void* attrs) const override {
     std::vector<const Graph*> all;
     with_fields(get(attrs), [&all]<class... T>(const T&... fields) {
