@@ -75,11 +75,27 @@ inline std::vector<double> input_values(const SampleInput& input, uint64_t seed)
   return values;
 }
 
+/// Integers of 8 bytes, drawn as doubles, with low bits of their own.
+inline Tensor with_low_bits(const Tensor& x, uint64_t seed) {
+  return visit_widest(x.dtype(), [&]<class T>() {
+    std::vector<T> values = x.to_vector<T>();
+    if constexpr (std::is_integral_v<T>) {
+      for (size_t i = 0; i < values.size(); ++i)
+        values[i] ^= static_cast<T>(philox(seed, i)[0] >> 21);
+    }
+    return astype(from_values(x.shape(), values), x.dtype());
+  });
+}
+
 inline Tensor make_input(const SampleInput& input, DType floating, uint64_t seed) {
   if (input.absent) return {};
   const DType dtype = input.dtype == DType::f32 ? floating : input.dtype;
   const std::vector<double> values = input_values(input, seed);
-  if (!is_complex(dtype)) return astype(from_values(input.shape, values), dtype);
+  if (!is_complex(dtype)) {
+    const Tensor x = astype(from_values(input.shape, values), dtype);
+    const bool is_whole = is_integer(dtype) && input.high - input.low > 0x1p53;
+    return is_whole ? with_low_bits(x, seed) : x;
+  }
   const std::vector<double> imaginary = input_values(input, seed + 10'000);
   std::vector<Complex<double>> both;
   for (size_t i = 0; i < values.size(); ++i) both.emplace_back(values[i], imaginary[i]);

@@ -9,14 +9,15 @@
 #include <taper/core/threads.h>
 
 #include "tests/ops/op_donation.h"
+#include "tests/ops/op_dtypes.h"
 #include "tests/ops/op_layouts.h"
 #include "tests/ops/op_sizes.h"
 
 namespace taper::testing {
 namespace {
 
-/// More than twice the elements that any kernel gives one thread, 32768 of a pointwise one.
-constexpr int64_t for_threads = 70'000;
+/// More than three times the elements that any kernel gives one thread, 32768 of a pointwise one.
+constexpr int64_t for_threads = 105'000;
 /// Several tiles of 512, where all axes grow and a product takes all of them together.
 constexpr int64_t for_tiles = 2'000;
 
@@ -124,7 +125,7 @@ void check_larger(const OpCase& c, size_t number) {
 
 class OpLarge : public ::testing::TestWithParam<OpCase> {
  protected:
-  void SetUp() override { set_threads(2); }
+  void SetUp() override { set_threads(3); }
   void TearDown() override { set_threads(before_); }
 
  private:
@@ -136,6 +137,30 @@ TEST_P(OpLarge, AgreesWithItsMeaningBeyondATileAndAThread) {
   for (const Grown& larger : larger_samples(GetParam())) {
     const AnySample sample = with_longer_ranges(GetParam(), larger.sample, larger.sizes);
     check_larger({GetParam().op, sample, GetParam().index}, number++);
+  }
+}
+
+TEST_P(OpLarge, AgreesWithItsMeaningInDtypesThatNoSampleAsksFor) {
+  const OpCase& given = GetParam();
+  if (given.index != 0 || !takes_floats(given.sample)) return;
+  const std::vector<Grown> larger = larger_samples(given);
+  if (larger.empty()) return;
+  const AnySample sample = with_longer_ranges(given, larger[0].sample, larger[0].sizes);
+  for (DType to : all_dtypes) {
+    if (is_float(to)) continue;
+    const std::optional<AnySample> changed = with_dtype(sample, DType::f32, to);
+    if (!changed) continue;
+    const OpCase c{given.op, *changed, given.index};
+    const std::vector<Tensor> inputs = make_inputs(c.sample, DType::f32);
+    if (!accepts(*c.op, c.sample, inputs)) continue;
+    try {
+      // The oracle of c128 is no more exact: its own sums lose as much as they have terms.
+      const int64_t terms = elements(c.sample) * (to == DType::c128 ? elements(c.sample) : 1);
+      check_against_oracle(c, inputs, std::string(dtype_name(to)) + ", " + describe(c), terms);
+    } catch (const Error& error) {
+      EXPECT_NE(error.kind(), ErrorKind::internal) << error.what();
+      EXPECT_TRUE(c.op->refuses_values) << error.what();
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include <taper/autograd/autograd.h>
 #include <taper/graph/compile.h>
 
 #include "tests/core/error_testing.h"
@@ -83,6 +84,8 @@ TEST(Rows, AreFoundByTheirAliases) {
   }
   EXPECT_EQ(thrown_text(ErrorKind::not_found, [] { op_named("softmaxx"); }).substr(0, 21),
             "unknown op `softmaxx`");
+  EXPECT_EQ(thrown_text(ErrorKind::not_found, [] { op_named("softmaxx"); }).find("softmax_grad"),
+            std::string::npos);
   std::vector<std::string_view> names;
   for (const OpBase* op : all_ops()) {
     names.push_back(op->name);
@@ -110,21 +113,100 @@ TEST(Rows, AttributesHaveTypes) {
   EXPECT_EQ(type_of("mse_loss", "reduction"), FieldType::choice);
 }
 
-TEST(Rows, EqualAttributesHaveEqualHashes) {
+TEST(Rows, ReadAttributesFromTheirFields) {
   for (const OpCase& c : all_cases(false)) {
     SCOPED_TRACE(case_name(c));
     const void* attrs = c.sample.attrs.get();
     if (!c.op->graphs(attrs).empty()) continue;  // no text stands for a function
     const auto again = c.op->attrs_from_fields(c.op->attrs_to_fields(attrs));
     EXPECT_TRUE(c.op->equal_attrs(attrs, again.get()));
-    EXPECT_EQ(c.op->hash_attrs(attrs), c.op->hash_attrs(again.get()));
   }
 }
+
+/// A row with a kernel for each device, which says where it ran.
+template <int device>
+void mark(const Kernel& kernel, const NoAttrs&) {
+  visit_dtype(kernel.out().dtype(), [&]<class T>() {
+    std::fill_n(kernel.out().as<T>(), kernel.out().numel(), static_cast<T>(float{device}));
+  });
+}
+Results marks(const Inputs& in, const NoAttrs&) { return {{zeros_like(in[0])}}; }
+Specs infer_mark(const InSpecs& in, const NoAttrs&) { return in[0]; }
+std::vector<Sample<NoAttrs>> mark_samples() { return {{.inputs = {{.shape = {3, 5}}}}}; }
+const Op<NoAttrs> mark_op{{.name = "test_mark",
+                           .doc = "A number for each device.",
+                           .internal = true,
+                           .inputs = {"x"},
+                           .infer = infer_mark,
+                           .reference = marks,
+                           .grad = not_differentiable{"it is constant"},
+                           .kernels = {.cpu = mark<0>, .cuda = mark<1>},
+                           .no_golden = golden_nowhere,
+                           .samples = mark_samples}};
 
 TEST(Rows, HaveKernelsOfTheDevicesThatTheyNameOnly) {
   for (const OpBase* op : all_ops()) {
     EXPECT_EQ(op->has_kernel_for(DeviceKind::cpu), op->has_kernel) << op->name;
-    EXPECT_FALSE(op->has_kernel_for(DeviceKind::cuda)) << op->name;
+    EXPECT_EQ(op->has_kernel_for(DeviceKind::cuda), op == &mark_op) << op->name;
+  }
+}
+
+TEST(Rows, RunTheKernelOfTheContextsDevice) {
+  for (const DeviceKind device : {DeviceKind::cpu, DeviceKind::cuda}) {
+    const Tensor x = full({4}, 7);
+    const View view{x.raw(), &x.spec(), &x.strides(), true};
+    const KernelContext context{{device, 0}};
+    const NoAttrs attrs;
+    mark_op.run({{&view, 1}, {&view, 1}, context}, &attrs);
+    EXPECT_EQ(x.to_vector<float>(), std::vector<float>(4, device == DeviceKind::cuda ? 1.f : 0.f));
+  }
+}
+
+/// Whether a gradient of one of the samples fails for want of an operand or result.
+bool misses_what_it_saved(const OpBase& op) {
+  for (const AnySample& sample : op.samples()) {
+    if (!sample.error.empty()) continue;
+    std::vector<Tensor> inputs = make_inputs(sample, DType::f32);
+    std::vector<Tensor> leaves;
+    for (Tensor& x : inputs) {
+      if (x.defined() && is_inexact(x.dtype())) leaves.push_back(x.set_requires_grad());
+    }
+    try {
+      for (const Tensor& y : run_all(op, sample, inputs)) {
+        if (y.requires_grad()) gradients(y, leaves, false, ones_like(y), true);
+      }
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::internal) return true;
+      throw;
+    }
+  }
+  return false;
+}
+
+TEST(Rows, SaveNothingThatTheirRulesDoNotRead) {
+  for (const OpBase* op : all_ops()) {
+    if (op->why_not_differentiable != nullptr || op->gradient_through_expansion || op->inlined) {
+      continue;
+    }
+    size_t operands = 0;
+    for (const AnySample& sample : op->samples()) {
+      operands = std::max(operands, sample.error.empty() ? sample.inputs.size() : 0);
+    }
+    auto& saves = const_cast<OpBase*>(op)->saves;  // no row is a constant of the language
+    const Saves all = saves;
+    ASSERT_FALSE(misses_what_it_saved(*op)) << op->name;
+    for (size_t i = 0; i < operands; ++i) {
+      if (!all.operand(i)) continue;
+      saves.operands = all.operands & ~(1u << i);
+      EXPECT_TRUE(misses_what_it_saved(*op))
+          << op->name << " saves operand " << i << " for nothing";
+      saves = all;
+    }
+    if (all.results) {
+      saves.results = false;
+      EXPECT_TRUE(misses_what_it_saved(*op)) << op->name << " saves its results for nothing";
+      saves = all;
+    }
   }
 }
 
