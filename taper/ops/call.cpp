@@ -224,6 +224,19 @@ bool any_channels_last(std::span<const Arg> args) {
   return false;
 }
 
+/// The strides by which a tensor's axes are ordered: an axis of size one, which may have any, goes
+/// with its right neighbour, or the last one with its left.
+Strides ordering_strides(const Tensor& x) {
+  const Shape& shape = x.shape();
+  Strides strides = x.strides();
+  for (int i = shape.rank() - 2; i >= 0; --i) {
+    if (shape[i] == 1) strides[i] = strides[i + 1];
+  }
+  const int last = shape.rank() - 1;
+  if (last > 0 && shape[last] == 1) strides[last] = strides[last - 1];
+  return strides;
+}
+
 /// `output_layout`, as part of a call.
 [[gnu::always_inline]] inline OutputLayout find_layout(const OpBase& op, std::span<const Arg> args,
                                                        const Spec& spec) {
@@ -244,7 +257,7 @@ bool any_channels_last(std::span<const Arg> args) {
         const Tensor& like = *arg.tensor;
         if (!like.defined() || like.rank() != spec.shape.rank()) continue;
         if (like.is_contiguous() || !is_dense(like.shape(), like.strides())) break;
-        const Strides strides = strides_in_order_of(spec.shape, like.strides());
+        const Strides strides = strides_in_order_of(spec.shape, ordering_strides(like));
         return {strides, is_row_major(spec.shape, strides)};
       }
       break;

@@ -43,11 +43,17 @@ TEST_P(OpLayout, OfAllOperandsChangesNoValue) {
   }
 }
 
-/// The strides of the shape with its axes in the memory order of x's.
+/// The strides of the shape with its axes in the memory order of x's, where an axis of size one,
+/// whose stride means nothing, stands in front of its right neighbour or behind its left one.
 Strides in_order_of(const Tensor& x, const Shape& shape) {
   std::vector<int> axes;
-  for (int i = 0; i < shape.rank(); ++i) axes.push_back(i);
-  std::ranges::stable_sort(axes, [&](int a, int b) { return x.strides()[a] > x.strides()[b]; });
+  Strides keys = x.strides();
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    axes.insert(axes.begin(), i);
+    if (x.shape()[i] == 1 && i + 1 < shape.rank()) keys[i] = keys[i + 1];
+  }
+  if (shape.rank() > 1 && x.shape()[-1] == 1) keys[-1] = keys[-2];
+  std::ranges::stable_sort(axes, [&](int a, int b) { return keys[a] > keys[b]; });
   Strides strides = shape;
   int64_t step = 1;
   for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {
