@@ -225,7 +225,7 @@ bool any_channels_last(std::span<const Arg> args) {
 }
 
 /// The strides by which a tensor's axes are ordered: an axis of size one, which may have any, goes
-/// with its right neighbour, or the last one with its left.
+/// with its right neighbour, the last one with its left, and the first ones stand outside.
 Strides ordering_strides(const Tensor& x) {
   const Shape& shape = x.shape();
   Strides strides = x.strides();
@@ -234,6 +234,7 @@ Strides ordering_strides(const Tensor& x) {
   }
   const int last = shape.rank() - 1;
   if (last > 0 && shape[last] == 1) strides[last] = strides[last - 1];
+  for (int i = 0; i <= last && shape[i] == 1; ++i) strides[i] = INT64_MAX;
   return strides;
 }
 

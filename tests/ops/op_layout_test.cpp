@@ -44,7 +44,8 @@ TEST_P(OpLayout, OfAllOperandsChangesNoValue) {
 }
 
 /// The strides of the shape with its axes in the memory order of x's, where an axis of size one,
-/// whose stride means nothing, stands in front of its right neighbour or behind its left one.
+/// whose stride means nothing, stands outside if it is a first one, else in front of its right
+/// neighbour or behind its left one.
 Strides in_order_of(const Tensor& x, const Shape& shape) {
   std::vector<int> axes;
   Strides keys = x.strides();
@@ -53,6 +54,7 @@ Strides in_order_of(const Tensor& x, const Shape& shape) {
     if (x.shape()[i] == 1 && i + 1 < shape.rank()) keys[i] = keys[i + 1];
   }
   if (shape.rank() > 1 && x.shape()[-1] == 1) keys[-1] = keys[-2];
+  for (int i = 0; i < shape.rank() && x.shape()[i] == 1; ++i) keys[i] = INT64_MAX;
   std::ranges::stable_sort(axes, [&](int a, int b) { return keys[a] > keys[b]; });
   Strides strides = shape;
   int64_t step = 1;
@@ -115,6 +117,16 @@ TEST_P(OpLayout, OfTheOutputsIsWhatTheRowPromises) {
       }
     }
   }
+}
+
+TEST(Joins, KeepTheMemoryOrderOfTransposedOperands) {
+  const Tensor x = matrix_transpose(reshape(arange(12), {3, 4}));
+  EXPECT_EQ(concat({x, x}).strides(), (Strides{1, 8}));
+  EXPECT_EQ(concat({x, x}, 1).strides(), (Strides{1, 4}));
+  EXPECT_EQ(pad(x, {1, 2, 0, 1}).strides(), (Strides{1, 7}));
+  EXPECT_EQ(stack({x, x}).strides(), (Strides{12, 1, 4}));
+  EXPECT_EQ(stack({x, x}, 1).strides(), (Strides{1, 12, 4}));
+  EXPECT_EQ(stack({x, x}, 2).strides(), (Strides{1, 8, 4}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Rows, OpLayout, ::testing::ValuesIn(all_cases(false)), name_of);
