@@ -54,13 +54,17 @@ FUNCTIONS = {
 EXCEPTIONS = {
     r"(exp|expm1|log|sin|cos|sinh|tanh|pow) f(16|32|64) ":
         "NumPy calls the kernels of SVML, which it has for AVX-512 only",
-    r"(exp|expm1|log|sin|cos|sinh|tanh|sqrt) i16 ": "i16 becomes f32 in a pass of its own",
+    r"(exp|expm1|log|sin|cos|sinh|tanh|sqrt) [iu]16 ":
+        "16-bit integers become f32 in a pass of its own",
     r"(var|std) f64 ": "one pass more, so that equal elements give exactly 0",
     r"astype f(32|64) \w+ dtype=[iu](8|16)":
         "saturates, and NaN gives 0, where NumPy's result is undefined",
+    r"(sum|mean) c\d+ strided axis=\[0\]": "one part of the numbers after the other",
+    r"divide c\d+ ": "divides where NumPy multiplies by a reciprocal, which may overflow",
     r"(matmul|linear) f64 ": "Eigen against OpenBLAS's kernel for AVX-512",
-    r"where [fi]64 ": "bound by memory, 25 to 42 MB a call; the rest is not understood",
-    r"((max|min) f(32|64) strided axis=\[0\]|frexp f64 strided)":
+    r"where ([fiuc]64|c128) ": "reads both operands, NumPy the chosen one: bound by memory",
+    r"((max|min) f(32|64) strided axis=\[0\]|(frexp|logical_\w+|remainder) [fiu]64 strided"
+    r"|(add|subtract|multiply|divide|equal|not_equal) c128 strided)":
         "every second column is packed first",
     r"arg(max|min) f32 \w+ axis=": "reads a row for its extreme and again for the place",
 }

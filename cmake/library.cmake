@@ -25,7 +25,7 @@ foreach(level v3 v4)
   add_library(taper_${level} OBJECT ${taper_isa_sources})
   # Without HWY_DISABLE_PCLMUL_AES Highway falls to SSSE3: x86-64-v3 and v4 do not include AES.
   target_compile_options(taper_${level} PRIVATE -march=x86-64-${level} ${isa_optimisation}
-    -fno-trapping-math -fwrapv -Wno-uninitialized
+    -fno-trapping-math -fno-math-errno -fwrapv -Wno-uninitialized
     "$<$<CXX_COMPILER_ID:GNU>:-fno-ipa-sra;-Wno-maybe-uninitialized>")
   target_compile_definitions(taper_${level} PRIVATE
     TAPER_ROWS=0 TAPER_ISA=${level} HWY_DISABLE_PCLMUL_AES)

@@ -131,19 +131,20 @@ struct Complex {
   [[gnu::always_inline]] friend constexpr Complex operator*(const Complex& a, const Complex& b) {
     return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
   }
-  /// By Smith's method, whose steps overflow only where the quotient does; by 0 as real parts.
+  /// By Smith's method, whose steps overflow only where the quotient does; by 0 as real parts. No
+  /// branches: which part is the larger one is as good as random.
   [[gnu::always_inline]] friend constexpr Complex operator/(const Complex& a, const Complex& b) {
     const T size_re = b.re < 0 ? -b.re : b.re;
     const T size_im = b.im < 0 ? -b.im : b.im;
-    if (size_re == 0 && size_im == 0) return {a.re / size_re, a.im / size_re};
-    if (size_re >= size_im) {
-      const T ratio = b.im / b.re;
-      const T scale = b.re + b.im * ratio;
-      return {(a.re + a.im * ratio) / scale, (a.im - a.re * ratio) / scale};
-    }
-    const T ratio = b.re / b.im;
-    const T scale = b.im + b.re * ratio;
-    return {(a.re * ratio + a.im) / scale, (a.im * ratio - a.re) / scale};
+    const bool is_zero = (size_re == 0) & (size_im == 0);
+    const bool upright = size_re < size_im;
+    const T large = upright ? b.im : b.re;
+    const T small = upright ? b.re : b.im;
+    const T ratio = is_zero ? T(0) : small / (is_zero ? T(1) : large);
+    const T scale = is_zero ? size_re : large + small * ratio;
+    const T re = upright ? a.re * ratio + a.im : a.re + a.im * ratio;
+    const T im = upright ? a.im * ratio - a.re : a.im - a.re * ratio;
+    return {(is_zero ? a.re : re) / scale, (is_zero ? a.im : im) / scale};
   }
   [[gnu::always_inline]] constexpr Complex& operator+=(const Complex& b) {
     return *this = *this + b;

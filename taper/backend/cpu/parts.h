@@ -16,7 +16,7 @@ class Part {
   std::byte* data_;
 };
 
-/// Sums and means of complex numbers, a part at a time.
+/// Sums and means of complex numbers.
 void reduce_parts(ReduceKind kind, const View& x, const View& out, const Shape& axes);
 
 }  // namespace taper

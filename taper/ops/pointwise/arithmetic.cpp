@@ -120,13 +120,38 @@ struct Minimum {
     }
   }
 };
+/// sqrt(re^2 + im^2), times a power of 2 where a square would overflow or lose digits. Infinite if
+/// a part is, even beside a NaN.
+template <class T>
+TAPER_FN T size_of_complex(T re, T im) {
+  constexpr bool is_double = std::is_same_v<T, double>;
+  constexpr T infinity = __builtin_inf();
+  constexpr T most = is_double ? 0x1p500 : 0x1p60;
+  constexpr T least = is_double ? 0x1p-400 : 0x1p-40;
+  constexpr T power = is_double ? 0x1p600 : 0x1p70;
+  const T a = re < 0 ? -re : re;
+  const T b = im < 0 ? -im : im;
+  const bool is_large = (a > most) | (b > most);
+  const bool is_small = (a < least) & (b < least);
+  const T factor = is_large ? 1 / power : is_small ? power : T(1);
+  const T back = is_large ? power : is_small ? 1 / power : T(1);
+  const T x = a * factor;
+  const T y = b * factor;
+  T root;
+  if constexpr (is_double) {
+    root = __builtin_sqrt(x * x + y * y) * back;
+  } else {
+    root = __builtin_sqrtf(x * x + y * y) * back;
+  }
+  return (a == infinity) | (b == infinity) ? infinity : root;
+}
 struct Abs {
   static constexpr bool takes_complex = true;
   static constexpr bool takes_integers = true;
   template <class T>
   TAPER_FN auto operator()(const T& x) const {
     if constexpr (is_complex_type<T>) {
-      return static_cast<Real<T>>(__builtin_hypot(x.re, x.im));
+      return size_of_complex(x.re, x.im);
     } else if constexpr (std::is_integral_v<T>) {
       return x < T(0) ? T(-x) : x;
     } else {

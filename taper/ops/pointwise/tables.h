@@ -13,12 +13,13 @@
 
 namespace taper::v3 {
 
-/// The tile for integers, complex numbers and functors of single numbers: compiled for AVX2 only,
-/// which every CPU that runs Taper has, since what such loops wait for is memory.
+/// The tile of integers serves every CPU: such loops wait for memory.
 template <class F, class E, size_t N>
 void scalar_tile(const void* const* in, void* const* out, size_t n, const void* functor);
 
-#if HWY_TARGET == HWY_AVX2
+}  // namespace taper::v3
+
+namespace taper::TAPER_ISA {
 
 template <class F, class E, size_t... K>
 TAPER_FN auto apply_scalar(const F& f, const void* const* in, size_t i, std::index_sequence<K...>) {
@@ -85,12 +86,6 @@ void scalar_tile(const void* const* in, void* const* out, size_t n, const void* 
   }
 }
 
-#endif
-
-}  // namespace taper::v3
-
-namespace taper::TAPER_ISA {
-
 template <class F, class E, size_t N>
 void map_tile(const void* const* in, void* const* out, size_t n, const void* functor) {
   tile<F, E, N>(in, out[0], n, functor);
@@ -127,11 +122,11 @@ constexpr Tile tile_of() {
     using E = std::conditional_t<signless<F>, std::make_signed_t<T>, T>;
     if constexpr (takes_integers<F>) return v3::scalar_tile<F, E, arity<F>>;
   } else if constexpr (is_complex_type<T>) {
-    if constexpr (takes_complex<F>) return v3::scalar_tile<F, T, arity<F>>;
+    if constexpr (takes_complex<F>) return scalar_tile<F, T, arity<F>>;
   } else if constexpr (!only_integers<F>) {
     using E = std::conditional_t<std::is_same_v<T, double>, double, float>;
     if constexpr (scalar<F>) {
-      return v3::scalar_tile<F, E, arity<F>>;
+      return scalar_tile<F, E, arity<F>>;
     } else {
       return float_tile<F, E>();
     }

@@ -67,32 +67,38 @@ TAPER_FN Vec<double> load_double(const float* p) {
 }
 TAPER_FN Vec<double> load_double(const double* p) { return Vec<double>::load(p); }
 
-/// Folds N registers, then the lanes, always lane i with lane i + half of them.
-template <class Op, class E, size_t N>
-TAPER_FN E fold_registers(Vec<E> (&part)[N]) {
+/// Folds N registers, then the lanes, always lane i with lane i + half of them, into the first
+/// `kept` ones.
+template <class Op, size_t kept = 1, class E, size_t N>
+TAPER_FN void fold_lanes(Vec<E> (&part)[N], E* lane) {
   constexpr Op op;
 #pragma GCC unroll 8
   for (size_t half = N / 2; half > 0; half /= 2) {
 #pragma GCC unroll 8
     for (size_t i = 0; i < half; ++i) part[i] = op(part[i], part[i + half]);
   }
-  E lane[Vec<E>::kLanes];
   part[0].store(lane);
 #pragma GCC unroll 8
-  for (size_t half = Vec<E>::kLanes / 2; half > 0; half /= 2) {
+  for (size_t half = Vec<E>::kLanes / 2; half >= kept; half /= 2) {
 #pragma GCC unroll 8
     for (size_t i = 0; i < half; ++i) lane[i] = op(lane[i], lane[i + half]);
   }
+}
+template <class Op, class E, size_t N>
+TAPER_FN E fold_registers(Vec<E> (&part)[N]) {
+  E lane[Vec<E>::kLanes];
+  fold_lanes<Op>(part, lane);
   return lane[0];
 }
 
-/// The sum of a row of floats in 32 lanes of doubles.
-template <class E>
-double sum_row(const E* x, int64_t n) {
+/// The sums of `columns` (1 or 2) neighbouring columns of floats, n elements of all together, in 32
+/// lanes of doubles.
+template <int64_t columns, class E>
+TAPER_FN void sum_together(const E* x, int64_t n, double* sums) {
   constexpr int64_t group = 32;
   constexpr size_t lanes = Vec<double>::kLanes;
   constexpr size_t registers = group / lanes;
-  double sum = 0;
+  for (int64_t k = 0; k < columns; ++k) sums[k] = 0;
   int64_t i = 0;
   if (n >= group) {
     Vec<double> part[registers] = {
@@ -111,10 +117,46 @@ double sum_row(const E* x, int64_t n) {
 #pragma GCC unroll 8
       for (size_t k = 0; k < registers; ++k) part[k] += load_double(x + i + k * lanes);
     }
-    sum = fold_registers<SumOp>(part);
+    double lane[lanes];
+    fold_lanes<SumOp, columns>(part, lane);
+    for (int64_t k = 0; k < columns; ++k) sums[k] = lane[k];
   }
-  for (; i < n; ++i) sum += static_cast<double>(x[i]);
+  for (; i < n; ++i) sums[i % columns] += static_cast<double>(x[i]);
+}
+
+template <class E>
+double sum_row(const E* x, int64_t n) {
+  double sum;
+  sum_together<1>(x, n, &sum);
   return sum;
+}
+
+/// Pairs that lie `step` apart; of a step that the compiler knows it makes shuffles.
+template <class E>
+TAPER_FN void pack_pairs(const E* __restrict x, int64_t step, E* __restrict to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    to[2 * i] = x[i * step];
+    to[2 * i + 1] = x[i * step + 1];
+  }
+}
+
+/// The two parts of complex numbers, `step` parts apart.
+template <class E>
+void sum_pairs(const E* x, int64_t n, int64_t step, double* sums) {
+  constexpr int64_t piece = 512;
+  for (int64_t first = 0; first < n; first += piece) {
+    const int64_t count = n - first < piece ? n - first : piece;
+    E packed[2 * piece];
+    const E* pairs = x + first * step;
+    if (step != 2) {
+      step == 4 ? pack_pairs(pairs, 4, packed, count) : pack_pairs(pairs, step, packed, count);
+      pairs = packed;
+    }
+    double here[2];
+    sum_together<2>(pairs, 2 * count, here);
+    sums[0] += here[0];
+    sums[1] += here[1];
+  }
 }
 
 /// The maximum or minimum of a row of floats in 256 bytes of lanes: a step waits for the one
@@ -286,6 +328,9 @@ void reduce_tile(const void* data, int64_t kept, int64_t kept_step, int64_t redu
     fold_rows<Op>(x, kept, kept_step, reduced, step, sums);
   } else if (kept_step == 1) {
     if constexpr (std::is_same_v<Op, SumOp>) {
+      if constexpr (std::is_floating_point_v<T>) {
+        if (kept == 2) return sum_pairs(x, reduced, step, sums);
+      }
       sum_columns(x, kept, reduced, step, sums);
     } else {
       extreme_columns<Op>(x, kept, reduced, step, sums);
