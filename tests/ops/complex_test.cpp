@@ -84,6 +84,38 @@ TEST(Complex, ArithmeticIsThatOfTheStandardLibrary) {
   }
 }
 
+/// Of every size in f32 and f64, as std::hypot has them in the next larger type.
+template <class T>
+void check_sizes(T largest, T smallest) {
+  constexpr T infinity = std::numeric_limits<T>::infinity();
+  constexpr T nan = std::numeric_limits<T>::quiet_NaN();
+  std::vector<std::complex<T>> values = {{infinity, 1},   {-1, -infinity}, {infinity, nan},
+                                         {nan, infinity}, {0, -0.0f},      {nan, 1}};
+  for (T size = largest / 4; size >= smallest; size /= 3) {
+    values.emplace_back(3 * size, -2 * size);
+    values.emplace_back(size, 0);
+    values.emplace_back(-size / 1000, size);
+  }
+  const auto sizes = abs(tensor(values)).template to_vector<T>();
+  for (size_t k = 0; k < values.size(); ++k) {
+    const auto re = static_cast<long double>(values[k].real());
+    const auto expected = std::hypot(re, static_cast<long double>(values[k].imag()));
+    if (std::isnan(expected)) {
+      EXPECT_TRUE(std::isnan(sizes[k])) << k;
+    } else if (std::isinf(expected)) {
+      EXPECT_EQ(sizes[k], infinity) << k;
+    } else {
+      const auto room = 2 * std::numeric_limits<T>::epsilon() * expected + 2 * smallest;
+      EXPECT_LE(std::abs(static_cast<long double>(sizes[k]) - expected), room) << values[k];
+    }
+  }
+}
+
+TEST(Complex, HaveASizeWhateverItIs) {
+  check_sizes(std::numeric_limits<float>::max(), std::numeric_limits<float>::denorm_min());
+  check_sizes(std::numeric_limits<double>::max(), std::numeric_limits<double>::denorm_min());
+}
+
 TEST(Complex, AreTrueIfOnePartIsNotZero) {
   const Tensor x = tensor(std::vector<C64>{{0, 0}, {0, 1}, {2, 0}, {0, 0}, {-0.f, 0}, {0, -0.f}});
   EXPECT_EQ(any(reshape(x, {2, 3}), 1).to_vector<bool>(), (std::vector<bool>{true, false}));

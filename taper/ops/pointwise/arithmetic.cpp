@@ -128,7 +128,7 @@ TAPER_FN T size_of_complex(T re, T im) {
   constexpr T infinity = __builtin_inf();
   constexpr T most = is_double ? 0x1p500 : 0x1p60;
   constexpr T least = is_double ? 0x1p-400 : 0x1p-40;
-  constexpr T power = is_double ? 0x1p600 : 0x1p70;
+  constexpr T power = is_double ? 0x1p600 : 0x1p100;
   const T a = re < 0 ? -re : re;
   const T b = im < 0 ? -im : im;
   const bool is_large = (a > most) | (b > most);
