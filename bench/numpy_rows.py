@@ -63,7 +63,8 @@ EXCEPTIONS = {
     r"divide c\d+ ": "divides where NumPy multiplies by a reciprocal, which may overflow",
     r"(matmul|linear) f64 ": "Eigen against OpenBLAS's kernel for AVX-512",
     r"where ([fiuc]64|c128) ": "reads both operands, NumPy the chosen one: bound by memory",
-    r"((max|min) f(32|64) strided axis=\[0\]|(frexp|logical_\w+|remainder) [fiu]64 strided"
+    r"astype \w+ \w+ dtype=c64": "real numbers are converted, then put beside zeros",
+    r"((max|min) ([fiu]64|f32) strided axis=\[0\]|(frexp|logical_\w+|remainder) [fiu]64 strided"
     r"|(add|subtract|multiply|divide|equal|not_equal) c128 strided)":
         "every second column is packed first",
     r"arg(max|min) f32 \w+ axis=": "reads a row for its extreme and again for the place",

@@ -10,7 +10,7 @@
 namespace taper {
 namespace {
 
-constinit thread_local int modes_on = 0;
+constinit thread_local bool mode_on = false;
 constinit thread_local bool aside_now = false;
 
 /// The first NaN and the first infinity of a tensor, as numbers of elements in row-major order.
@@ -94,24 +94,22 @@ void check_outputs(const OpBase& op, std::span<const Arg> args, const Results& r
 }  // namespace
 
 struct detect_anomaly::Checker final : EagerInterpreter {
-  Checker() : paths_before(std::exchange(keep_layer_paths, true)) { ++modes_on; }
-  ~Checker() override {
-    keep_layer_paths = paths_before;
-    --modes_on;
-  }
+  Checker() : paths_before(std::exchange(keep_layer_paths, true)) {}
+  ~Checker() override { keep_layer_paths = paths_before; }
   Results call(const OpBase& op, const void* attrs, std::span<const Arg> args,
                const Specs& specs) override {
     Results results = EagerInterpreter::call(op, attrs, args, specs);
-    if (!args.empty() && !aside_now) check_outputs(op, args, results, specs.count);
+    if (!args.empty() && mode_on && !aside_now) check_outputs(op, args, results, specs.count);
     return results;
   }
   bool paths_before;
 };
 
-detect_anomaly::detect_anomaly(bool on) : checker_(on ? std::make_unique<Checker>() : nullptr) {}
-detect_anomaly::~detect_anomaly() = default;
+detect_anomaly::detect_anomaly(bool on)
+    : before_(std::exchange(mode_on, on)), checker_(on ? std::make_unique<Checker>() : nullptr) {}
+detect_anomaly::~detect_anomaly() { mode_on = before_; }
 
-bool anomaly_mode_on() { return modes_on > 0; }
+bool anomaly_mode_on() { return mode_on; }
 
 std::string find_not_finite(const Tensor& tensor) {
   return tensor.defined() ? describe(find_bad(tensor), tensor.shape()) : "";

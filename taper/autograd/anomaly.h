@@ -17,6 +17,7 @@ namespace taper {
 /// does not pass either. Calls under it are slower: nothing is captured or updated in place.
 class TAPER_API detect_anomaly {
  public:
+  /// Within it nothing is checked if it is not `on`, whatever is around it.
   explicit detect_anomaly(bool on = true);
   ~detect_anomaly();
   detect_anomaly(const detect_anomaly&) = delete;
@@ -24,6 +25,7 @@ class TAPER_API detect_anomaly {
 
  private:
   struct Checker;
+  bool before_;
   std::unique_ptr<Checker> checker_;
 };
 

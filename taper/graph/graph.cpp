@@ -27,9 +27,10 @@ Specs inferred(const Graph& graph, const GraphNode& node) {
   return node.op->infer(InSpecs(args), node.attrs.get());
 }
 
-/// Why the node's operands are not those of its op; empty if they are.
-std::string wrong_operands(const GraphNode& node) {
+/// Why the node is no call of its op; empty if it is one.
+std::string wrong_call(const GraphNode& node) {
   const size_t count = node.inputs.size();
+  if (node.attrs == nullptr && node.op->attrs_size != 0) return "it has no attributes";
   if (count < node.op->least_inputs || count > node.op->most_inputs) {
     return "it has " + std::to_string(count) + " operands";
   }
@@ -37,6 +38,9 @@ std::string wrong_operands(const GraphNode& node) {
     if (node.inputs[i] == no_value && !node.op->is_optional(i)) {
       return "operand " + std::to_string(i) + " is absent";
     }
+  }
+  if (!node.on_tape.empty() && node.on_tape.size() != count) {
+    return "it says of " + std::to_string(node.on_tape.size()) + " operands where gradients flow";
   }
   return {};
 }
@@ -47,7 +51,13 @@ class Verifier {
 
   void run() {
     for (ValueId id : graph_.inputs) define(id, 0);
-    for (const auto& [id, tensor] : graph_.constants) define(id, 0);
+    for (const auto& [id, tensor] : graph_.constants) {
+      define(id, 0);
+      if (!tensor.defined() || tensor.spec() != graph_.specs[static_cast<size_t>(id)]) {
+        fail(ErrorKind::internal, "verify: the constant %" + std::to_string(id) + " is " +
+                                      (tensor.defined() ? to_string(tensor.spec()) : "undefined"));
+      }
+    }
     for (const auto& [id, number] : graph_.immediates) define(id, 0);
     check_cells();
     for (size_t i = 0; i < graph_.nodes.size(); ++i) check_node(i);
@@ -77,11 +87,12 @@ class Verifier {
   }
   void check_node(size_t index) {
     const GraphNode& node = graph_.nodes[index];
+    if (node.op == nullptr) {
+      fail(ErrorKind::internal, "verify: node " + std::to_string(index) + " has no op");
+    }
+    if (const std::string wrong = wrong_call(node); !wrong.empty()) fail_at(graph_, index, wrong);
     for (ValueId id : node.inputs) use(id, index);
     for (const Graph* inner : node.op->graphs(node.attrs.get())) verify(*inner);
-    if (const std::string wrong = wrong_operands(node); !wrong.empty()) {
-      fail_at(graph_, index, wrong);
-    }
     const Specs specs = checked_specs(node, index);
     if (specs.count != node.outputs.size()) fail_at(graph_, index, "wrong number of outputs");
     for (int i = 0; i < specs.count; ++i) {

@@ -45,9 +45,10 @@ struct Graph {
   std::vector<ValueId> outputs;
 };
 
-/// Checks that every value is defined once and before its use, that each op's rule gives the
-/// recorded specs and that no cell stands twice, in the graphs of attributes, too. Throws internal
-/// naming the node.
+/// Checks that every value is defined once and before its use, that nodes are calls of their ops,
+/// whose rules give the recorded specs, that constants have theirs and that no cell stands twice,
+/// in the graphs of attributes, too. An output may be `no_value`: undefined. Throws internal naming
+/// the node.
 TAPER_API void verify(const Graph& graph);
 
 /// A line for each node: `%7 f32[64,10] = linear(%2, %3, %4) in model.fc`. Numbers stand where they

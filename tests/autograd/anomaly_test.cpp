@@ -88,11 +88,22 @@ TEST(DetectAnomaly, HoldsForItsScopeAndNests) {
       const detect_anomaly inner;
     }
     EXPECT_THROW(log(zero), Error);
-    const detect_anomaly off(false);
-    EXPECT_THROW(log(zero), Error);
   }
   EXPECT_NO_THROW(log(zero));
   EXPECT_EQ(interpreter, nullptr);
+}
+
+TEST(DetectAnomaly, IsOffWithinOneThatIsOff) {
+  const Tensor x = tensor({-1.0}).set_requires_grad();
+  const detect_anomaly outside;
+  {
+    const detect_anomaly off(false);
+    EXPECT_NO_THROW(log(x));
+    EXPECT_NO_THROW(gradients(sum(sqrt(x)), std::vector<Tensor>{x}));
+    const detect_anomaly on;
+    EXPECT_THROW(log(x), Error);
+  }
+  EXPECT_THROW(log(x), Error);
 }
 
 TEST(DetectAnomaly, GivesTheSameBits) {

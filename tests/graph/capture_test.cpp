@@ -266,6 +266,16 @@ TEST(Verify, NamesTheNodeWhoseOperandsAreWrong) {
               graph.specs[static_cast<size_t>(graph.nodes[0].outputs[0])].shape = {2, 5};
             }),
             node + "its rule gives f32[2,4]");
+  EXPECT_EQ(verify_after([](Graph& graph) { graph.nodes[0].op = nullptr; }),
+            "verify: node 0 has no op");
+  EXPECT_EQ(verify_after([](Graph& graph) { graph.nodes[0].on_tape.resize(17); }),
+            node + "it says of 17 operands where gradients flow");
+  EXPECT_EQ(verify_after([](Graph& graph) {
+              graph.specs.push_back({DType::f32, {}, {2}});
+              graph.constants.emplace_back(static_cast<ValueId>(graph.specs.size()) - 1,
+                                           zeros({7}, DType::i32));
+            }),
+            "verify: the constant %3 is i32[7]");
 }
 
 }  // namespace

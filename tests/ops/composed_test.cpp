@@ -51,7 +51,8 @@ TEST(Composed, FunctionsNameThemselvesAndTheirOperands) {
        [&] { stack({x, x}, 3); }},
       {"concat: xs[1] has 1 axes, xs[0] has 2 (xs[0] f32[2,3], xs[1] f32[3])",
        [&] { concat({x, ones({3})}); }},
-      {"take_along_axis: indices [3] and the shape [2,3] must agree on all axes but 1 (x "
+      {"take_along_axis: indices [3] and the shape [2,3] must agree on all axes but 1, or have "
+       "size one there (x "
        "f32[2,3], indices i64[3])",
        [&] { take_along_axis(x, arange(3)); }},
       {"take_along_axis: index 5 at position 0 is out of range for axis 1 of size 3 (x f32[2,3], "

@@ -199,9 +199,10 @@ const Op<AxisAttrs> take_op{
 
 // ------------------------------------------------------------------- take_along_axis and adjoint
 
-[[noreturn]] void refuse_beside(const Shape& shape, const Shape& indices, int axis) {
+[[noreturn]] void refuse_beside(const Shape& shape, const Shape& indices, int axis,
+                                const char* otherwise = "") {
   violate(ErrorKind::shape, "indices " + to_string(indices) + " and the shape " + to_string(shape) +
-                                " must agree on all axes but " + std::to_string(axis));
+                                " must agree on all axes but " + std::to_string(axis) + otherwise);
 }
 
 /// All axes but one must agree.
@@ -218,12 +219,13 @@ struct AlongAttrs {
 
 /// The shapes of x and of the indices when their other axes are broadcast to each other.
 std::pair<Shape, Shape> broadcast_beside(const Shape& x, const Shape& indices, int axis) {
+  constexpr const char* or_one = ", or have size one there";
   Shape whole = x;
   Shape chosen = indices;
-  if (x.rank() != indices.rank()) refuse_beside(x, indices, axis);
+  if (x.rank() != indices.rank()) refuse_beside(x, indices, axis, or_one);
   for (int i = 0; i < x.rank(); ++i) {
     if (i == axis || x[i] == indices[i]) continue;
-    if (x[i] != 1 && indices[i] != 1) refuse_beside(x, indices, axis);
+    if (x[i] != 1 && indices[i] != 1) refuse_beside(x, indices, axis, or_one);
     whole[i] = chosen[i] = x[i] == 1 ? indices[i] : x[i];
   }
   return {whole, chosen};

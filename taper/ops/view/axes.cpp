@@ -29,7 +29,7 @@ Row<A> reshape_row(std::string_view name, std::string_view doc,
           .infer = infer,
           .expand = reshape_to_inferred<A, infer>,
           .grad = through_expansion{},
-          .onnx = onnx,
+          .onnx = std::move(onnx),
           .samples = samples};
 }
 
