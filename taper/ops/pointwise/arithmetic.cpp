@@ -143,7 +143,8 @@ TAPER_FN T size_of_complex(T re, T im) {
   } else {
     root = __builtin_sqrtf(x * x + y * y) * back;
   }
-  return (a == infinity) | (b == infinity) ? infinity : root;
+  const bool is_infinite = (a == infinity) | (b == infinity);
+  return is_infinite ? infinity : root;
 }
 struct Abs {
   static constexpr bool takes_complex = true;
