@@ -84,7 +84,7 @@ class ComplexRows {
   ConvertRow convert_;  // null for the same dtype
 };
 
-/// One row to another dtype, neither of them or the target complex.
+/// One row to another dtype; of complex numbers only to complex ones.
 class Rows {
  public:
   Rows(DType to, DType from)
