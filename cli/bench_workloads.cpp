@@ -11,7 +11,7 @@
 #include <taper/nn/losses.h>
 #include <taper/nn/sequential.h>
 #include <taper/ops/ops.h>
-#include <taper/optim/optimizer.h>
+#include <taper/optim/optimizers.h>
 #include <taper/train/models.h>
 
 namespace taper::cli {

@@ -10,7 +10,7 @@
 
 #include <taper/data/source.h>
 #include <taper/nn/any_module.h>
-#include <taper/nn/losses.h>
+#include <taper/nn/loss.h>
 #include <taper/optim/optimizer.h>
 #include <taper/train/run.h>
 #include <taper/train/trainer.h>

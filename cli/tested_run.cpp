@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <taper/optim/optimizers.h>
 #include <taper/train/run_fit.h>
 
 #include "recipe.h"

@@ -291,7 +291,8 @@ Recipe recipe_of_run(const RunManifest& manifest, const Recipe& asked, const Fie
                   [&](const auto& entry) { return entry.first == option.first; });
     with_asked.optimizer_options.push_back(option);
   }
-  check_same(make_optimizer(with_asked)->options(), make_optimizer(then)->options(), folder);
+  check_same(make_optimizer(with_asked)->group_options(0), make_optimizer(then)->group_options(0),
+             folder);
   if (asked.course.compile) then.course.compile = true;
   if (!asked.subject.data.empty()) then.subject.data = asked.subject.data;
   if (!asked.subject.data_dir.empty()) then.subject.data_dir = asked.subject.data_dir;

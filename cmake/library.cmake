@@ -7,7 +7,25 @@ list(FILTER taper_sources EXCLUDE REGEX "^taper/backend/cpu/simd/")
 list(FILTER taper_isa_sources INCLUDE REGEX "^taper/(backend/cpu/simd|ops/pointwise)/")
 list(REMOVE_ITEM taper_isa_sources taper/ops/pointwise/family.cpp)
 
-add_library(taper_objects OBJECT ${taper_sources})
+# An elementwise optimizer is one header; a source made of it holds its op, entry and tiles.
+file(GLOB optimizer_rules CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} taper/optim/rules/*.h)
+set(rule_sources "")
+foreach(rule ${optimizer_rules})
+  string(MAKE_C_IDENTIFIER ${rule} id)
+  file(CONFIGURE OUTPUT rules/${id}.cpp CONTENT
+"#if TAPER_ROWS
+#include <taper/optim/update_op.h>
+#else
+#include <taper/optim/update_tiles.h>
+#endif
+#include <${rule}>
+" @ONLY)
+  list(APPEND rule_sources ${CMAKE_BINARY_DIR}/rules/${id}.cpp)
+  set_property(SOURCE ${CMAKE_BINARY_DIR}/rules/${id}.cpp
+    APPEND PROPERTY COMPILE_DEFINITIONS TAPER_FILE=${id})
+endforeach()
+
+add_library(taper_objects OBJECT ${taper_sources} ${rule_sources})
 target_compile_definitions(taper_objects PRIVATE
   TAPER_ROWS=1 TAPER_VERSION="${PROJECT_VERSION}")
 target_link_libraries(taper_objects PRIVATE taper_options DNNL::dnnl OpenMP::OpenMP_CXX
@@ -22,7 +40,7 @@ if(TAPER_SANITIZE)
 endif()
 
 foreach(level v3 v4)
-  add_library(taper_${level} OBJECT ${taper_isa_sources})
+  add_library(taper_${level} OBJECT ${taper_isa_sources} ${rule_sources})
   # Without HWY_DISABLE_PCLMUL_AES Highway falls to SSSE3: x86-64-v3 and v4 do not include AES.
   target_compile_options(taper_${level} PRIVATE -march=x86-64-${level} ${isa_optimisation}
     -fno-trapping-math -fno-math-errno -fwrapv -Wno-uninitialized
@@ -33,18 +51,27 @@ foreach(level v3 v4)
 endforeach()
 
 # A file that registers something defines taper_anchor_<file>; this list refers to all of them.
-set(anchor_declarations "")
-set(anchor_uses "")
+set(anchor_ids "")
+foreach(rule ${optimizer_rules})
+  string(MAKE_C_IDENTIFIER ${rule} id)
+  list(APPEND anchor_ids ${id})
+endforeach()
 foreach(source ${taper_sources})
   if(source MATCHES "^taper/(data|graph|nn|ops|optim|train)/")
     string(MAKE_C_IDENTIFIER ${source} id)
     set_property(SOURCE ${source} APPEND PROPERTY COMPILE_DEFINITIONS TAPER_FILE=${id})
-    file(STRINGS ${source} registers REGEX "Op<|Pointwise<|FactoryFor<|[A-Za-z]+ [a-z_]+_entry{")
+    file(STRINGS ${source} registers REGEX
+      "Op<|Pointwise<|FactoryFor<|[A-Za-z]+ [a-z_]+_entry{|^TAPER_[A-Z]+\\(")
     if(registers)
-      string(APPEND anchor_declarations "extern const char taper_anchor_${id};\n")
-      string(APPEND anchor_uses "    &taper_anchor_${id},\n")
+      list(APPEND anchor_ids ${id})
     endif()
   endif()
+endforeach()
+set(anchor_declarations "")
+set(anchor_uses "")
+foreach(id ${anchor_ids})
+  string(APPEND anchor_declarations "extern const char taper_anchor_${id};\n")
+  string(APPEND anchor_uses "    &taper_anchor_${id},\n")
 endforeach()
 file(CONFIGURE OUTPUT anchors.cpp CONTENT
 "// Generated: keeps the files that register rows and classes in the linked program.

@@ -36,7 +36,7 @@
 #include <taper/ops/ops.h>
 #include <taper/ops/random/generator.h>
 #include <taper/optim/clipping.h>
-#include <taper/optim/optimizer.h>
+#include <taper/optim/optimizers.h>
 #include <taper/optim/schedule.h>
 #include <taper/train/board.h>
 #include <taper/train/checkpoint.h>

@@ -49,6 +49,11 @@ void fail(ErrorKind kind, const std::string& message) {
 
 void violate(ErrorKind kind, std::string rule) { throw Violation{kind, std::move(rule)}; }
 
+Error with_hint(const Error& error, const std::string& hint) {
+  if (hint.empty()) return error;
+  return {error.kind(), std::string(error.what()) + "; " + hint, error.op(), error.layer()};
+}
+
 void internal_failure(const char* condition, const char* file, int line) {
   fail(ErrorKind::internal, "internal error: " + std::string(condition) + " does not hold (" +
                                 file + ":" + std::to_string(line) + ")");

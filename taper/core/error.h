@@ -45,6 +45,9 @@ struct Violation {
 /// Throws what `call` reports as the user's mistake, in the form `op: rule (operands) in layer`.
 [[noreturn]] TAPER_API void violate(ErrorKind kind, std::string rule);
 
+/// The error with `; hint` behind its text; as it is if there is no hint.
+TAPER_API Error with_hint(const Error& error, const std::string& hint);
+
 /// Throws Error(internal) in every build: a broken invariant of Taper, never a user's mistake.
 [[noreturn]] TAPER_API void internal_failure(const char* condition, const char* file, int line);
 

@@ -1,11 +1,10 @@
 // What modules, losses, optimizers, schedules and callbacks share: a class with one struct of
 // options is made from its name and keywords (Python, model.json, the command line).
 //
-// A class T registers itself with one line in its own file:
+// A class T, derived from WithOptions (core/options.h), registers itself with one line in its own
+// file:
 //
-//   struct Conv2dOptions { Required<int64_t> in_channels; ...; int64_t stride = 1; };
-//
-//   static const FactoryFor<Module, Conv2d, Conv2dOptions> conv2d_entry{"Conv2d", "Convolves ..."};
+//   static const FactoryFor<Module, Conv2d> conv2d_entry{"Convolves ..."};
 //
 // and is found by Factory<Module>::get("Conv2d", "module").make({{"in_channels", 1}, ...}).
 #pragma once
@@ -18,13 +17,10 @@
 #include <vector>
 
 #include <taper/core/api.h>
-#include <taper/core/parse_fields.h>
+#include <taper/core/options.h>
 #include <taper/core/registry.h>
 
 namespace taper {
-
-/// The options of a class that has none.
-struct NoOptions {};
 
 /// An entry that makes a `Base`: by value if Base is a handle or an erased type that T converts to,
 /// by std::shared_ptr<Base> if it has a virtual destructor.
@@ -70,25 +66,19 @@ class TAPER_API Factory : public Registered<Factory<Base>> {
   Describe options_;
 };
 
-/// The entry of T, which is constructed from its options, or from nothing if there are none.
-template <class Base, class T, class Options = NoOptions>
+/// The entry of T, which has `type_name`, `Options` and a constructor from these.
+template <class Base, class T>
 class FactoryFor final : public Factory<Base> {
  public:
-  FactoryFor(std::string_view name, std::string_view doc)
-      : Factory<Base>(name, doc, &make_from, &describe_fields<Options>) {}
+  explicit FactoryFor(std::string_view doc)
+      : Factory<Base>(T::type_name, doc, &make_from, &describe_fields<typename T::Options>) {}
 
  private:
   using Product = typename Factory<Base>::Product;
 
   static Product make_from(std::string_view owner, const Fields& keywords) {
-    [[maybe_unused]] Options options = parse_fields<Options>(owner, keywords);
-    if constexpr (std::is_same_v<Options, NoOptions>) {
-      if constexpr (std::is_same_v<Product, Base>) {
-        return T();
-      } else {
-        return std::make_shared<T>();
-      }
-    } else if constexpr (std::is_same_v<Product, Base>) {
+    auto options = parse_fields<typename T::Options>(owner, keywords);
+    if constexpr (std::is_same_v<Product, Base>) {
       return T(std::move(options));
     } else {
       return std::make_shared<T>(std::move(options));

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 
+#include <taper/core/bounds.h>
 #include <taper/core/parse_fields.h>
 
 namespace taper {
@@ -23,6 +24,11 @@ std::string describe(const Value& value) {
 }
 
 }  // namespace
+
+void check_rule(bool holds, std::string_view owner, const char* rule, const Value& got) {
+  if (holds) return;
+  fail(ErrorKind::value, std::string(owner) + ": " + rule + ", got " + got.print());
+}
 
 FieldMismatch::FieldMismatch(std::string expected, const Value& got)
     : Error(ErrorKind::value, "must be " + expected + ", got " + describe(got)),
@@ -144,6 +150,12 @@ void fail_twice(std::string_view owner, std::string_view name) {
 
 void fail_required(std::string_view owner, std::string_view name) {
   fail(ErrorKind::value, std::string(owner) + ": `" + std::string(name) + "` is required");
+}
+
+void fail_bounds(std::string_view owner, std::string_view name, const std::string& rule,
+                 const Value& got) {
+  fail(ErrorKind::value, std::string(owner) + ": `" + std::string(name) + "` must be " + rule +
+                             ", got " + got.print());
 }
 
 void fail_mismatch(std::string_view owner, std::string_view name, const FieldMismatch& mismatch) {

@@ -125,24 +125,45 @@ struct EnumNames;
 template <class E>
 concept NamedEnum = std::is_enum_v<E> && requires { EnumNames<E>::names.size(); };
 
-/// A field without a sensible default: `Required<int64_t> in_channels;`. It takes and gives a T
-/// implicitly; `parse_fields` reports it if it is missing, and so does reading it.
+namespace detail {
+
+/// What a field holds behind a wrapper that bounds it.
+template <class T>
+struct Unwrapped {
+  using Type = T;
+};
+
+}  // namespace detail
+
+/// A field without a sensible default: `Required<int64_t> in_channels;`. It takes and gives a T (or
+/// what T itself wraps) implicitly; `parse_fields` reports it if it is missing, and so does reading
+/// it.
 template <class T>
 class Required {
  public:
+  using Held = typename detail::Unwrapped<T>::Type;
+
   constexpr Required() = default;
   constexpr Required(T value) : value_(std::move(value)) {}
   template <class U>
-    requires(std::convertible_to<U, T> && !std::same_as<std::remove_cvref_t<U>, Required>)
+    requires(std::convertible_to<U, T> && !std::same_as<std::remove_cvref_t<U>, Required> &&
+             !std::same_as<std::remove_cvref_t<U>, T>)
   constexpr Required(U&& value) : value_(static_cast<T>(std::forward<U>(value))) {}
+  /// The elements of a pair: `.kernel_size = {3, 5}`.
+  template <class First, class Second>
+    requires std::constructible_from<T, First, Second>
+  constexpr Required(First&& first, Second&& second)
+      : value_(std::in_place, std::forward<First>(first), std::forward<Second>(second)) {}
 
   constexpr bool is_set() const { return value_.has_value(); }
-  constexpr const T& value() const {
+  constexpr const Held& value() const { return wrapped(); }
+  constexpr operator const Held&() const { return value(); }
+  constexpr const Held* operator->() const { return &value(); }
+  /// As the field was declared, with its bounds.
+  constexpr const T& wrapped() const {
     if (!value_) fail(ErrorKind::value, "a required field is not set");
     return *value_;
   }
-  constexpr operator const T&() const { return value(); }
-  constexpr const T* operator->() const { return &value(); }
 
  private:
   std::optional<T> value_;
@@ -371,7 +392,7 @@ struct FieldCodec<Required<T>> {
   static constexpr FieldType type = field_type<T>;
   static std::string kind() { return FieldCodec<T>::kind(); }
   static Value to_value(const Required<T>& field) {
-    return field.is_set() ? FieldCodec<T>::to_value(field.value()) : Value();
+    return field.is_set() ? FieldCodec<T>::to_value(field.wrapped()) : Value();
   }
   static Required<T> from_value(const Value& value) { return FieldCodec<T>::from_value(value); }
 };
@@ -400,6 +421,13 @@ struct IsRequired : std::false_type {};
 template <class T>
 struct IsRequired<Required<T>> : std::true_type {};
 
+/// A field that bounds its value, see core/bounds.h.
+template <class T>
+concept BoundedField = requires(const T& field) {
+  field.broken();
+  T::rule();
+};
+
 }  // namespace detail
 
 /// A struct of fields that is a field itself, without a codec of its own: an object.
@@ -427,6 +455,8 @@ bool same(const T& a, const T& b) {
     return a.has_value() == b.has_value() && (!a || same(*a, *b));
   } else if constexpr (IsRequired<T>::value) {
     return a.is_set() == b.is_set() && (!a.is_set() || same(a.value(), b.value()));
+  } else if constexpr (BoundedField<T>) {
+    return same(a.value(), b.value());
   } else if constexpr (NestedFields<T>) {
     return fields_equal(a, b);
   } else {
@@ -453,6 +483,8 @@ template <class T>
 inline constexpr bool is_word<std::optional<T>> = is_word<T>;
 template <class T>
 inline constexpr bool is_word<Required<T>> = is_word<T>;
+template <BoundedField T>
+inline constexpr bool is_word<T> = is_word<typename T::Held>;
 
 }  // namespace detail
 

@@ -21,6 +21,8 @@ TAPER_API size_t find_field(std::string_view owner, std::string_view name,
                             const std::string_view* names, size_t count);
 [[noreturn]] TAPER_API void fail_twice(std::string_view owner, std::string_view name);
 [[noreturn]] TAPER_API void fail_required(std::string_view owner, std::string_view name);
+[[noreturn]] TAPER_API void fail_bounds(std::string_view owner, std::string_view name,
+                                        const std::string& rule, const Value& got);
 [[noreturn]] TAPER_API void fail_mismatch(std::string_view owner, std::string_view name,
                                           const FieldMismatch& mismatch);
 
@@ -68,20 +70,52 @@ void read_field(T& field, const Value& value, std::string_view owner, std::strin
 
 }  // namespace detail
 
-/// Throws "Conv2d: `in_channels` is required" for the first Required field that is not set; for
-/// options that were made in C++ rather than parsed.
+namespace detail {
+
+template <class T>
+void check_field(std::string_view owner, std::string_view name, const T& field) {
+  if constexpr (IsRequired<T>::value) {
+    if (!field.is_set()) fail_required(owner, name);
+    check_field(owner, name, field.wrapped());
+  } else if constexpr (IsOptional<T>::value) {
+    if (field) check_field(owner, name, *field);
+  } else if constexpr (BoundedField<T>) {
+    const auto* broken = field.broken();
+    if (broken != nullptr) fail_bounds(owner, name, T::rule(), Value(*broken));
+  }
+}
+
+/// The rule of a bounded field, empty for others.
+template <class T>
+std::string rule_of() {
+  if constexpr (IsRequired<T>::value) {
+    return rule_of<std::remove_cvref_t<decltype(std::declval<T>().wrapped())>>();
+  } else if constexpr (IsOptional<T>::value) {
+    return rule_of<typename T::value_type>();
+  } else if constexpr (BoundedField<T>) {
+    return T::rule();
+  } else {
+    return {};
+  }
+}
+
+}  // namespace detail
+
+/// Throws value for the first Required field that is not set, "Conv2d: `in_channels` is required",
+/// and the first bounded one that breaks its rule, "Conv2d: `groups` must be at least 1, got 0";
+/// then what the struct's own `void check(std::string_view owner) const` throws, for rules between
+/// fields.
 template <class A>
-void check_required(std::string_view owner, const A& options) {
+void check_options(std::string_view owner, const A& options) {
   each_field(options, [&]<class T>(std::string_view name, const T& field) {
-    if constexpr (detail::IsRequired<T>::value) {
-      if (!field.is_set()) detail::fail_required(owner, name);
-    }
+    detail::check_field(owner, name, field);
   });
+  if constexpr (requires { options.check(owner); }) options.check(owner);
 }
 
 /// An A with the defaults of its definition and then the keywords. Throws Error(value) for an
-/// unknown, repeated or missing name and for a value of the wrong type:
-/// "softmax: `axis` must be int, got str "x"".
+/// unknown, repeated or missing name, for a value of the wrong type, "softmax: `axis` must be int,
+/// got str "x"", and as `check_options` does.
 template <class A>
 A parse_fields(std::string_view owner, const Fields& keywords) {
   A options{};
@@ -102,7 +136,7 @@ A parse_fields(std::string_view owner, const Fields& keywords) {
       detail::fail_mismatch(owner, name, mismatch);
     }
   }
-  check_required(owner, options);
+  check_options(owner, options);
   return options;
 }
 
@@ -114,6 +148,7 @@ struct FieldInfo {
   std::string kind;  ///< for people: "int", "list of float", "one of "mean", "sum"", ...
   bool is_required = false;
   Value default_value;        ///< none if it is required
+  std::string rule = {};      ///< what its value must be, such as "at least 1"; empty: anything
   std::string_view doc = {};  ///< a line, where somebody wrote one
 };
 
@@ -125,7 +160,7 @@ std::vector<FieldInfo> describe_fields() {
     constexpr bool is_required = detail::IsRequired<T>::value;
     constexpr bool may_be_none = detail::IsOptional<T>::value || field_type<T> == FieldType::axes;
     infos.push_back({name, field_type<T>, may_be_none, FieldCodec<T>::kind(), is_required,
-                     FieldCodec<T>::to_value(field)});
+                     FieldCodec<T>::to_value(field), detail::rule_of<T>()});
   });
   return infos;
 }

@@ -192,30 +192,36 @@ void update(const State& cell, FunctionRef<Tensor(Tensor&)> f) {
 void update(std::initializer_list<std::reference_wrapper<const State>> cells,
             FunctionRef<Results(std::span<Tensor* const>)> f) {
   TAPER_CHECK(cells.size() <= inline_outputs);
+  const State* each[inline_outputs];
+  size_t count = 0;
+  for (const State& cell : cells) each[count++] = &cell;
+  update(std::span<const State* const>(each, count), f);
+}
+
+void update(std::span<const State* const> cells, FunctionRef<Results(std::span<Tensor* const>)> f) {
+  const size_t count = cells.size();
+  TAPER_CHECK(count <= inline_outputs);
   std::optional<Updated> updated[inline_outputs];
   Tensor* old[inline_outputs];
-  size_t count = 0;
-  for (const State& cell : cells) {
-    for (size_t i = 0; i < count; ++i) {
-      if (cells.begin()[i].get() == cell) {
-        fail(ErrorKind::value, "update: `" + cell.name() + "` is given twice");
+  for (size_t k = 0; k < count; ++k) {
+    for (size_t i = 0; i < k; ++i) {
+      if (*cells[i] == *cells[k]) {
+        fail(ErrorKind::value, "update: `" + cells[k]->name() + "` is given twice");
       }
     }
-    old[count] = &updated[count].emplace(cell).old();
-    ++count;
+    old[k] = &updated[k].emplace(*cells[k]).old();
   }
   const Results values = f({old, count});
   const auto value = [&](size_t i) -> const Tensor& { return values[static_cast<int>(i)]; };
-  for (size_t i = 0; i < count; ++i) check_given(cells.begin()[i], value(i));
+  for (size_t i = 0; i < count; ++i) check_given(*cells[i], value(i));
   if (interpreter != nullptr) {
-    for (size_t i = 0; i < count; ++i) interpreter->write(cells.begin()[i], value(i));
+    for (size_t i = 0; i < count; ++i) interpreter->write(*cells[i], value(i));
     return;
   }
   for (size_t i = 0; i < count; ++i) updated[i]->prepare(value(i));
   for (size_t i = 0; i < count; ++i) updated[i]->assign();
   for (size_t i = 0; i < count; ++i) {
-    const State& cell = cells.begin()[i];
-    if (cell.impl()->leaf) detail::drop_misfit_gradient(cell, value(i));
+    if (cells[i]->impl()->leaf) detail::drop_misfit_gradient(*cells[i], value(i));
   }
 }
 

@@ -120,6 +120,8 @@ TAPER_API void update(const State& cell, FunctionRef<Tensor(Tensor& old)> f);
 /// The same for cells that one op changes together: `update({p, buffer}, [&](auto old) { ... })`.
 TAPER_API void update(std::initializer_list<std::reference_wrapper<const State>> cells,
                       FunctionRef<Results(std::span<Tensor* const> old)> f);
+TAPER_API void update(std::span<const State* const> cells,
+                      FunctionRef<Results(std::span<Tensor* const> old)> f);
 
 /// Gives each cell its value: all of them, or none where that throws, as for want of memory.
 TAPER_API void set_together(std::span<const std::pair<State, Tensor>> values);

@@ -27,6 +27,17 @@ AnyModule& AnyModule::operator=(AnyModule other) {
   return *this;
 }
 
+std::vector<Tensor> AnyModule::operator()(std::span<const Tensor> operands) const {
+  if (!state()->plain) [[unlikely]]
+    detail::ModuleCall::look_at(*this);
+  return inner_->call(operands);
+}
+
+std::string AnyModule::described(const Concept& concept_of, const Module& module) {
+  if (!concept_of.type().empty()) return std::string(concept_of.type());
+  return module.name().empty() ? "the module" : "module `" + module.name() + "`";
+}
+
 bool AnyModule::is_described() const {
   try {
     config();

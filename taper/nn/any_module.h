@@ -1,19 +1,25 @@
 #pragma once
 
 #include <concepts>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
 
 #include <taper/core/factory.h>
-#include <taper/nn/module.h>
+#include <taper/nn/layer.h>
+#include <taper/nn/operands.h>
 
 namespace taper::nn {
 
-/// Modules that map one tensor to one.
+/// Modules that map tensors to tensors: `forward` takes up to eight of them (those with a default
+/// need not be given) or, with a member `Operands operands() const`, a span of them, and gives a
+/// tensor, or several as a vector, tuple or struct of tensors. A loss is none.
 template <class M>
-concept TensorModule = std::derived_from<M, Module> && requires(M& module, const Tensor& x) {
-  { module(x) } -> std::convertible_to<Tensor>;
-};
+concept TensorModule =
+    std::derived_from<M, Module> && detail::maps_tensors<M>() && !requires { M::meaning; };
 
-/// Any module that maps a tensor to a tensor, its type erased: what Sequential holds and what the
+/// Any module that maps tensors to tensors, its type erased: what Sequential holds and what the
 /// registry makes. A copy shares the module, as with every handle.
 class TAPER_API AnyModule : public Module {
  public:
@@ -27,11 +33,21 @@ class TAPER_API AnyModule : public Module {
   AnyModule& operator=(AnyModule other);
   ~AnyModule() = default;
 
+  /// The output, the first one if there are several. Throws value if it needs more operands.
   Tensor operator()(const Tensor& x) const {
     if (!state()->plain) [[unlikely]]
       detail::ModuleCall::look_at(*this);
     return inner_->call(x);
   }
+  /// All outputs. Throws value for a number of operands that it does not take.
+  std::vector<Tensor> operator()(std::span<const Tensor> operands) const;
+
+  /// The names of its operands: those of `static constexpr std::array<std::string_view, n>
+  /// operands` of its type, else x, x1, ...; and how many must be given.
+  Operands operands() const { return inner_->operands(); }
+  size_t required_operands() const { return inner_->required_operands(); }
+  /// The names of its outputs, if it gives a struct of tensors.
+  std::vector<std::string> outputs() const { return inner_->outputs(); }
 
   /// The registered name, empty for a module that no registry knows.
   std::string_view type() const { return inner_->type(); }
@@ -45,6 +61,10 @@ class TAPER_API AnyModule : public Module {
   struct Concept {
     virtual ~Concept() = default;
     virtual Tensor call(const Tensor& x) = 0;
+    virtual std::vector<Tensor> call(std::span<const Tensor> operands) = 0;
+    virtual Operands operands() const = 0;
+    virtual size_t required_operands() const = 0;
+    virtual std::vector<std::string> outputs() const = 0;
     virtual std::shared_ptr<Concept> copy() const = 0;
     virtual std::string_view type() const = 0;
     virtual Value config() const = 0;
@@ -52,7 +72,28 @@ class TAPER_API AnyModule : public Module {
   template <class M>
   struct Model final : Concept {
     explicit Model(M held) : module(std::move(held)) {}
-    Tensor call(const Tensor& x) override { return module(x); }
+    Tensor call(const Tensor& x) override {
+      if constexpr (requires {
+                      { module(x) } -> std::convertible_to<Tensor>;
+                    }) {
+        return module(x);
+      } else {
+        return detail::first(call(std::span(&x, 1)));
+      }
+    }
+    std::vector<Tensor> call(std::span<const Tensor> operands) override {
+      return detail::call_with_list<detail::to_tensors>(module, operands,
+                                                        [&] { return described(*this, module); });
+    }
+    Operands operands() const override { return detail::operands_of(module); }
+    size_t required_operands() const override { return detail::required_operands(module); }
+    std::vector<std::string> outputs() const override {
+      if constexpr (requires { module.outputs(); }) {
+        return module.outputs();
+      } else {
+        return detail::output_names<M>();
+      }
+    }
     std::shared_ptr<Concept> copy() const override { return std::make_shared<Model>(module); }
     std::string_view type() const override {
       if constexpr (requires { M::type_name; }) {
@@ -73,6 +114,9 @@ class TAPER_API AnyModule : public Module {
     }
     M module;
   };
+
+  /// For errors: the registered name, or the module's own.
+  static std::string described(const Concept& concept_of, const Module& module);
 
   std::shared_ptr<Concept> inner_;
 };

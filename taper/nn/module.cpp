@@ -1,4 +1,4 @@
-#include <taper/nn/module.h>
+#include <taper/nn/layer.h>
 
 #include <algorithm>
 #include <unordered_set>
@@ -33,14 +33,6 @@ bool mode_in(const ModuleState& module) {
 }
 
 }  // namespace
-
-namespace {
-constinit thread_local bool uninitialised = false;
-}
-
-UninitialisedScope::UninitialisedScope() : outer_(std::exchange(uninitialised, true)) {}
-UninitialisedScope::~UninitialisedScope() { uninitialised = outer_; }
-bool UninitialisedScope::active() { return uninitialised; }
 
 Module::Module() : state_(std::make_shared<ModuleState>()) {}
 

@@ -3,7 +3,6 @@
 #include <concepts>
 #include <memory>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -154,121 +153,6 @@ void replace(M& member, std::type_identity_t<M> module) {
   std::destroy_at(&member);
   std::construct_at(&member, std::move(module));
 }
-
-namespace detail {
-
-/// Throws value if a hook changed the number of inputs.
-TAPER_API void call_hooks_before(const Module& module, std::vector<Tensor>& inputs);
-TAPER_API Tensor call_hooks_after(const Module& module, const std::vector<Tensor>& inputs,
-                                  Tensor output);
-[[noreturn]] TAPER_API void fail_hook_result(const Module& module);
-
-template <class Arg>
-concept TensorArg = std::same_as<std::remove_cvref_t<Arg>, Tensor> ||
-                    std::same_as<std::remove_cvref_t<Arg>, Selection>;  // `net(x[0])`
-
-/// A tensor operand is copied, so that a hook can replace it; any other is passed on.
-template <class Arg>
-using HookedArg = std::conditional_t<TensorArg<Arg>, Tensor, Arg&&>;
-
-/// An operand that was held, as `forward` takes it.
-template <class Arg, class Held>
-decltype(auto) passed(Held& held) {
-  if constexpr (std::same_as<std::remove_cvref_t<Arg>, Selection>) {
-    return static_cast<Tensor&>(held);
-  } else {
-    return static_cast<Arg&&>(held);
-  }
-}
-
-template <class M, class... Args>
-auto call_with_hooks(M& module, Args&&... args) {
-  std::tuple<HookedArg<Args>...> held(std::forward<Args>(args)...);
-  const auto for_tensors = [&](auto&& visit) {
-    const auto one = [&](auto& arg) {
-      if constexpr (std::same_as<std::remove_cvref_t<decltype(arg)>, Tensor>) visit(arg);
-    };
-    std::apply([&](auto&... each) { (one(each), ...); }, held);
-  };
-  std::vector<Tensor> inputs;
-  for_tensors([&](const Tensor& arg) { inputs.push_back(arg); });
-  call_hooks_before(module, inputs);
-  size_t next = 0;
-  for_tensors([&](auto& arg) {
-    if constexpr (!std::is_const_v<std::remove_reference_t<decltype(arg)>>) arg = inputs[next];
-    ++next;
-  });
-  const auto forward = [&](auto&... each) -> decltype(auto) {
-    return module.forward(passed<Args>(each)...);
-  };
-  using Result = decltype(module.forward(std::forward<Args>(args)...));
-  if constexpr (std::is_void_v<Result>) {
-    std::apply(forward, held);
-  } else if constexpr (std::same_as<std::remove_cvref_t<Result>, Tensor>) {
-    return call_hooks_after(module, inputs, std::apply(forward, held));
-  } else {
-    if (!module.state()->hooks->after.empty()) fail_hook_result(module);
-    return std::apply(forward, held);
-  }
-}
-
-/// A call of a module.
-struct ModuleCall {
-  template <class M, class... Args>
-  static auto run(M& module, Args&&... args) {
-    const LayerScope scope(module.name());
-    if (static_cast<const Module&>(module).is_behind()) [[unlikely]]
-      fail_behind(module);
-    if (interpreter != nullptr || !module.state()->plain) [[unlikely]] {
-      look_at(module);
-      if (module.state()->hooks != nullptr) {
-        return call_with_hooks(module, std::forward<Args>(args)...);
-      }
-    }
-    return module.forward(std::forward<Args>(args)...);
-  }
-  /// Lets a capture depend on the module's version. Throws value for a handle that is out of date.
-  TAPER_API static void look_at(const Module& module);
-  [[noreturn]] TAPER_API static void fail_behind(const Module& module);
-};
-
-}  // namespace detail
-
-/// Modules whose `forward` takes these operands.
-template <class M, class... Args>
-concept ForwardTakes =
-    requires(M& module, Args&&... args) { module.forward(std::forward<Args>(args)...); };
-
-/// The base of every module: `struct Net : Layer<Net>` with a `forward` of any operands and result.
-/// Calling the module names it in errors and runs `forward`.
-template <class Derived>
-class Layer : public Module {
- public:
-  template <class... Args>
-    requires ForwardTakes<Derived, Args...>
-  auto operator()(Args&&... args) {
-    return detail::ModuleCall::run(static_cast<Derived&>(*this), std::forward<Args>(args)...);
-  }
-  template <class... Args>
-    requires ForwardTakes<const Derived, Args...>
-  auto operator()(Args&&... args) const {
-    return detail::ModuleCall::run(static_cast<const Derived&>(*this), std::forward<Args>(args)...);
-  }
-};
-
-/// While it lives, layers made on this thread get values of the right shape that are not
-/// initialised (nor is their memory touched): for modules whose values are loaded next.
-class TAPER_API UninitialisedScope {
- public:
-  UninitialisedScope();
-  ~UninitialisedScope();
-  UninitialisedScope(const UninitialisedScope&) = delete;
-  UninitialisedScope& operator=(const UninitialisedScope&) = delete;
-  static bool active();
-
- private:
-  bool outer_;
-};
 
 namespace detail {
 /// Throws value for a child that the copy of a module still shares with the original.

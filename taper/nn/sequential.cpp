@@ -1,5 +1,7 @@
 #include <taper/nn/sequential.h>
 
+#include <algorithm>
+
 namespace taper::nn {
 
 Sequential::Sequential(std::vector<AnyModule> modules) {
@@ -19,9 +21,29 @@ size_t Sequential::checked(size_t i) const {
 }
 
 Tensor Sequential::forward(const Tensor& x) const {
+  const auto needs_more = [](const AnyModule& layer) { return layer.required_operands() > 1; };
+  if (std::ranges::any_of(layers_, needs_more)) return detail::first(forward(std::span(&x, 1)));
   Tensor y = x;
   for (const AnyModule& layer : layers_) y = layer(y);
   return y;
+}
+
+std::vector<Tensor> Sequential::forward(std::span<const Tensor> operands) const {
+  std::vector<Tensor> values(operands.begin(), operands.end());
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    const size_t needed = layers_[i].required_operands();
+    if (i > 0 && values.size() > needed) values.resize(needed);
+    values = layers_[i](std::span<const Tensor>(values));
+  }
+  return values;
+}
+
+Operands Sequential::operands() const {
+  return layers_.empty() ? Operands{.names = {"x"}} : layers_.front().operands();
+}
+
+std::vector<std::string> Sequential::outputs() const {
+  return layers_.empty() ? std::vector<std::string>() : layers_.back().outputs();
 }
 
 Value Sequential::config() const {

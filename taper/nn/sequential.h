@@ -6,7 +6,9 @@
 
 namespace taper::nn {
 
-/// Modules run one after the other; their paths are `0`, `1`, ...
+/// Modules run one after the other; their paths are `0`, `1`, ... Each takes the output of the one
+/// before; of several outputs the first ones, as many as it needs: an LSTM behind an LSTM takes the
+/// sequence, not the states.
 class TAPER_API Sequential : public Layer<Sequential> {
  public:
   static constexpr std::string_view type_name = "Sequential";
@@ -32,7 +34,17 @@ class TAPER_API Sequential : public Layer<Sequential> {
     return layers_;
   }
 
+  /// The output, the first one if there are several.
   Tensor forward(const Tensor& x) const;
+  /// All outputs of the last module for all operands of the first one.
+  std::vector<Tensor> forward(std::span<const Tensor> operands) const;
+  /// Those of the first module.
+  Operands operands() const;
+  size_t required_operands() const {
+    return layers_.empty() ? 1 : layers_.front().required_operands();
+  }
+  /// The names of the last module's outputs.
+  std::vector<std::string> outputs() const;
   /// {"type": "Sequential", "layers": [...]}
   Value config() const;
   /// Errors name the module's path, which begins with `path`.

@@ -6,7 +6,6 @@
 
 #include <taper/autograd/autograd.h>
 #include <taper/ops/ops.h>
-#include <taper/ops/pointwise/updates.h>
 
 namespace taper::optim {
 namespace {
@@ -15,60 +14,47 @@ constexpr std::string_view missed_name = "missed";
 
 }  // namespace
 
-void Optimizer::require(bool condition, std::string_view owner, const char* rule, double got) {
-  if (!condition) {
-    fail(ErrorKind::value, std::string(owner) + ": " + rule + ", got " + print_real(got));
+namespace {
+
+void check_rate(double lr, std::string_view owner) {
+  check_rule(lr >= 0 && std::isfinite(lr), owner, "`lr` must be finite and at least 0", lr);
+}
+
+}  // namespace
+
+void Optimizer::check_rate(double lr) const { optim::check_rate(lr, type()); }
+
+void Optimizer::begin(const std::vector<double>& rates) {
+  groups_.clear();
+  for (const double lr : rates) {
+    groups_.push_back({.steps = State("step", zeros({}, DType::i64)),
+                       .lr = State("lr", full({}, lr, DType::f64)),
+                       .first_lr = std::make_shared<double>(lr)});
   }
 }
 
-void Optimizer::check_rate(double lr, std::string_view owner) {
-  require(lr >= 0 && std::isfinite(lr), owner, "`lr` must be finite and at least 0", lr);
-}
-
-Optimizer::~Optimizer() = default;
-
-Optimizer::Optimizer(double lr)
-    : steps_("step", zeros({}, DType::i64)),
-      lr_("lr", full({}, lr, DType::f64)),
-      first_lr_(std::make_shared<double>(lr)) {
-  check_rate(lr, "optimizer");
-}
-
 Optimizer::Optimizer(const Optimizer& other)
-    : steps_(other.steps_),
-      lr_(other.lr_),
-      first_lr_(other.first_lr_),
-      parameters_(other.parameters_),
-      departures_(other.departures_),
-      slots_(other.slots_),
-      missed_(other.missed_),
-      others_(other.others_) {
-  if (CloneScope::active()) clone_state();
-  if (attached() || CloneScope::active()) return;
-  steps_ = State(steps_.name(), steps_.value());
-  lr_ = State(lr_.name(), lr_.value());
-  first_lr_ = std::make_shared<double>(*first_lr_);
-}
-
-/// Behind the copies of the cells: what those do not copy.
-void Optimizer::clone_state() {
-  first_lr_ = std::make_shared<double>(*first_lr_);
-  for (auto& other : others_) other = other->cloned();
-  for (size_t i = 0; i < parameters_.size(); ++i) departures_[i] = parameters_[i].departures();
-}
-
-std::shared_ptr<Optimizer> Optimizer::cloned() const {
-  auto made = OptimizerFactory::get(type(), "optimizer").make(options());
-  static_cast<Optimizer&>(*made) = *this;  // in a CloneScope the cells are copied by that
-  made->clone_state();
-  return made;
+    : groups_(other.groups_), parameters_(other.parameters_), kept_(other.kept_) {
+  if (CloneScope::active()) {  // the cells are copied by that
+    for (size_t i = 0; i < parameters_.size(); ++i) {
+      kept_[i].departures = parameters_[i].departures();
+    }
+  } else if (attached()) {
+    return;
+  } else {
+    for (Group& group : groups_) {
+      group.steps = State(group.steps.name(), group.steps.value());
+      group.lr = State(group.lr.name(), group.lr.value());
+    }
+  }
+  for (Group& group : groups_) group.first_lr = std::make_shared<double>(*group.first_lr);
 }
 
 AnyOptimizer::AnyOptimizer(const AnyOptimizer& other) : inner_(other.inner_) {
   if (!CloneScope::active()) return;
   auto copy = std::static_pointer_cast<Optimizer>(CloneScope::find(inner_.get()));
   if (copy == nullptr) {
-    copy = inner_->cloned();
+    copy = inner_->copied();
     CloneScope::remember(inner_.get(), copy);
   }
   inner_ = std::move(copy);
@@ -114,47 +100,39 @@ void check_parameters(const std::vector<State>& parameters, size_t group, bool s
 
 }  // namespace
 
-void Optimizer::attach(std::vector<State> parameters) { attach_all(std::move(parameters), {}); }
-
-void Optimizer::attach_groups(std::vector<ParameterGroup> groups, const Fields& defaults) {
-  if (groups.empty()) fail(ErrorKind::value, "optimizer: there are no parameters to train");
-  std::unordered_map<const StateImpl*, size_t> seen;
-  for (size_t i = 0; i < groups.size(); ++i) check_parameters(groups[i].parameters, i, true, seen);
-  std::vector<std::shared_ptr<Optimizer>> others;
-  for (size_t i = 1; i < groups.size(); ++i) {
-    const Fields options = merged(defaults, groups[i].options);
-    others.push_back(OptimizerFactory::get(type(), "optimizer").make(options));
-    others.back()->attach(std::move(groups[i].parameters));
-  }
-  attach_all(std::move(groups[0].parameters), std::move(others));
+void Optimizer::attach(std::vector<State> parameters) {
+  take(std::span<const std::vector<State>>(&parameters, 1), false);
 }
 
-/// All of it, or nothing where that throws.
-void Optimizer::attach_all(std::vector<State> parameters,
-                           std::vector<std::shared_ptr<Optimizer>> others) {
+void Optimizer::attach_groups(const std::vector<ParameterGroup>& groups) {
+  std::vector<std::vector<State>> parameters;
+  for (const ParameterGroup& group : groups) parameters.push_back(group.parameters);
+  take(parameters, true);
+}
+
+void Optimizer::take(std::span<const std::vector<State>> groups, bool several) {
   if (attached()) fail(ErrorKind::value, "optimizer: it has parameters already");
+  if (groups.empty()) fail(ErrorKind::value, "optimizer: there are no parameters to train");
   std::unordered_map<const StateImpl*, size_t> seen;
-  check_parameters(parameters, 0, false, seen);
-  std::vector<uint32_t> departures;
-  std::vector<std::vector<State>> slots;
-  std::vector<State> missed;
-  for (const State& parameter : parameters) {
-    departures.push_back(parameter.departures());
-    std::vector<State>& own = slots.emplace_back();
-    for (const std::string& name : slot_names()) {
-      own.emplace_back(name, zeros_like(parameter.value()));
+  for (size_t i = 0; i < groups.size(); ++i) check_parameters(groups[i], i, several, seen);
+  std::vector<State> parameters;
+  std::vector<Kept> kept;
+  std::vector<size_t> ends;
+  for (size_t i = 0; i < groups.size(); ++i) {
+    for (const State& parameter : groups[i]) {
+      Kept& own = kept.emplace_back();
+      for (const std::string& name : slot_names(i)) {
+        own.slots.emplace_back(name, zeros_like(parameter.value()));
+      }
+      own.missed = State(std::string(missed_name), zeros({}, DType::i64));
+      own.departures = parameter.departures();
+      parameters.push_back(parameter);
     }
-    missed.emplace_back(std::string(missed_name), zeros({}, DType::i64));
+    ends.push_back(parameters.size());
   }
-  for (const auto& other : others) {
-    parameters.insert(parameters.end(), other->parameters_.begin(), other->parameters_.end());
-    departures.insert(departures.end(), other->departures_.begin(), other->departures_.end());
-  }
+  for (size_t i = 0; i < groups.size(); ++i) groups_[i].end = ends[i];
   parameters_ = std::move(parameters);
-  departures_ = std::move(departures);
-  slots_ = std::move(slots);
-  missed_ = std::move(missed);
-  others_ = std::move(others);
+  kept_ = std::move(kept);
 }
 
 void Optimizer::step() {
@@ -179,7 +157,7 @@ void Optimizer::step(const std::vector<Tensor>& grads) {
 
 void Optimizer::check_places() const {
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    if (parameters_[i].departures() == departures_[i]) continue;
+    if (parameters_[i].departures() == kept_[i].departures) continue;
     fail(ErrorKind::value, "optimizer: `" + parameters_[i].name() + "` (parameter " +
                                std::to_string(i) + ") was attached before " +
                                parameters_[i].last_departure() +
@@ -202,42 +180,37 @@ void Optimizer::check_grads(const std::vector<Tensor>& grads) const {
          who + " is " + to_string(value.spec()) + ", its gradient must be too, got " +
              to_string(grads[i].spec()));
   }
-  for (size_t index = 0, first = 0; index < groups(); ++index) {
-    const Optimizer& each = group(index);
-    for (size_t i = 0; i < each.slots_.size(); ++i) {
-      if (grads[first + i].defined()) each.check_slots(i, first + i);
-    }
-    first += each.slots_.size();
+  for (size_t i = 0; i < grads.size(); ++i) {
+    if (grads[i].defined()) check_slots(i);
   }
 }
 
-void Optimizer::check_slots(size_t own, size_t number) const {
-  const Spec now = parameters_[own].value().spec();
-  for (const State& slot : slots_[own]) {
+void Optimizer::check_slots(size_t number) const {
+  const Spec now = parameters_[number].value().spec();
+  for (const State& slot : kept_[number].slots) {
     const Spec before = slot.value().spec();
     if (before == now) continue;
     fail(before.shape == now.shape ? ErrorKind::dtype : ErrorKind::shape,
-         "optimizer: `" + parameters_[own].name() + "` (parameter " + std::to_string(number) +
+         "optimizer: `" + parameters_[number].name() + "` (parameter " + std::to_string(number) +
              ") is " + to_string(now) + ", its `" + slot.name() + "` is " + to_string(before) +
              "; attach a new optimizer");
   }
 }
 
 void Optimizer::step_checked(std::span<const Tensor> grads) {
-  Step now{.lr = lr_.value(), .steps = steps_.value() + 1, .missed = {}};
-  steps_.set(now.steps);
-  for (size_t i = 0; i < slots_.size(); ++i) {
-    now.missed = missed_[i].value();
-    if (grads[i].defined() && parameters_[i].requires_grad()) {
-      update(parameters_[i], grads[i], slots_[i], now);
-    } else {
-      missed_[i].set(now.missed + 1);
+  size_t i = 0;
+  for (size_t group = 0; group < groups_.size(); ++group) {
+    Step now{
+        .lr = groups_[group].lr.value(), .steps = groups_[group].steps.value() + 1, .missed = {}};
+    groups_[group].steps.set(now.steps);
+    for (; i < groups_[group].end; ++i) {
+      now.missed = kept_[i].missed.value();
+      if (grads[i].defined() && parameters_[i].requires_grad()) {
+        update(group, parameters_[i], grads[i], kept_[i].slots, now);
+      } else {
+        kept_[i].missed.set(now.missed + 1);
+      }
     }
-  }
-  grads = grads.subspan(slots_.size());
-  for (const auto& other : others_) {
-    other->step_checked(grads.first(other->parameters_.size()));
-    grads = grads.subspan(other->parameters_.size());
   }
 }
 
@@ -247,56 +220,56 @@ void Optimizer::zero_grad() {
   for (const State& parameter : parameters_) parameter.zero_grad();
 }
 
-Optimizer& Optimizer::group(size_t index) {
-  if (index >= groups()) {
-    fail(ErrorKind::index, "optimizer: group " + std::to_string(index) + " was asked for, there " +
-                               (groups() == 1 ? "is 1" : "are " + std::to_string(groups())));
-  }
-  return index == 0 ? *this : *others_[index - 1];
+size_t Optimizer::checked(size_t group) const {
+  if (group < groups()) return group;
+  fail(ErrorKind::index, "optimizer: group " + std::to_string(group) + " was asked for, there " +
+                             (groups() == 1 ? "is 1" : "are " + std::to_string(groups())));
 }
 
-double Optimizer::lr(size_t index) const { return group(index).lr_.value().item(); }
-double Optimizer::first_lr(size_t index) const { return *group(index).first_lr_; }
+double Optimizer::lr(size_t group) const { return groups_[checked(group)].lr.value().item(); }
+double Optimizer::first_lr(size_t group) const { return *groups_[checked(group)].first_lr; }
 
 void Optimizer::set_rates(const std::vector<double>& rates) {
   std::vector<std::pair<State, Tensor>> values;
   for (size_t i = 0; i < rates.size(); ++i) {
-    check_rate(rates[i], type());
-    values.emplace_back(group(i).lr_, full({}, rates[i], DType::f64));
+    check_rate(rates[i]);
+    values.emplace_back(groups_[i].lr, full({}, rates[i], DType::f64));
   }
   set_together(values);
 }
 
-void Optimizer::set_lr(double lr, size_t index) {
-  Optimizer& one = group(index);
-  check_rate(lr, type());
-  one.lr_.set(full({}, lr, DType::f64));
-  *one.first_lr_ = lr;
+void Optimizer::set_lr(double lr, size_t group) {
+  const Group& one = groups_[checked(group)];
+  check_rate(lr);
+  one.lr.set(full({}, lr, DType::f64));
+  *one.first_lr = lr;
 }
 
 void Optimizer::set_lr(double lr) {
   set_rates(std::vector<double>(groups(), lr));
-  for (size_t i = 0; i < groups(); ++i) *group(i).first_lr_ = lr;
+  for (const Group& group : groups_) *group.first_lr = lr;
 }
 
 void Optimizer::scale_lr(double factor) {
-  require(factor >= 0 && std::isfinite(factor), type(),
-          "the factor of the rate must be finite and at least 0", factor);
+  check_rule(factor >= 0 && std::isfinite(factor), type(),
+             "the factor of the rate must be finite and at least 0", factor);
   std::vector<double> rates;
-  for (size_t i = 0; i < groups(); ++i) rates.push_back(first_lr(i) * factor);
+  for (const Group& group : groups_) rates.push_back(*group.first_lr * factor);
   set_rates(rates);
 }
 
 std::vector<std::pair<std::string, State>> Optimizer::all_cells() const {
-  std::vector<std::pair<std::string, State>> all{{"step", steps_}, {"lr", lr_}};
-  for (size_t i = 0; i < slots_.size(); ++i) {
-    const std::string prefix = std::to_string(i) + ".";
-    for (const State& slot : slots_[i]) all.emplace_back(prefix + slot.name(), slot);
-    all.emplace_back(prefix + missed_[i].name(), missed_[i]);
-  }
-  for (size_t i = 0; i < others_.size(); ++i) {
-    const std::string prefix = "group" + std::to_string(i + 1) + ".";
-    for (const auto& [name, cell] : others_[i]->all_cells()) all.emplace_back(prefix + name, cell);
+  std::vector<std::pair<std::string, State>> all;
+  size_t i = 0;
+  for (size_t group = 0; group < groups_.size(); ++group) {
+    const std::string prefix = group == 0 ? "" : "group" + std::to_string(group) + ".";
+    all.emplace_back(prefix + "step", groups_[group].steps);
+    all.emplace_back(prefix + "lr", groups_[group].lr);
+    for (const size_t first = i; i < groups_[group].end; ++i) {
+      const std::string own = prefix + std::to_string(i - first) + ".";
+      for (const State& slot : kept_[i].slots) all.emplace_back(own + slot.name(), slot);
+      all.emplace_back(own + kept_[i].missed.name(), kept_[i].missed);
+    }
   }
   return all;
 }
@@ -325,7 +298,7 @@ void Optimizer::load_state(const std::vector<std::pair<std::string, Tensor>>& va
       fail(ErrorKind::shape, name + " is " + to_string(spec) + " in this training, " +
                                  to_string(value->second.spec()) + " in the checkpoint");
     }
-    if (cell.name() == lr_.name()) check_rate(value->second.item(), type());
+    if (cell.name() == groups_[0].lr.name()) check_rate(value->second.item());
     taken += is_there ? 1 : 0;
     found.emplace_back(cell, is_there ? value->second : zeros({}, DType::i64));
   }
@@ -336,70 +309,5 @@ void Optimizer::load_state(const std::vector<std::pair<std::string, Tensor>>& va
   }
   set_together(found);
 }
-
-// ---------------------------------------------------------------------------------- SGD
-
-SGD::SGD(SGDOptions options) : Optimizer(options.lr), options_(options) {
-  require(options.momentum >= 0, type_name, "`momentum` must be at least 0", options.momentum);
-  require(options.weight_decay >= 0, type_name, "`weight_decay` must be at least 0",
-          options.weight_decay);
-  require(!options.nesterov || (options.momentum > 0 && options.dampening == 0), type_name,
-          "`nesterov` needs a momentum and no dampening", options.momentum);
-}
-
-Fields SGD::options() const { return to_fields(options_); }
-
-std::vector<std::string> SGD::slot_names() const {
-  if (options_.momentum == 0) return {};
-  return {"momentum_buffer"};
-}
-
-void SGD::update(const State& parameter, const Tensor& grad, const std::vector<State>& slots,
-                 const Step& step) {
-  if (slots.empty()) {
-    taper::update(parameter, [&](Tensor& p) {
-      return sgd_update(donate(p), grad, step.lr, options_.weight_decay);
-    });
-    return;
-  }
-  taper::update({parameter, slots[0]}, [&](std::span<Tensor* const> old) {
-    return momentum_update(
-        donate(*old[0]), grad, donate(*old[1]), {step.lr, step.steps}, step.missed,
-        {options_.momentum, options_.dampening, options_.weight_decay, options_.nesterov});
-  });
-}
-
-// ---------------------------------------------------------------------------------- Adam
-
-Adam::Adam(AdamOptions options) : Optimizer(options.lr), options_(options) {
-  for (double beta : options.betas) {
-    require(beta >= 0 && beta < 1, type_name, "`betas` must be in [0, 1)", beta);
-  }
-  require(options.eps >= 0, type_name, "`eps` must be at least 0", options.eps);
-  require(options.weight_decay >= 0, type_name, "`weight_decay` must be at least 0",
-          options.weight_decay);
-}
-
-Fields Adam::options() const { return to_fields(options_); }
-
-void Adam::update(const State& parameter, const Tensor& grad, const std::vector<State>& slots,
-                  const Step& step) {
-  taper::update({parameter, slots[0], slots[1]}, [&](std::span<Tensor* const> old) {
-    return adam_update(donate(*old[0]), grad, donate(*old[1]), donate(*old[2]),
-                       {step.lr, step.steps}, step.missed,
-                       {options_.betas[0], options_.betas[1], options_.eps, options_.weight_decay});
-  });
-}
-
-namespace {
-
-const FactoryFor<Optimizer, SGD, SGDOptions> sgd_entry{SGD::type_name,
-                                                       "Gradient descent with momentum."};
-const FactoryFor<Optimizer, Adam, AdamOptions> adam_entry{Adam::type_name,
-                                                          "Adaptive moment estimation."};
-
-}  // namespace
-template AnyOptimizer::AnyOptimizer(SGD);
-template AnyOptimizer::AnyOptimizer(Adam);
 
 }  // namespace taper::optim

@@ -26,7 +26,7 @@ struct ParameterGroup {
 /// moments) is a cell, so a whole training step can be captured.
 class TAPER_API Optimizer {
  public:
-  virtual ~Optimizer();
+  virtual ~Optimizer() = default;
   /// A copy of an attached one is another handle on the same cells; that of one without parameters
   /// is an optimizer of its own. That of a cloned module is the clone's, with copies of the state.
   Optimizer(const Optimizer& other);
@@ -47,7 +47,7 @@ class TAPER_API Optimizer {
   void step(const std::vector<Tensor>& grads);
   void zero_grad();
 
-  size_t groups() const { return 1 + others_.size(); }
+  size_t groups() const { return groups_.size(); }
   double lr(size_t group = 0) const;
   /// Sets the rate of every group, or of one; it is the first rate for `scale_lr`.
   void set_lr(double lr);
@@ -67,18 +67,16 @@ class TAPER_API Optimizer {
   /// if they are those of another optimizer or of other parameters.
   void load_state(const std::vector<std::pair<std::string, Tensor>>& values);
 
-  /// The registered name and the options it was made with; those of group 0 if there are several.
+  /// The registered name; empty for one that no registry knows.
   virtual std::string_view type() const = 0;
-  virtual Fields options() const = 0;
-  /// Those of one group.
-  Fields group_options(size_t group) const { return this->group(group).options(); }
+  /// The options that a group was made with.
+  virtual Fields group_options(size_t group) const = 0;
+  /// Another one of this type with the same cells, or copies of them in a CloneScope.
+  virtual std::shared_ptr<Optimizer> copied() const = 0;
 
  protected:
-  /// Throws value for a negative or not finite learning rate.
-  explicit Optimizer(double lr);
+  Optimizer() = default;
 
-  /// Names of the tensors like the parameter that the update keeps, such as `exp_avg`.
-  virtual std::vector<std::string> slot_names() const = 0;
   /// What one parameter's step depends on besides its gradient and slots.
   struct Step {
     Tensor lr;      // f64, 0-d
@@ -87,128 +85,128 @@ class TAPER_API Optimizer {
     /// The parameter's own count of steps, from 1 (f64, 0-d).
     Tensor count() const;
   };
+  /// Names of the tensors like the parameter that the update keeps, such as `exp_avg`.
+  virtual std::vector<std::string> slot_names(size_t group) const = 0;
   /// Gives the parameter and its slots their next values, by `taper::update`. The gradient is like
   /// the parameter, and the tape is off.
-  virtual void update(const State& parameter, const Tensor& grad, const std::vector<State>& slots,
-                      const Step& step) = 0;
+  virtual void update(size_t group, const State& parameter, const Tensor& grad,
+                      std::span<const State> slots, const Step& step) = 0;
 
-  static void check_rate(double lr, std::string_view owner);
-  static void require(bool condition, std::string_view owner, const char* rule, double got);
-
-  /// Takes groups whose first one has this optimizer's options already; `defaults` are the options
-  /// of the others. Throws value as `attach` does, naming the group.
-  void attach_groups(std::vector<ParameterGroup> groups, const Fields& defaults);
-  void attach_all(std::vector<State> parameters, std::vector<std::shared_ptr<Optimizer>> others);
+  /// One group for each rate, still without parameters.
+  void begin(const std::vector<double>& rates);
+  /// Throws value as `attach` does, naming the group.
+  void attach_groups(const std::vector<ParameterGroup>& groups);
+  size_t checked(size_t group) const;
 
  private:
   friend class AnyOptimizer;
 
-  /// A new one of this type and these options, with copies of the cells: for a CloneScope.
-  std::shared_ptr<Optimizer> cloned() const;
-  void clone_state();
-  Optimizer& group(size_t index);
-  const Optimizer& group(size_t index) const { return const_cast<Optimizer*>(this)->group(index); }
+  struct Group {
+    State steps;
+    State lr;
+    std::shared_ptr<double> first_lr;  // shared by copies, as the cells are
+    size_t end = 0;                    // behind its last parameter
+  };
+  struct Kept {
+    std::vector<State> slots;
+    State missed;             // steps in which the parameter had no part
+    uint32_t departures = 0;  // of the parameter when it was attached
+  };
+
+  /// All of them, or nothing where that throws; `several` for messages.
+  void take(std::span<const std::vector<State>> groups, bool several);
   /// Of all groups, or of none where that throws.
   void set_rates(const std::vector<double>& rates);
   /// With the counts of missed steps that are 0, too.
   std::vector<std::pair<std::string, State>> all_cells() const;
+  void check_rate(double lr) const;
   void check_places() const;
   void check_grads(const std::vector<Tensor>& grads) const;
-  /// Of the parameter `own` of this group, `number` of all.
-  void check_slots(size_t own, size_t number) const;
+  void check_slots(size_t number) const;
   void step_checked(std::span<const Tensor> grads);
 
-  State steps_;
-  State lr_;
-  std::shared_ptr<double> first_lr_;  // shared by copies, as the cells are
-  std::vector<State> parameters_;     // of all groups
-  std::vector<uint32_t> departures_;  // theirs when they were attached
-  // Of the parameters of group 0:
-  std::vector<std::vector<State>> slots_;
-  std::vector<State> missed_;                       // steps in which it had no part
-  std::vector<std::shared_ptr<Optimizer>> others_;  // one for each further group
+  std::vector<Group> groups_;
+  std::vector<State> parameters_;  // of all groups, in their order
+  std::vector<Kept> kept_;         // of each parameter
 };
 
-/// `defaults` with what the first group says in their place. Throws value for a wrong name.
-template <class Options>
-Options first_group_options(std::string_view owner, const std::vector<ParameterGroup>& groups,
-                            const Options& defaults) {
-  if (groups.empty()) return defaults;
-  return parse_fields<Options>(owner, merged(to_fields(defaults), groups[0].options));
-};
-
-struct SGDOptions {
-  double lr = 1e-3;
-  double momentum = 0;
-  double dampening = 0;
-  double weight_decay = 0;
-  bool nesterov = false;
-};
-/// Gradient descent with momentum, as PyTorch defines it.
-class TAPER_API SGD final : public Optimizer {
+/// An optimizer with one struct of options, of which each group has its own. `Derived` says
+/// `update` and `static std::vector<std::string> slots_of(const Options&)`, and is made of options,
+/// of parameters and options or of groups and the options that they have in common.
+template <class Derived, class Options>
+class TAPER_API OptimizerWith : public WithOptions<Derived, Optimizer, Options> {
  public:
-  static constexpr std::string_view type_name = "SGD";
-  explicit SGD(SGDOptions options = {});
+  OptimizerWith() : OptimizerWith(Options{}) {}
+  explicit OptimizerWith(Options options);
   // A template, so that `SGD({.lr = 0.1})` can mean nothing but the options.
   template <std::same_as<std::vector<State>> Cells>
-  explicit SGD(Cells parameters, SGDOptions options = {}) : SGD(options) {
-    attach(std::move(parameters));
+  explicit OptimizerWith(Cells parameters, Options options = {})
+      : OptimizerWith(std::move(options)) {
+    this->attach(std::move(parameters));
   }
   template <std::same_as<std::vector<ParameterGroup>> Groups>
-  explicit SGD(Groups groups, SGDOptions options = {})
-      : SGD(first_group_options(type_name, groups, options)) {
-    attach_groups(std::move(groups), to_fields(options));
+  explicit OptimizerWith(const Groups& groups, Options options = {})
+      : OptimizerWith(std::move(options)) {
+    take(groups);
   }
   // Without a default, so that one braced list can mean nothing but the options.
-  SGD(std::initializer_list<ParameterGroup> groups, SGDOptions options)
-      : SGD(std::vector<ParameterGroup>(groups), options) {}
-  std::string_view type() const override { return type_name; }
-  Fields options() const override;
+  OptimizerWith(std::initializer_list<ParameterGroup> groups, Options options)
+      : OptimizerWith(std::move(options)) {
+    take(groups);
+  }
+
+  std::string_view type() const override { return Derived::type_name; }
+  Fields group_options(size_t group) const override;
+  std::shared_ptr<Optimizer> copied() const override;
+
+ protected:
+  const Options& options_of(size_t group) const { return group_options_[group]; }
 
  private:
-  std::vector<std::string> slot_names() const override;
-  void update(const State& parameter, const Tensor& grad, const std::vector<State>& slots,
-              const Step& step) override;
-
-  SGDOptions options_;
-};
-
-struct AdamOptions {
-  double lr = 1e-3;
-  std::array<double, 2> betas = {0.9, 0.999};
-  double eps = 1e-8;
-  double weight_decay = 0;
-};
-/// Kingma and Ba, "Adam: a method for stochastic optimization" (2015), as PyTorch defines it.
-class TAPER_API Adam final : public Optimizer {
- public:
-  static constexpr std::string_view type_name = "Adam";
-  explicit Adam(AdamOptions options = {});
-  template <std::same_as<std::vector<State>> Cells>
-  explicit Adam(Cells parameters, AdamOptions options = {}) : Adam(options) {
-    attach(std::move(parameters));
+  std::vector<std::string> slot_names(size_t group) const final {
+    return Derived::slots_of(group_options_[group]);
   }
-  template <std::same_as<std::vector<ParameterGroup>> Groups>
-  explicit Adam(Groups groups, AdamOptions options = {})
-      : Adam(first_group_options(type_name, groups, options)) {
-    attach_groups(std::move(groups), to_fields(options));
-  }
-  // Without a default, so that one braced list can mean nothing but the options.
-  Adam(std::initializer_list<ParameterGroup> groups, AdamOptions options)
-      : Adam(std::vector<ParameterGroup>(groups), options) {}
-  std::string_view type() const override { return type_name; }
-  Fields options() const override;
+  void take(const std::vector<ParameterGroup>& groups);
 
- private:
-  std::vector<std::string> slot_names() const override { return {"exp_avg", "exp_avg_sq"}; }
-  void update(const State& parameter, const Tensor& grad, const std::vector<State>& slots,
-              const Step& step) override;
-
-  AdamOptions options_;
+  std::vector<Options> group_options_;
 };
+
+// Not inline: the library has those of its own classes.
+template <class Derived, class Options>
+OptimizerWith<Derived, Options>::OptimizerWith(Options options)
+    : WithOptions<Derived, Optimizer, Options>(std::move(options)),
+      group_options_{this->options()} {
+  this->begin({group_options_[0].lr});
+}
+
+template <class Derived, class Options>
+void OptimizerWith<Derived, Options>::take(const std::vector<ParameterGroup>& groups) {
+  std::vector<Options> options;
+  std::vector<double> rates;
+  for (const ParameterGroup& group : groups) {
+    options.push_back(parse_fields<Options>(Derived::type_name,
+                                            merged(to_fields(this->options()), group.options)));
+    rates.push_back(options.back().lr);
+  }
+  if (!rates.empty()) {
+    this->begin(rates);
+    group_options_ = std::move(options);
+  }
+  this->attach_groups(groups);
+}
+
+template <class Derived, class Options>
+Fields OptimizerWith<Derived, Options>::group_options(size_t group) const {
+  return to_fields(group_options_[this->checked(group)]);
+}
+
+template <class Derived, class Options>
+std::shared_ptr<Optimizer> OptimizerWith<Derived, Options>::copied() const {
+  return std::make_shared<Derived>(static_cast<const Derived&>(*this));
+}
 
 /// Any optimizer as an option: made from a typed one, copied as a handle. That of a cloned module
-/// is the clone's; throws not_found then if no registry knows its type.
+/// is the clone's.
 class TAPER_API AnyOptimizer {
  public:
   template <class O>
@@ -235,10 +233,43 @@ template <class O>
   requires std::derived_from<O, Optimizer>
 AnyOptimizer::AnyOptimizer(O optimizer) : inner_(std::make_shared<O>(std::move(optimizer))) {}
 
-extern template AnyOptimizer::AnyOptimizer(SGD);
-extern template AnyOptimizer::AnyOptimizer(Adam);
-
 /// Registered optimizers, by name.
 using OptimizerFactory = Factory<Optimizer>;
 
 }  // namespace taper::optim
+
+// What TAPER_OPTIMIZER (optim/elementwise.h) does for its rules, an optimizer of another kind says
+// behind its class, and behind its formula `TAPER_OPTIMIZER_HERE(LBFGS)` with its entry.
+
+#define TAPER_OPTIMIZER_IN_LIBRARY(Name)                                                  \
+  namespace taper {                                                                       \
+  extern template class WithOptions<optim::Name, optim::Optimizer, optim::Name::Options>; \
+  namespace optim {                                                                       \
+  extern template class OptimizerWith<Name, Name::Options>;                               \
+  extern template AnyOptimizer::AnyOptimizer(Name);                                       \
+  }                                                                                       \
+  }
+
+#define TAPER_OPTIMIZER_HERE(Name)                                                 \
+  namespace taper {                                                                \
+  template class WithOptions<optim::Name, optim::Optimizer, optim::Name::Options>; \
+  namespace optim {                                                                \
+  template class OptimizerWith<Name, Name::Options>;                               \
+  template AnyOptimizer::AnyOptimizer(Name);                                       \
+  }                                                                                \
+  }
+
+/// The class of an elementwise optimizer.
+#define TAPER_OPTIMIZER_TYPE(Name)                                          \
+  namespace taper::optim {                                                  \
+  class TAPER_API Name final : public OptimizerWith<Name, Name##Options> {  \
+   public:                                                                  \
+    using OptimizerWith::OptimizerWith;                                     \
+    static std::vector<std::string> slots_of(const Name##Options& options); \
+                                                                            \
+   private:                                                                 \
+    void update(size_t group, const State& parameter, const Tensor& grad,   \
+                std::span<const State> slots, const Step& step) override;   \
+  };                                                                        \
+  }                                                                         \
+  TAPER_OPTIMIZER_IN_LIBRARY(Name)

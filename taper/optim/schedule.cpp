@@ -7,46 +7,23 @@
 #include <taper/core/error.h>
 
 namespace taper::optim {
-namespace {
-
-void require_positive(std::string_view owner, const char* field, int64_t value) {
-  if (value >= 1) return;
-  fail(ErrorKind::value,
-       std::string(owner) + ": `" + field + "` must be at least 1, got " + std::to_string(value));
-}
-
-}  // namespace
-
-StepLR::StepLR(StepLROptions options) : options_(options) {
-  check_required(type_name, options_);
-  require_positive(type_name, "step_size", options_.step_size);
-}
 
 double StepLR::factor(int64_t epoch) const {
-  const int64_t steps = epoch / options_.step_size;
-  return std::pow(options_.gamma, static_cast<double>(steps));
-}
-
-CosineAnnealingLR::CosineAnnealingLR(CosineAnnealingLROptions options) : options_(options) {
-  check_required(type_name, options_);
-  require_positive(type_name, "T_max", options_.T_max);
+  const int64_t steps = epoch / options().step_size.value();
+  return std::pow(options().gamma, static_cast<double>(steps));
 }
 
 double CosineAnnealingLR::factor(int64_t epoch) const {
   const double progress =
-      std::min(1.0, static_cast<double>(epoch) / static_cast<double>(options_.T_max));
-  const double low = options_.eta_min_factor;
+      std::min(1.0, static_cast<double>(epoch) / static_cast<double>(options().T_max.value()));
+  const double low = options().eta_min_factor;
   return low + (1 - low) * (1 + std::cos(progress * 3.14159265358979323846)) / 2;
-}
-
-LinearLR::LinearLR(LinearLROptions options) : options_(options) {
-  require_positive(type_name, "total_iters", options_.total_iters);
 }
 
 double LinearLR::factor(int64_t epoch) const {
   const double progress =
-      std::min(1.0, static_cast<double>(epoch) / static_cast<double>(options_.total_iters));
-  return options_.start_factor + (options_.end_factor - options_.start_factor) * progress;
+      std::min(1.0, static_cast<double>(epoch) / static_cast<double>(options().total_iters));
+  return options().start_factor + (options().end_factor - options().start_factor) * progress;
 }
 
 SequentialLR::SequentialLR(std::vector<std::shared_ptr<Schedule>> schedules,
@@ -70,12 +47,11 @@ double SequentialLR::factor(int64_t epoch) const {
 
 namespace {
 
-const FactoryFor<Schedule, StepLR, StepLROptions> step_entry{
-    StepLR::type_name, "Multiplies the rate by gamma every step_size epochs."};
-const FactoryFor<Schedule, CosineAnnealingLR, CosineAnnealingLROptions> cosine_entry{
-    CosineAnnealingLR::type_name, "Half a cosine over T_max epochs."};
-const FactoryFor<Schedule, LinearLR, LinearLROptions> linear_entry{
-    LinearLR::type_name, "A straight line of factors over total_iters epochs."};
+const FactoryFor<Schedule, StepLR> step_entry{
+    "Multiplies the rate by gamma every step_size epochs."};
+const FactoryFor<Schedule, CosineAnnealingLR> cosine_entry{"Half a cosine over T_max epochs."};
+const FactoryFor<Schedule, LinearLR> linear_entry{
+    "A straight line of factors over total_iters epochs."};
 
 }  // namespace
 }  // namespace taper::optim

@@ -18,51 +18,40 @@ class TAPER_API Schedule {
 };
 
 struct StepLROptions {
-  Required<int64_t> step_size;
-  double gamma = 0.1;
+  Required<Positive<int64_t>> step_size;
+  FiniteReal gamma = 0.1;
 };
 /// Multiplies by `gamma` every `step_size` epochs.
-class TAPER_API StepLR final : public Schedule {
+class TAPER_API StepLR final : public WithOptions<StepLR, Schedule, StepLROptions> {
  public:
-  static constexpr std::string_view type_name = "StepLR";
-  explicit StepLR(StepLROptions options);
+  using WithOptions::WithOptions;
   double factor(int64_t epoch) const override;
-
- private:
-  StepLROptions options_;
 };
 
 struct CosineAnnealingLROptions {
-  Required<int64_t> T_max;
-  double eta_min_factor = 0;
+  Required<Positive<int64_t>> T_max;
+  FiniteReal eta_min_factor = 0;
 };
 /// Half a cosine from 1 to `eta_min_factor` over T_max epochs, then constant: Loshchilov and
 /// Hutter, "SGDR" (2017), without restarts.
-class TAPER_API CosineAnnealingLR final : public Schedule {
+class TAPER_API CosineAnnealingLR final
+    : public WithOptions<CosineAnnealingLR, Schedule, CosineAnnealingLROptions> {
  public:
-  static constexpr std::string_view type_name = "CosineAnnealingLR";
-  explicit CosineAnnealingLR(CosineAnnealingLROptions options);
+  using WithOptions::WithOptions;
   double factor(int64_t epoch) const override;
-
- private:
-  CosineAnnealingLROptions options_;
 };
 
 /// The factor runs in a straight line from `start_factor` to `end_factor` over total_iters epochs,
 /// then stays.
 struct LinearLROptions {
-  double start_factor = 1.0 / 3;
-  double end_factor = 1;
-  int64_t total_iters = 5;
+  FiniteReal start_factor = 1.0 / 3;
+  FiniteReal end_factor = 1;
+  Positive<int64_t> total_iters = 5;
 };
-class TAPER_API LinearLR final : public Schedule {
+class TAPER_API LinearLR final : public WithOptions<LinearLR, Schedule, LinearLROptions> {
  public:
-  static constexpr std::string_view type_name = "LinearLR";
-  explicit LinearLR(LinearLROptions options = {});
+  using WithOptions::WithOptions;
   double factor(int64_t epoch) const override;
-
- private:
-  LinearLROptions options_;
 };
 
 /// One schedule after the other, each counting from its own first epoch: the i-th holds until the

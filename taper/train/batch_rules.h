@@ -5,7 +5,7 @@
 
 #include <taper/core/error.h>
 #include <taper/data/loader.h>
-#include <taper/nn/losses.h>
+#include <taper/nn/loss.h>
 #include <taper/nn/module.h>
 #include <taper/ops/ops.h>
 

@@ -34,14 +34,7 @@ Tensor picture_of_filters(const Tensor& weight) {
 }  // namespace
 
 TensorBoard::TensorBoard(TensorBoardOptions options, Clock clock)
-    : options_(std::move(options)), clock_(std::move(clock)) {
-  check_required(type_name, options_);
-  require_option(options_.histograms >= 0, type_name, "`histograms` must be at least 0",
-                 static_cast<double>(options_.histograms));
-  require_option(options_.images >= 0, type_name, "`images` must be at least 0",
-                 static_cast<double>(options_.images));
-  require_option(options_.seconds >= 0, type_name, "`seconds` must be at least 0",
-                 options_.seconds);
+    : WithOptions(std::move(options)), clock_(std::move(clock)) {
   if (clock_) return;
   clock_ = [] {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -52,26 +45,26 @@ TensorBoard::TensorBoard(TensorBoardOptions options, Clock clock)
 std::unique_ptr<EventWriter> TensorBoard::open(const char* run, int64_t first_step) const {
   const double now = clock_();
   auto writer =
-      std::make_unique<EventWriter>(std::filesystem::path(options_.log_dir.value()) / run, now);
+      std::make_unique<EventWriter>(std::filesystem::path(options().log_dir.value()) / run, now);
   if (hide_later_) writer->start_session(first_step, now);
   return writer;
 }
 
 void TensorBoard::on_train_begin(Trainer& trainer) {
-  hide_later_ = std::exchange(resumed_, false);
+  hide_later_ = resumed();
   if (!hide_later_) memory_ = {};
   first_epoch_ = memory_.epochs;
   last_steps_ = clock_();
   train_ = open("train", first_epoch_);
   const auto is_there = [&](const char* run) {
     std::error_code none;
-    return std::filesystem::exists(std::filesystem::path(options_.log_dir.value()) / run, none);
+    return std::filesystem::exists(std::filesystem::path(options().log_dir.value()) / run, none);
   };
   if (hide_later_ && is_there("validation")) validation_ = open("validation", first_epoch_);
   if (validation_) validation_->flush();
   if (hide_later_ && is_there("steps")) steps_ = open("steps", memory_.steps + 1);
   if (steps_) steps_->flush();
-  if (options_.graph && !hide_later_) {
+  if (options().graph && !hide_later_) {
     const Graph* graph = trainer.graph();
     train_->graph(graph != nullptr ? graph_of(*graph, trainer.model()) : graph_of(trainer.model()),
                   clock_());
@@ -93,17 +86,17 @@ void TensorBoard::write_parameters(const Trainer& trainer, int64_t epoch, double
   const auto is_due = [&](int64_t every) { return every > 0 && epoch % every == 0; };
   for (const auto& [path, cell] : trainer.model().named_parameters()) {
     const Tensor value = cell.value().detach();
-    if (is_due(options_.histograms)) train_->histogram(event_path(path), epoch, value, now);
-    if (is_due(options_.images) && can_be_seen(value)) {
+    if (is_due(options().histograms)) train_->histogram(event_path(path), epoch, value, now);
+    if (is_due(options().images) && can_be_seen(value)) {
       train_->image(event_path(path), epoch, picture_of_filters(value), now);
     }
   }
 }
 
 void TensorBoard::on_batch_end(Trainer& trainer, const Logs& logs) {
-  if (!train_ || options_.seconds == 0) return;
+  if (!train_ || options().seconds == 0) return;
   const double now = clock_();
-  if (now - last_steps_ < options_.seconds) return;
+  if (now - last_steps_ < options().seconds) return;
   last_steps_ = now;
   if (!write_or_warn([&] { write_steps(logs, now); })) on_train_end(trainer);
 }
@@ -141,13 +134,12 @@ CallbackState TensorBoard::state() const { return {.values = to_fields(memory_),
 
 void TensorBoard::load_state(const CallbackState& state) {
   memory_ = parse_fields<Memory>(type_name, state.values);
-  resumed_ = true;
 }
 
 namespace {
 
-const FactoryFor<Callback, TensorBoard, TensorBoardOptions> tensorboard_entry{
-    TensorBoard::type_name, "Writes numbers, histograms, pictures and the graph for TensorBoard."};
+const FactoryFor<Callback, TensorBoard> tensorboard_entry{
+    "Writes numbers, histograms, pictures and the graph for TensorBoard."};
 
 }  // namespace
 }  // namespace taper

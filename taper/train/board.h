@@ -16,10 +16,12 @@ namespace taper {
 
 struct TensorBoardOptions {
   Required<std::string> log_dir;
-  int64_t histograms = 0;  ///< every so many epochs the values of all parameters; 0: never
-  int64_t images = 0;      ///< the same for the filters that can be seen; 0: never
-  bool graph = true;       ///< the calls of the model
-  double seconds = 5;      ///< every so many the numbers of the epoch so far, by steps; 0: never
+  NonNegative<int64_t> histograms =
+      0;                            ///< every so many epochs the values of all parameters; 0: never
+  NonNegative<int64_t> images = 0;  ///< the same for the filters that can be seen; 0: never
+  bool graph = true;                ///< the calls of the model
+  NonNegative<double> seconds =
+      5;  ///< every so many the numbers of the epoch so far, by steps; 0: never
 };
 /// Writes what `tensorboard --logdir LOG_DIR` shows, after each epoch with the epoch as the step:
 ///
@@ -34,9 +36,8 @@ struct TensorBoardOptions {
 ///   model that cannot be captured the tree of its modules, in order of definition.
 ///
 /// A resumed training writes new files that hide what was written after its checkpoint.
-class TAPER_API TensorBoard final : public Callback {
+class TAPER_API TensorBoard final : public WithOptions<TensorBoard, Callback, TensorBoardOptions> {
  public:
-  static constexpr std::string_view type_name = "TensorBoard";
   /// Seconds since 1970.
   using Clock = std::function<double()>;
   /// Throws value for options out of range. Without `clock` it is the system's.
@@ -62,13 +63,11 @@ class TAPER_API TensorBoard final : public Callback {
   void write_numbers(const Logs& logs, double now);
   void write_parameters(const Trainer& trainer, int64_t epoch, double now);
 
-  TensorBoardOptions options_;
   Clock clock_;
   Memory memory_;
   std::unique_ptr<EventWriter> train_;
   std::unique_ptr<EventWriter> validation_;
   std::unique_ptr<EventWriter> steps_;
-  bool resumed_ = false;
   bool hide_later_ = false;  // in files of this training
   int64_t first_epoch_ = 0;  // of this process
   double last_steps_ = 0;    // when numbers by steps were written

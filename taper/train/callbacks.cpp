@@ -16,18 +16,24 @@ namespace taper {
 
 std::string Callback::kind() const { return boost::core::demangle(typeid(*this).name()); }
 
-CSVLogger::CSVLogger(CSVLoggerOptions options) : options_(std::move(options)) {
-  check_required(type_name, options_);
+void Callback::resume(const CallbackState& state) {
+  load_state(state);
+  resumed_ = true;
+}
+
+void Callback::begin_anew() {
+  resumed_ = false;
+  stop_training = false;
 }
 
 void CSVLogger::check() const {
-  if (!file_) fail(ErrorKind::io, "CSVLogger: cannot write " + options_.path.value());
+  if (!file_) fail(ErrorKind::io, "CSVLogger: cannot write " + options().path.value());
 }
 
 void CSVLogger::on_train_begin(Trainer&) {
-  const std::filesystem::path path = options_.path.value();
-  const bool resumed = std::exchange(resumed_, false);
-  const bool keep = options_.append || resumed;
+  const std::filesystem::path path = options().path.value();
+  const bool resumed = this->resumed();
+  const bool keep = options().append || resumed;
   std::error_code error;
   auto size = static_cast<int64_t>(std::filesystem::file_size(path, error));
   if (error) size = 0;
@@ -39,7 +45,7 @@ void CSVLogger::on_train_begin(Trainer&) {
   }
   // Of a file that is shorter than it was, only what this training wrote is known.
   const bool lost = resumed && size < memory_.bytes;
-  const bool whole = keep && !(lost && !options_.append);
+  const bool whole = keep && !(lost && !options().append);
   header_written_ = whole && size > 0;
   file_ = std::ofstream(path, whole ? std::ios::app : std::ios::trunc);
   check();
@@ -84,7 +90,6 @@ CallbackState CSVLogger::state() const { return {.values = to_fields(memory_), .
 
 void CSVLogger::load_state(const CallbackState& state) {
   memory_ = parse_fields<Memory>(type_name, state.values);
-  resumed_ = true;
 }
 
 void LambdaCallback::on_train_begin(Trainer& trainer) {
@@ -109,8 +114,8 @@ void LambdaCallback::on_batch_end(Trainer& trainer, const Logs& logs) {
 
 namespace {
 
-const FactoryFor<Callback, CSVLogger, CSVLoggerOptions> csv_logger_entry{
-    CSVLogger::type_name, "Writes a row of numbers for each epoch to a CSV file."};
+const FactoryFor<Callback, CSVLogger> csv_logger_entry{
+    "Writes a row of numbers for each epoch to a CSV file."};
 
 }  // namespace
 }  // namespace taper

@@ -49,14 +49,26 @@ class TAPER_API Callback {
   virtual std::string kind() const;
   /// For checkpoints: asked between two steps.
   virtual CallbackState state() const { return {}; }
-  /// What `state` gave, before `on_train_begin` of a training that is resumed.
-  virtual void load_state(const CallbackState&) {}
+
+  /// The training goes on from what `state` gave: comes before `on_train_begin`.
+  void resume(const CallbackState& state);
+  /// The next training is a new one, and nothing has stopped it.
+  void begin_anew();
 
   /// Of a callback that put an earlier epoch's weights back at the end: that epoch, from 0.
   virtual std::optional<int64_t> restored_epoch() const { return {}; }
 
   /// Set it to end the training after this batch; the epoch then ends as usual.
   bool stop_training = false;
+
+ protected:
+  /// Takes what `state` gave.
+  virtual void load_state(const CallbackState&) {}
+  /// Whether the training goes on with one that was cut: what is kept counts only then.
+  bool resumed() const { return resumed_; }
+
+ private:
+  bool resumed_ = false;
 };
 
 /// Registered callbacks, by name.
@@ -69,10 +81,9 @@ struct CSVLoggerOptions {
 /// Writes a table with a row for each epoch: `epoch` and all numbers of the history. A resumed
 /// training cuts the rows that were written after its checkpoint, writes those again that were
 /// lost, and goes on.
-class TAPER_API CSVLogger final : public Callback {
+class TAPER_API CSVLogger final : public WithOptions<CSVLogger, Callback, CSVLoggerOptions> {
  public:
-  static constexpr std::string_view type_name = "CSVLogger";
-  explicit CSVLogger(CSVLoggerOptions options);
+  using WithOptions::WithOptions;
   /// Opens the file. Throws io. Later on it is warned of, and nothing more is written.
   void on_train_begin(Trainer& trainer) override;
   void on_epoch_end(Trainer& trainer, const Logs& logs) override;
@@ -89,11 +100,9 @@ class TAPER_API CSVLogger final : public Callback {
   void write(const std::string& text);
   void write_epoch(const Logs& logs);
 
-  CSVLoggerOptions options_;
   std::ofstream file_;
   bool header_written_ = false;
   Memory memory_;  // how far the file is written
-  bool resumed_ = false;
 };
 
 /// What is called when; what is empty is not called.

@@ -76,7 +76,7 @@ FitRun::~FitRun() {
 }
 
 History FitRun::run() {
-  for (const auto& callback : options_.callbacks) callback->stop_training = false;
+  for (const auto& callback : options_.callbacks) callback->begin_anew();
   const bool complete = options_.checkpoint && options_.checkpoint->resume && !resume();
   for (const auto& callback : options_.callbacks) callback->on_train_begin(trainer_);
   while (epoch_ < options_.epochs && !stopped() && !interrupted_) run_epoch();

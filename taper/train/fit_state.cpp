@@ -84,7 +84,7 @@ Value kinds_of(const std::vector<std::shared_ptr<Callback>>& callbacks) {
 
 /// One object, a list of them for several groups.
 Value options_of_groups(const optim::Optimizer& optimizer) {
-  if (optimizer.groups() == 1) return Value(optimizer.options());
+  if (optimizer.groups() == 1) return Value(optimizer.group_options(0));
   Value::List all;
   for (size_t i = 0; i < optimizer.groups(); ++i) all.push_back(Value(optimizer.group_options(i)));
   return Value(std::move(all));
@@ -263,9 +263,9 @@ void FitRun::restore(const Checkpoint& checkpoint) {
   for (size_t i = 0; list != nullptr && i < std::min(list->size(), options_.callbacks.size());
        ++i) {
     const Fields* values = (*list)[i].get_if<Fields>();
-    options_.callbacks[i]->load_state({.values = values != nullptr ? *values : Fields(),
-                                       .tensors = part(checkpoint.tensors, callback_prefix(i)),
-                                       .ended = finished_ && epoch_ < options_.epochs});
+    options_.callbacks[i]->resume({.values = values != nullptr ? *values : Fields(),
+                                   .tensors = part(checkpoint.tensors, callback_prefix(i)),
+                                   .ended = finished_ && epoch_ < options_.epochs});
   }
 }
 

@@ -1,7 +1,5 @@
 #include <taper/train/monitor.h>
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -21,19 +19,12 @@ bool larger_is_better(std::string_view name) {
 
 }  // namespace
 
-void require_option(bool good, std::string_view owner, const char* rule, double got) {
-  if (good) return;
-  fail(ErrorKind::value, std::string(owner) + ": " + rule + fmt::format(", got {}", got));
-}
-
 Monitor::Monitor(std::string_view owner, std::string name, MonitorMode mode, double min_delta)
     : owner_(owner),
       name_(std::move(name)),
       larger_is_better_(mode == MonitorMode::max ||
                         (mode == MonitorMode::automatic && larger_is_better(name_))),
-      min_delta_(std::abs(min_delta)) {
-  require_option(std::isfinite(min_delta), owner, "`min_delta` must be finite", min_delta);
-}
+      min_delta_(std::abs(min_delta)) {}
 
 void Monitor::check(const Trainer& trainer) const {
   const std::vector<std::string>& names = trainer.recorded_names();

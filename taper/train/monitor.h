@@ -21,8 +21,7 @@ struct EnumNames<MonitorMode> {
 
 class TAPER_API Monitor {
  public:
-  /// `owner` is the callback's name for messages. Throws value for a `min_delta` that is not
-  /// finite.
+  /// `owner` is the callback's name for messages.
   Monitor(std::string_view owner, std::string name, MonitorMode mode, double min_delta = 0);
 
   /// Before the first step: throws not_found naming what there is unless the epochs of the fit will
@@ -42,8 +41,5 @@ class TAPER_API Monitor {
   bool larger_is_better_;
   double min_delta_;
 };
-
-/// Throws value: "EarlyStopping: `patience` must be at least 0, got -1".
-TAPER_API void require_option(bool good, std::string_view owner, const char* rule, double got);
 
 }  // namespace taper

@@ -9,7 +9,7 @@
 
 #include <taper/core/fields.h>
 #include <taper/core/tensor.h>
-#include <taper/nn/losses.h>
+#include <taper/nn/loss.h>
 
 namespace taper {
 

@@ -8,7 +8,6 @@
 #include <taper/core/error.h>
 #include <taper/core/warning.h>
 #include <taper/graph/capture.h>
-#include <taper/nn/hints.h>
 #include <taper/nn/mode_scope.h>
 #include <taper/train/batch_rules.h>
 #include <taper/train/meter.h>
@@ -163,7 +162,7 @@ DryRun run_dry(const Pass& pass, const std::vector<Spec>& specs, int64_t rows,
     run.captured = true;
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::unsupported) return run;  // it asks for values
-    throw nn::with_hint(error, note);
+    throw with_hint(error, note);
   }
   check_metrics("fit", pass.options.metrics, pass.loss.type(), run.task, run.output, run.target);
   return run;

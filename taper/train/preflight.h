@@ -7,7 +7,7 @@
 #include <taper/data/dataset.h>
 #include <taper/graph/graph.h>
 #include <taper/nn/any_module.h>
-#include <taper/nn/losses.h>
+#include <taper/nn/loss.h>
 #include <taper/optim/optimizer.h>
 #include <taper/train/metrics.h>
 #include <taper/train/outputs.h>

@@ -13,20 +13,19 @@ namespace taper {
 
 struct ReduceLROnPlateauOptions {
   std::string monitor = "val_loss";
-  double factor = 0.1;
-  int64_t patience = 10;
+  Bounded<double, BetweenZeroAndOne> factor = 0.1;
+  NonNegative<int64_t> patience = 10;
   MonitorMode mode = MonitorMode::automatic;
-  double min_delta = 1e-4;
-  int64_t cooldown = 0;  ///< epochs after a reduction in which none is counted
-  double min_lr = 0;
+  FiniteReal min_delta = 1e-4;
+  NonNegative<int64_t> cooldown = 0;  ///< epochs after a reduction in which none is counted
+  NonNegative<double> min_lr = 0;
 };
 /// Multiplies the learning rate by `factor` after `patience` epochs without improvement, as Keras
 /// defines it.
-class TAPER_API ReduceLROnPlateau final : public Callback {
+class TAPER_API ReduceLROnPlateau final
+    : public WithOptions<ReduceLROnPlateau, Callback, ReduceLROnPlateauOptions> {
  public:
-  static constexpr std::string_view type_name = "ReduceLROnPlateau";
-  /// Throws value for options out of range.
-  explicit ReduceLROnPlateau(ReduceLROnPlateauOptions options = {});
+  using WithOptions::WithOptions;
   /// Throws not_found if the fit records no such number.
   void on_train_begin(Trainer& trainer) override;
   void on_epoch_end(Trainer& trainer, const Logs& logs) override;
@@ -40,10 +39,8 @@ class TAPER_API ReduceLROnPlateau final : public Callback {
     int64_t cooldown = 0;
   };
 
-  ReduceLROnPlateauOptions options_;
-  Monitor monitor_;
+  Monitor monitor_{type_name, options().monitor, options().mode, options().min_delta};
   Memory memory_;
-  bool resumed_ = false;
 };
 
 /// Sets the learning rate at the begin of each epoch to what a function makes of the epoch (from 0)

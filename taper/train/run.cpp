@@ -13,6 +13,7 @@
 #include <taper/core/parse_fields.h>
 #include <taper/io/files.h>
 #include <taper/io/safetensors.h>
+#include <taper/nn/init.h>
 #include <taper/train/run_folder.h>
 
 namespace taper {
@@ -197,7 +198,10 @@ void load(nn::Module module, const fs::path& path) {
 
 std::optional<double> error_in_own_scale(const ModelInfo& info, double loss) {
   const bool is_standardised = !info.form.target.empty() && info.form.class_names.empty();
-  if (!is_standardised || info.loss != nn::MSELoss::type_name) return {};
+  const nn::LossFactory* entry = nn::LossFactory::find(info.loss);
+  if (!is_standardised || entry == nullptr) return {};
+  const std::optional<nn::LossMeaning> meaning = entry->make({}).meaning();
+  if (!meaning || !meaning->mean_of_squares) return {};
   return std::sqrt(loss) * info.form.target_deviation;
 }
 

@@ -109,7 +109,7 @@ Fields options_of(const Trainer& trainer, const FitOptions& options) {
   const std::optional<int64_t> seed = seed_of(options);
   return {{"loss", Value(trainer.loss().type())},
           {"optimizer", Value(trainer.optimizer()->type())},
-          {"optimizer_options", Value(trainer.optimizer()->options())},
+          {"optimizer_options", Value(trainer.optimizer()->group_options(0))},
           {"batch_size", Value(options.batch_size)},
           {"seed", seed ? Value(*seed) : Value(std::to_string(options.seed))},
           {"validation_split", Value(options.validation_split)}};

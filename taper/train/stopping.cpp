@@ -29,31 +29,22 @@ void restore(const Trainer& trainer, const NamedTensors& weights) {
 // ---------------------------------------------------------------------------------------------
 // EarlyStopping
 
-EarlyStopping::EarlyStopping(EarlyStoppingOptions options)
-    : options_(std::move(options)),
-      monitor_(type_name, options_.monitor, options_.mode, options_.min_delta) {
-  require_option(options_.patience >= 0, type_name, "`patience` must be at least 0",
-                 static_cast<double>(options_.patience));
-  require_option(options_.start_from_epoch >= 0, type_name, "`start_from_epoch` must be at least 0",
-                 static_cast<double>(options_.start_from_epoch));
-}
-
 void EarlyStopping::on_train_begin(Trainer& trainer) {
   monitor_.check(trainer);
   restored_.reset();
-  if (!std::exchange(resumed_, false)) {
+  if (!resumed()) {
     memory_ = {};
     best_weights_.clear();
   }
-  memory_.stopped = memory_.stopped && memory_.wait >= options_.patience;
+  memory_.stopped = memory_.stopped && memory_.wait >= options().patience;
   stop_training = memory_.stopped;
 }
 
 void EarlyStopping::on_epoch_end(Trainer& trainer, const Logs& logs) {
   const double value = monitor_.read(logs);
-  if (logs.epoch < options_.start_from_epoch) return;
+  if (logs.epoch < options().start_from_epoch) return;
   const bool improved = monitor_.improves(value, memory_.best);
-  if (options_.restore_best_weights && (improved || best_weights_.empty())) {
+  if (options().restore_best_weights && (improved || best_weights_.empty())) {
     best_weights_ = weights_of(trainer);
     memory_.best_epoch = logs.epoch;
   }
@@ -61,8 +52,8 @@ void EarlyStopping::on_epoch_end(Trainer& trainer, const Logs& logs) {
   if (improved) {
     memory_.best = value;
     memory_.best_epoch = logs.epoch;
-    if (!options_.baseline || monitor_.improves(value, options_.baseline)) memory_.wait = 0;
-  } else if (memory_.wait >= options_.patience && logs.epoch > 0) {
+    if (!options().baseline || monitor_.improves(value, options().baseline)) memory_.wait = 0;
+  } else if (memory_.wait >= options().patience && logs.epoch > 0) {
     memory_.stopped = true;
     stop_training = true;
   }
@@ -81,7 +72,6 @@ CallbackState EarlyStopping::state() const {
 void EarlyStopping::load_state(const CallbackState& state) {
   memory_ = parse_fields<Memory>(type_name, state.values);
   best_weights_ = state.tensors;
-  resumed_ = true;
   if (!state.ended || !memory_.stopped) return;
   memory_.stopped = false;  // who asks for more epochs gives it its patience again
   memory_.wait = 0;
@@ -90,13 +80,10 @@ void EarlyStopping::load_state(const CallbackState& state) {
 // ---------------------------------------------------------------------------------------------
 // BestWeights
 
-BestWeights::BestWeights(BestWeightsOptions options)
-    : options_(std::move(options)), monitor_(type_name, options_.monitor, options_.mode) {}
-
 void BestWeights::on_train_begin(Trainer& trainer) {
   monitor_.check(trainer);
   restored_.reset();
-  if (std::exchange(resumed_, false)) return;
+  if (resumed()) return;
   memory_ = {};
   weights_.clear();
 }
@@ -106,11 +93,11 @@ void BestWeights::on_epoch_end(Trainer& trainer, const Logs& logs) {
   if (!monitor_.improves(value, memory_.best)) return;
   memory_ = {.best = value, .best_epoch = logs.epoch};
   weights_ = weights_of(trainer);
-  if (!options_.path.empty()) save(trainer.model(), options_.path);
+  if (!options().path.empty()) save(trainer.model(), options().path);
 }
 
 void BestWeights::on_train_end(Trainer& trainer) {
-  if (!options_.restore || weights_.empty()) return;
+  if (!options().restore || weights_.empty()) return;
   restore(trainer, weights_);
   restored_ = memory_.best_epoch;
 }
@@ -122,16 +109,13 @@ CallbackState BestWeights::state() const {
 void BestWeights::load_state(const CallbackState& state) {
   memory_ = parse_fields<Memory>(type_name, state.values);
   weights_ = state.tensors;
-  resumed_ = true;
 }
 
 // ---------------------------------------------------------------------------------------------
 // TimeLimit
 
 TimeLimit::TimeLimit(TimeLimitOptions options, Clock clock)
-    : options_(std::move(options)), clock_(std::move(clock)) {
-  check_required(type_name, options_);
-  require_option(options_.seconds > 0, type_name, "`seconds` must be above 0", options_.seconds);
+    : WithOptions(std::move(options)), clock_(std::move(clock)) {
   if (clock_) return;
   clock_ = [] {
     const auto now = std::chrono::steady_clock::now().time_since_epoch();
@@ -142,12 +126,12 @@ TimeLimit::TimeLimit(TimeLimitOptions options, Clock clock)
 double TimeLimit::spent() const { return before_.seconds + (start_ ? clock_() - *start_ : 0); }
 
 void TimeLimit::on_train_begin(Trainer&) {
-  if (!std::exchange(resumed_, false)) before_ = {};
+  if (!resumed()) before_ = {};
   start_ = clock_();
 }
 
 void TimeLimit::on_batch_end(Trainer&, const Logs&) {
-  if (spent() >= options_.seconds) stop_training = true;
+  if (spent() >= options().seconds) stop_training = true;
 }
 
 CallbackState TimeLimit::state() const {
@@ -157,17 +141,14 @@ CallbackState TimeLimit::state() const {
 void TimeLimit::load_state(const CallbackState& state) {
   before_ = parse_fields<Memory>(type_name, state.values);
   start_.reset();
-  resumed_ = true;
 }
 
 namespace {
 
-const FactoryFor<Callback, EarlyStopping, EarlyStoppingOptions> early_stopping_entry{
-    EarlyStopping::type_name, "Ends the training when a number stops to improve."};
-const FactoryFor<Callback, BestWeights, BestWeightsOptions> best_weights_entry{
-    BestWeights::type_name, "Keeps the weights of the best epoch."};
-const FactoryFor<Callback, TimeLimit, TimeLimitOptions> time_limit_entry{
-    TimeLimit::type_name, "Ends the training after a time."};
+const FactoryFor<Callback, EarlyStopping> early_stopping_entry{
+    "Ends the training when a number stops to improve."};
+const FactoryFor<Callback, BestWeights> best_weights_entry{"Keeps the weights of the best epoch."};
+const FactoryFor<Callback, TimeLimit> time_limit_entry{"Ends the training after a time."};
 
 }  // namespace
 }  // namespace taper

@@ -12,21 +12,20 @@ namespace taper {
 
 struct EarlyStoppingOptions {
   std::string monitor = "val_loss";
-  double min_delta = 0;  ///< what counts as better must be better by more than this
-  int64_t patience = 0;  ///< epochs without improvement after which training ends
+  FiniteReal min_delta = 0;           ///< what counts as better must be better by more than this
+  NonNegative<int64_t> patience = 0;  ///< epochs without improvement after which training ends
   MonitorMode mode = MonitorMode::automatic;
   std::optional<double> baseline =
       {};                             ///< epochs that are not better than it do not renew patience
   bool restore_best_weights = false;  ///< at the end, whether it stopped early or not
-  int64_t start_from_epoch = 0;       ///< earlier epochs (from 0) are not looked at
+  NonNegative<int64_t> start_from_epoch = 0;  ///< earlier epochs (from 0) are not looked at
 };
 /// Ends the training when a number stops to improve, as Keras 3 defines it. A resumed training that
 /// it had stopped stays stopped unless it has more patience now or is resumed for more epochs.
-class TAPER_API EarlyStopping final : public Callback {
+class TAPER_API EarlyStopping final
+    : public WithOptions<EarlyStopping, Callback, EarlyStoppingOptions> {
  public:
-  static constexpr std::string_view type_name = "EarlyStopping";
-  /// Throws value for options out of range.
-  explicit EarlyStopping(EarlyStoppingOptions options = {});
+  using WithOptions::WithOptions;
   /// Throws not_found if the fit records no such number.
   void on_train_begin(Trainer& trainer) override;
   void on_epoch_end(Trainer& trainer, const Logs& logs) override;
@@ -48,11 +47,9 @@ class TAPER_API EarlyStopping final : public Callback {
     bool stopped = false;
   };
 
-  EarlyStoppingOptions options_;
-  Monitor monitor_;
+  Monitor monitor_{type_name, options().monitor, options().mode, options().min_delta};
   Memory memory_;
   NamedTensors best_weights_;
-  bool resumed_ = false;
   std::optional<int64_t> restored_;
 };
 
@@ -63,10 +60,9 @@ struct BestWeightsOptions {
   bool restore = true;    ///< puts them into the model at the end
 };
 /// Keeps the parameters and buffers of the best epoch.
-class TAPER_API BestWeights final : public Callback {
+class TAPER_API BestWeights final : public WithOptions<BestWeights, Callback, BestWeightsOptions> {
  public:
-  static constexpr std::string_view type_name = "BestWeights";
-  explicit BestWeights(BestWeightsOptions options = {});
+  using WithOptions::WithOptions;
   /// Throws not_found if the fit records no such number.
   void on_train_begin(Trainer& trainer) override;
   /// Throws io if the file cannot be written.
@@ -86,22 +82,19 @@ class TAPER_API BestWeights final : public Callback {
     int64_t best_epoch = 0;
   };
 
-  BestWeightsOptions options_;
-  Monitor monitor_;
+  Monitor monitor_{type_name, options().monitor, options().mode};
   Memory memory_;
   NamedTensors weights_;
-  bool resumed_ = false;
   std::optional<int64_t> restored_;
 };
 
 struct TimeLimitOptions {
-  Required<double> seconds;
+  Required<Positive<double>> seconds;
 };
 /// Ends the training after the batch in which its time is over. A resumed training counts the time
 /// that was spent before.
-class TAPER_API TimeLimit final : public Callback {
+class TAPER_API TimeLimit final : public WithOptions<TimeLimit, Callback, TimeLimitOptions> {
  public:
-  static constexpr std::string_view type_name = "TimeLimit";
   /// Seconds that only grow.
   using Clock = std::function<double()>;
   /// Throws value unless `seconds` is above 0. Without `clock` it is the machine's steady clock.
@@ -117,11 +110,9 @@ class TAPER_API TimeLimit final : public Callback {
   };
   double spent() const;
 
-  TimeLimitOptions options_;
   Clock clock_;
   Memory before_;  // spent before this process
   std::optional<double> start_;
-  bool resumed_ = false;
 };
 
 }  // namespace taper

@@ -19,7 +19,7 @@
 #include <taper/data/source.h>
 #include <taper/graph/graph.h>
 #include <taper/nn/any_module.h>
-#include <taper/nn/losses.h>
+#include <taper/nn/loss.h>
 #include <taper/optim/optimizer.h>
 #include <taper/optim/schedule.h>
 #include <taper/train/callbacks.h>

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include <taper/nn/losses.h>
+#include <taper/nn/loss.h>
 
 namespace taper {
 

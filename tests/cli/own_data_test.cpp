@@ -1,6 +1,8 @@
 #include <taper/data/vision.h>
 #include <taper/nn/layers.h>
+#include <taper/nn/losses.h>
 #include <taper/nn/sequential.h>
+#include <taper/optim/optimizers.h>
 #include <taper/train/trainer.h>
 
 #include "command_testing.h"

@@ -375,10 +375,10 @@ TEST(Required, ConvertsBothWays) {
   const int64_t channels = conv.in_channels;
   EXPECT_EQ(channels, 1);
   EXPECT_EQ(conv.in_channels * 2, 2);
-  taper::check_required("Conv2d", conv);
+  taper::check_options("Conv2d", conv);
   EXPECT_TRUE(taper::fields_equal(conv, conv));
   EXPECT_FALSE(taper::fields_equal(conv, Conv{}));
-  EXPECT_EQ(error_of([] { taper::check_required("Conv2d", Conv{}); }),
+  EXPECT_EQ(error_of([] { taper::check_options("Conv2d", Conv{}); }),
             "Conv2d: `in_channels` is required");
   EXPECT_EQ(error_of([] { return int64_t{Conv{}.in_channels}; }), "a required field is not set");
 }

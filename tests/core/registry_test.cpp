@@ -18,10 +18,12 @@ using taper::ErrorKind;
 using taper::Factory;
 using taper::FactoryFor;
 using taper::Fields;
+using taper::NoOptions;
 using taper::Registered;
 using taper::Registry;
 using taper::Required;
 using taper::Value;
+using taper::WithOptions;
 
 template <class F>
 std::string error_of(F f, ErrorKind kind) {
@@ -99,17 +101,17 @@ struct RectangleOptions {
   double height = 1;
 };
 
-struct Rectangle : Shape2d {
-  explicit Rectangle(RectangleOptions given) : options(given) {}
-  double area() const override { return options.width * options.height; }
-  RectangleOptions options;
+struct Rectangle : WithOptions<Rectangle, Shape2d, RectangleOptions> {
+  using WithOptions::WithOptions;
+  double area() const override { return options().width * options().height; }
 };
-static const FactoryFor<Shape2d, Rectangle, RectangleOptions> rectangle_entry{"Rectangle", "Flat."};
+static const FactoryFor<Shape2d, Rectangle> rectangle_entry{"Flat."};
 
-struct Square : Shape2d {
+struct Square : WithOptions<Square, Shape2d, NoOptions> {
+  using WithOptions::WithOptions;
   double area() const override { return 1; }
 };
-static const FactoryFor<Shape2d, Square> square_entry{"Square", "A unit square."};
+static const FactoryFor<Shape2d, Square> square_entry{"A unit square."};
 
 /// A handle: made by value.
 struct Handle {
@@ -120,10 +122,12 @@ struct CounterOptions {
   int64_t start = 10;
 };
 
-struct Counter : Handle {
-  explicit Counter(CounterOptions options) : Handle{std::make_shared<int64_t>(options.start)} {}
+struct Counter : WithOptions<Counter, Handle, CounterOptions> {
+  explicit Counter(CounterOptions options) : WithOptions(options) {
+    state = std::make_shared<int64_t>(options.start);
+  }
 };
-static const FactoryFor<Handle, Counter, CounterOptions> counter_entry{"Counter", "Counts."};
+static const FactoryFor<Handle, Counter> counter_entry{"Counts."};
 
 TEST(FactoryTest, MakesFromNameAndKeywords) {
   const auto& rectangle = Factory<Shape2d>::get("Rectangle", "shape");

@@ -58,7 +58,7 @@ TEST(CompileKeeps, RefusesToChangeAMode) {
   EXPECT_EQ(f.captures(), 1u);
   layer.eval();
   EXPECT_EQ(error_text([&] { f(ones({4})); }),
-            "train: `model` would change its mode within a captured function, which replays do "
+            "train: `Dropout` would change its mode within a captured function, which replays do "
             "not repeat; change it before, or make an nn::ModeScope in the function");
   EXPECT_FALSE(layer.training());
   auto scoped = compile([&](const Tensor& x) {

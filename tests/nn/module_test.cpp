@@ -59,7 +59,7 @@ static_assert(!std::is_invocable_v<Linear, Tensor, Tensor>);
 static_assert(!std::is_invocable_v<Linear, std::string>);
 static_assert(std::is_invocable_v<Net, Tensor, Tensor>);
 static_assert(!std::is_invocable_v<const Net, Tensor, Tensor>);  // its `forward` is not const
-static_assert(TensorModule<Linear> && !TensorModule<Net>);
+static_assert(TensorModule<Linear> && TensorModule<Net>);
 static_assert(TensorLoss<MSELoss> && !TensorLoss<Linear> && !TensorLoss<Net>);
 static_assert(!std::is_constructible_v<AnyLoss, ReLU>);
 static_assert(!std::is_constructible_v<AnyModule, MSELoss>);
@@ -177,17 +177,17 @@ TEST(Layers, RefuseBadOptions) {
               bn(ones({2, 4, 5, 5}));
             }).find("BatchNorm2d expects 3 channels"),
             std::string::npos);
-  EXPECT_EQ(
-      error_text([] { AvgPool2d(1 << 29)(ones({1, 1, 1 << 10, 1 << 10})); }),
-      "avg_pool2d: the window covers 536870912 places, the padded x has 1024 (x "
-      "f32[1,1,1024,1024]) in model; the image is smaller than the window: pool less before it, "
-      "or take a smaller window");
+  EXPECT_EQ(error_text([] { AvgPool2d(1 << 29)(ones({1, 1, 1 << 10, 1 << 10})); }),
+            "avg_pool2d: the window covers 536870912 places, the padded x has 1024 (x "
+            "f32[1,1,1024,1024]) in AvgPool2d; the image is smaller than the window: pool less "
+            "before it, "
+            "or take a smaller window");
 }
 
 TEST(Layers, NameWhatNeedsTooMuchMemory) {
   const std::string text = error_text([] { Conv2d(1, 1, 1, 1, 1 << 29)(ones({1, 1, 1, 1})); });
   EXPECT_EQ(text.find("conv2d: cannot allocate "), 0u) << text;
-  EXPECT_NE(text.find("(x f32[1,1,1,1], weight f32[1,1,1,1], bias f32[1]) in model"),
+  EXPECT_NE(text.find("(x f32[1,1,1,1], weight f32[1,1,1,1], bias f32[1]) in Conv2d"),
             std::string::npos)
       << text;
 }

@@ -443,45 +443,39 @@ def optimizers():
     adam_steps(start, slopes)
 
 
+def update_steps(name, make, options, slots, start, slopes):
+    """Steps of one optimizer; `slots` are the names of its state in the order of our slots."""
+    p = torch.tensor(start)
+    optimizer = make([p])
+    for step, slope in enumerate(slopes):
+        before = p.numpy().copy()
+        # A state that is not there yet is any of zeros.
+        states = [optimizer.state[p][slot].numpy().copy() if step else np.zeros(p.shape)
+                  for slot in slots]
+        p.grad = torch.tensor(slope)
+        optimizer.step()
+        # The optimizer made two steps more, in which the parameter had no part.
+        golden.add(name, (before, slope, 0.01, np.int64(step + 3), np.int64(2), *states),
+                   (p.numpy(), *(optimizer.state[p][slot].numpy() for slot in slots)), "f32",
+                   options, ulps=32, scale=1)
+
+
 def sgd_steps(start, slopes):
-    for momentum, decay, nesterov in (0.0, 0.0, 0), (0.0, 0.1, 0), (0.9, 0.0, 0), (0.8, 0.01, 1):
-        p = torch.tensor(start)
-        sgd = torch.optim.SGD([p], 0.125, momentum, weight_decay=decay, nesterov=bool(nesterov))
-        for step, slope in enumerate(slopes):
-            before = p.numpy().copy()
-            buffer = sgd.state[p]["momentum_buffer"].numpy().copy() if momentum and step else None
-            p.grad = torch.tensor(slope)
-            sgd.step()
-            if momentum:
-                # The first step starts the buffer with the gradient: any momentum of zeros.
-                buffer = np.zeros(p.shape) if buffer is None else buffer
-                golden.add("momentum_update",
-                           (before, slope, buffer, 0.125, np.int64(step + 3), np.int64(2)),
-                           (p.numpy(), sgd.state[p]["momentum_buffer"].numpy()), "f32",
-                           {"momentum": momentum, "dampening": 0.0, "weight_decay": decay,
-                            "nesterov": bool(nesterov)}, ulps=8, scale=1)
-            else:
-                golden.add("sgd_update", (before, slope, 0.125), (p.numpy(),), "f32",
-                           {"weight_decay": decay}, ulps=8, scale=1)
+    for momentum, dampening, decay, nesterov in ((0.0, 0.0, 0.0, False), (0.0, 0.0, 0.1, False),
+                                                 (0.9, 0.0, 0.0, False), (0.8, 0.3, 0.0, False),
+                                                 (0.8, 0.0, 0.01, True)):
+        update_steps("sgd_update",
+                     lambda p: torch.optim.SGD(p, 0.01, momentum, dampening, decay, nesterov),
+                     {"momentum": momentum, "dampening": dampening, "weight_decay": decay,
+                      "nesterov": nesterov},
+                     ["momentum_buffer"] if momentum else [], start, slopes)
 
 
 def adam_steps(start, slopes):
     for betas, eps, decay in ((0.9, 0.999), 1e-8, 0.0), ((0.8, 0.9), 1e-3, 0.1):
-        p = torch.tensor(start)
-        adam = torch.optim.Adam([p], 0.01, betas, eps, decay)
-        for step, slope in enumerate(slopes):
-            before = p.numpy().copy()
-            names = "exp_avg", "exp_avg_sq"
-            moments = [adam.state[p][n].numpy().copy() if step else np.zeros(p.shape)
-                       for n in names]
-            p.grad = torch.tensor(slope)
-            adam.step()
-            # The optimizer made two steps more, in which the parameter had no part.
-            golden.add("adam_update",
-                       (before, slope, *moments, 0.01, np.int64(step + 3), np.int64(2)),
-                       (p.numpy(), *(adam.state[p][n].numpy() for n in names)), "f32",
-                       {"beta1": betas[0], "beta2": betas[1], "eps": eps, "weight_decay": decay},
-                       ulps=32, scale=1)
+        update_steps("adam_update", lambda p: torch.optim.Adam(p, 0.01, betas, eps, decay),
+                     {"betas": list(betas), "eps": eps, "weight_decay": decay},
+                     ["exp_avg", "exp_avg_sq"], start, slopes)
 
 
 def integer_operators():

@@ -24,9 +24,9 @@ struct CounterOptions {
 };
 
 /// Counts the epochs.
-class Counter final : public tp::Callback {
+class Counter final : public tp::WithOptions<Counter, tp::Callback, CounterOptions> {
  public:
-  explicit Counter(CounterOptions options) : count_(options.from) {}
+  using WithOptions::WithOptions;
   void on_epoch_end(tp::Trainer&, const tp::Logs& logs) override {
     ++count_;
     for (const auto& [name, value] : logs.values) measured_ |= name == "error_rate";
@@ -35,12 +35,11 @@ class Counter final : public tp::Callback {
   bool measured() const { return measured_; }
 
  private:
-  int64_t count_;
+  int64_t count_ = options().from;
   bool measured_ = false;
 };
 
-const tp::FactoryFor<tp::Callback, Counter, CounterOptions> counter_entry{
-    "Counter", "Counts the epochs from a number."};
+const tp::FactoryFor<tp::Callback, Counter> counter_entry{"Counts the epochs from a number."};
 
 /// A module of this program's own.
 class Net : public tp::nn::Layer<Net> {

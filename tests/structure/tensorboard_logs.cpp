@@ -42,7 +42,7 @@ void write_training(const std::string& folder) {
   first.on_epoch_end(trainer, numbers_of(1, 8));
   first.on_train_end(trainer);
   TensorBoard second(options, [] { return 1000.75; });
-  second.load_state(state);
+  second.resume(state);
   second.on_train_begin(trainer);
   second.on_epoch_end(trainer, numbers_of(1, 1));
   second.on_train_end(trainer);

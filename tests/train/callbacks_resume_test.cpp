@@ -7,8 +7,10 @@
 
 #include <taper/core/warning.h>
 #include <taper/nn/layers.h>
+#include <taper/nn/losses.h>
 #include <taper/nn/sequential.h>
 #include <taper/ops/random/generator.h>
+#include <taper/optim/optimizers.h>
 #include <taper/train/board.h>
 #include <taper/train/rates.h>
 #include <taper/train/run.h>

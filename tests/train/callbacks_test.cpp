@@ -8,8 +8,10 @@
 #include <map>
 
 #include <taper/nn/layers.h>
+#include <taper/nn/losses.h>
 #include <taper/nn/sequential.h>
 #include <taper/ops/ops.h>
+#include <taper/optim/optimizers.h>
 #include <taper/train/board.h>
 #include <taper/train/rates.h>
 #include <taper/train/run.h>
@@ -61,7 +63,7 @@ int64_t run(const nn::Sequential& model, const std::vector<double>& losses,
       const CallbackState state = callback->state();
       const Value through_json = parse_json(to_json(Value(state.values)));
       callback = make();
-      callback->load_state({*through_json.get_if<Fields>(), state.tensors});
+      callback->resume({*through_json.get_if<Fields>(), state.tensors});
       callback->on_train_begin(trainer);
       if (callback->stop_training) break;
     }
@@ -129,7 +131,7 @@ TEST(EarlyStopping, StaysStoppedUnlessItHasMorePatience) {
   EXPECT_EQ(first.best(), 1);
   for (const int64_t patience : {0, 5}) {
     EarlyStopping second({.patience = patience});
-    second.load_state(first.state());
+    second.resume(first.state());
     second.on_train_begin(trainer);
     EXPECT_EQ(second.stop_training, patience == 0);
   }
@@ -195,7 +197,7 @@ TEST(TimeLimit, EndsAfterTheBatchAndCountsTheTimeBefore) {
   first.on_batch_end(trainer, {});
   EXPECT_FALSE(first.stop_training);
   TimeLimit second({.seconds = 10}, clock);
-  second.load_state(first.state());
+  second.resume(first.state());
   now = 1000;
   second.on_train_begin(trainer);
   now = 1003.5;
@@ -205,7 +207,7 @@ TEST(TimeLimit, EndsAfterTheBatchAndCountsTheTimeBefore) {
   second.on_batch_end(trainer, {});
   EXPECT_TRUE(second.stop_training);
   EXPECT_EQ(error_of(ErrorKind::value, [] { TimeLimit({.seconds = 0}); }),
-            "TimeLimit: `seconds` must be above 0, got 0");
+            "TimeLimit: `seconds` must be finite and above 0, got 0.0");
 }
 
 TEST(ReduceLROnPlateau, MultipliesTheRateAsKerasDoes) {
@@ -221,7 +223,7 @@ TEST(ReduceLROnPlateau, MultipliesTheRateAsKerasDoes) {
     EXPECT_EQ(rates, expected) << cut;
   }
   EXPECT_EQ(error_of(ErrorKind::value, [] { ReduceLROnPlateau({.factor = 1}); }),
-            "ReduceLROnPlateau: `factor` must be above 0 and below 1, got 1");
+            "ReduceLROnPlateau: `factor` must be above 0 and below 1, got 1.0");
 }
 
 TEST(LearningRateScheduler, AsksTheFunction) {
@@ -261,7 +263,7 @@ TEST(CSVLogger, CutsTheRowsAfterTheCheckpoint) {
   EXPECT_EQ(content_of(path), "epoch,loss\n1,0.5\n2,0.25\n");
   for (int i = 0; i < 2; ++i) {
     CSVLogger second({.path = path});
-    second.load_state(state);
+    second.resume(state);
     second.on_train_begin(trainer);
     second.on_epoch_end(trainer, epoch_of(1, {{"loss", 0.125}}));
     second.on_train_end(trainer);
@@ -269,7 +271,7 @@ TEST(CSVLogger, CutsTheRowsAfterTheCheckpoint) {
   }
   std::filesystem::remove(path);
   CSVLogger third({.path = path});
-  third.load_state(state);
+  third.resume(state);
   third.on_train_begin(trainer);
   third.on_epoch_end(trainer, epoch_of(1, {{"loss", 0.125}}));
   EXPECT_EQ(content_of(path), "epoch,loss\n1,0.5\n2,0.125\n");  // what was lost, too
@@ -340,7 +342,7 @@ TEST(TensorBoard, WritesAFileForEachRunAndAnotherWhenResumed) {
   CallbackState state;
   for (const double now : {1000.0, 2000.0}) {
     TensorBoard callback({.log_dir = folder.path().string()}, [&] { return now; });
-    if (now == 2000) callback.load_state(state);
+    if (now == 2000) callback.resume(state);
     callback.on_train_begin(trainer);
     callback.on_epoch_end(trainer, epoch_of(0, {{"loss", 1}, {"val_loss", 2}}));
     state = callback.state();

@@ -4,8 +4,10 @@
 
 #include <taper/core/warning.h>
 #include <taper/nn/layers.h>
+#include <taper/nn/losses.h>
 #include <taper/nn/sequential.h>
 #include <taper/ops/random/generator.h>
+#include <taper/optim/optimizers.h>
 
 #include "../io/file_testing.h"
 
@@ -88,8 +90,9 @@ TEST(Preflight, WarnsOfCellsThatAreNotTheModels) {
   const std::string behind =
       ", which is none of its parameters: it is neither trained nor saved; a member of a module "
       "comes from child(...) or parameter(...), and stays in that module";
-  EXPECT_EQ(warnings_of(Sequential{Stack()}, nn::CrossEntropyLoss(), data),
-            (Texts{"fit: the model computes with `weight` (f32[2,2], in model.0.model)" + behind}));
+  EXPECT_EQ(
+      warnings_of(Sequential{Stack()}, nn::CrossEntropyLoss(), data),
+      (Texts{"fit: the model computes with `weight` (f32[2,2], in model.0.Linear)" + behind}));
   Weights one;
   Weights other;
   std::swap(one.each, other.each);

@@ -10,9 +10,11 @@
 
 #include <taper/core/parse_fields.h>
 #include <taper/nn/layers.h>
+#include <taper/nn/losses.h>
 #include <taper/nn/sequential.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/random/generator.h>
+#include <taper/optim/optimizers.h>
 #include <taper/train/report_data.h>
 #include <taper/train/summary.h>
 #include <taper/train/trainer.h>

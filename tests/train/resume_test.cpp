@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <taper/nn/layers.h>
+#include <taper/nn/losses.h>
 #include <taper/nn/sequential.h>
 #include <taper/ops/index/indexing.h>
 #include <taper/ops/random/generator.h>
+#include <taper/optim/optimizers.h>
 #include <taper/train/run.h>
 #include <taper/train/stopping.h>
 #include <taper/train/trainer.h>

@@ -10,9 +10,11 @@
 #include <taper/core/warning.h>
 #include <taper/io/sha256.h>
 #include <taper/nn/layers.h>
+#include <taper/nn/losses.h>
 #include <taper/nn/sequential.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/random/generator.h>
+#include <taper/optim/optimizers.h>
 #include <taper/train/checkpoint.h>
 #include <taper/train/run.h>
 #include <taper/train/signals.h>

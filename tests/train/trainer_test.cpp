@@ -7,9 +7,11 @@
 #include <sstream>
 
 #include <taper/nn/layers.h>
+#include <taper/nn/losses.h>
 #include <taper/nn/sequential.h>
 #include <taper/ops/index/indexing.h>
 #include <taper/ops/random/generator.h>
+#include <taper/optim/optimizers.h>
 #include <taper/train/progress.h>
 
 #include "../io/file_testing.h"

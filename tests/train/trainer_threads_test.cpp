@@ -6,9 +6,11 @@
 #include <thread>
 
 #include <taper/nn/layers.h>
+#include <taper/nn/losses.h>
 #include <taper/nn/sequential.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/random/generator.h>
+#include <taper/optim/optimizers.h>
 
 namespace taper {
 namespace {

@@ -5,9 +5,11 @@
 #include <cmath>
 
 #include <taper/nn/layers.h>
+#include <taper/nn/losses.h>
 #include <taper/nn/sequential.h>
 #include <taper/ops/random/generator.h>
 #include <taper/optim/clipping.h>
+#include <taper/optim/optimizers.h>
 #include <taper/train/trainer.h>
 
 #include "../io/file_testing.h"

@@ -63,10 +63,14 @@ constexpr size_t count_operands() {
 
 }  // namespace detail
 
-/// How many operands the functor takes (a mask included). Counted with double, or int64_t.
+/// How many operands the functor takes (a mask included): counted with double or int64_t, unless it
+/// says so.
 template <class F>
 inline constexpr size_t arity =
     detail::count_operands<F, std::conditional_t<only_integers<F>, long long, double>>();
+template <class F>
+  requires requires { F::operand_count; }
+inline constexpr size_t arity<F> = F::operand_count;
 
 namespace detail {
 

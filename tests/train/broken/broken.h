@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <taper/nn/layers.h>
+#include <taper/nn/losses.h>
 #include <taper/nn/sequential.h>
 #include <taper/train/trainer.h>
 

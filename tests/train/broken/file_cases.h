@@ -2,6 +2,8 @@
 
 #include <taper/data/vision.h>
 #include <taper/io/safetensors.h>
+#include <taper/nn/losses.h>
+#include <taper/optim/optimizers.h>
 #include <taper/train/run.h>
 
 #include "../../io/file_testing.h"

@@ -4,13 +4,7 @@
 #include <cstdint>
 #include <type_traits>
 
-// Every function is inlined always: a source that is compiled for AVX-512 must not emit a weak
-// scalar function that the linker could then use on an older machine.
-#if defined(__CUDACC__)
-#define TAPER_FN __host__ __device__ inline __attribute__((always_inline))
-#else
-#define TAPER_FN inline __attribute__((always_inline))
-#endif
+#include "taper/core/api.h"
 
 // Masks of scalars are bools, and `&` and `|` are the operators of all masks.
 #if defined(__clang__)

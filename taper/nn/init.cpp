@@ -1,0 +1,32 @@
+#include <taper/nn/init.h>
+
+#include <cmath>
+#include <utility>
+
+#include <taper/ops/ops.h>
+
+namespace taper::nn {
+namespace {
+
+constinit thread_local bool uninitialised = false;
+
+}  // namespace
+
+UninitialisedScope::UninitialisedScope() : outer_(std::exchange(uninitialised, true)) {}
+UninitialisedScope::~UninitialisedScope() { uninitialised = outer_; }
+bool UninitialisedScope::active() { return uninitialised; }
+
+namespace init {
+
+Tensor fan_in_uniform(const Shape& shape, int64_t fan_in) {
+  if (uninitialised) return empty(shape);
+  const double bound = fan_in > 0 ? 1 / std::sqrt(static_cast<double>(fan_in)) : 0;
+  return uniform(shape, -bound, bound);
+}
+
+Tensor constant(const Shape& shape, double value) {
+  return uninitialised ? empty(shape) : full(shape, value);
+}
+
+}  // namespace init
+}  // namespace taper::nn

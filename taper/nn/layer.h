@@ -1,0 +1,179 @@
+// The bases of modules, and how a module is called.
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <span>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <taper/core/options.h>
+#include <taper/nn/module.h>
+
+namespace taper::nn {
+
+namespace detail {
+
+/// Throws value if a hook changed the number of inputs.
+TAPER_API void call_hooks_before(const Module& module, std::vector<Tensor>& inputs);
+TAPER_API Tensor call_hooks_after(const Module& module, const std::vector<Tensor>& inputs,
+                                  Tensor output);
+[[noreturn]] TAPER_API void fail_hook_result(const Module& module);
+
+template <class Arg>
+concept TensorArg = std::same_as<std::remove_cvref_t<Arg>, Tensor> ||
+                    std::same_as<std::remove_cvref_t<Arg>, Selection>;  // `net(x[0])`
+
+template <class Arg>
+concept TensorList = std::same_as<std::remove_cvref_t<Arg>, std::span<const Tensor>>;
+
+/// A tensor operand is copied, so that a hook can replace it, as are those of a list; any other is
+/// passed on.
+template <class Arg>
+using HookedArg =
+    std::conditional_t<TensorArg<Arg>, Tensor,
+                       std::conditional_t<TensorList<Arg>, std::vector<Tensor>, Arg&&>>;
+
+template <class Arg>
+decltype(auto) to_hold(Arg&& arg) {
+  if constexpr (TensorList<Arg>) {
+    return std::vector<Tensor>(arg.begin(), arg.end());
+  } else {
+    return std::forward<Arg>(arg);
+  }
+}
+
+/// An operand that was held, as `forward` takes it.
+template <class Arg, class Held>
+decltype(auto) passed(Held& held) {
+  if constexpr (std::same_as<std::remove_cvref_t<Arg>, Selection>) {
+    return static_cast<Tensor&>(held);
+  } else if constexpr (TensorList<Arg>) {
+    return std::span<const Tensor>(held);
+  } else {
+    return static_cast<Arg&&>(held);
+  }
+}
+
+/// `module.forward(args...)`, whose refusal of the operands says what would fit.
+template <class M, class... Args>
+decltype(auto) forward_explained(M& module, Args&&... args) {
+  if constexpr (requires { module.hint(std::as_const(args)...); }) {
+    try {
+      return module.forward(std::forward<Args>(args)...);
+    } catch (const Error& error) {
+      const bool of_operands = error.kind() == ErrorKind::shape || error.kind() == ErrorKind::dtype;
+      if (!of_operands) throw;
+      throw with_hint(error, module.hint(std::as_const(args)...));
+    }
+  } else {
+    return module.forward(std::forward<Args>(args)...);
+  }
+}
+
+template <class M, class... Args>
+auto call_with_hooks(M& module, Args&&... args) {
+  std::tuple<HookedArg<Args>...> held(to_hold<Args>(std::forward<Args>(args))...);
+  const auto for_tensors = [&](auto&& visit) {
+    const auto one = [&](auto& arg) {
+      using T = std::remove_cvref_t<decltype(arg)>;
+      if constexpr (std::same_as<T, Tensor>) visit(arg);
+      if constexpr (std::same_as<T, std::vector<Tensor>>) std::ranges::for_each(arg, visit);
+    };
+    std::apply([&](auto&... each) { (one(each), ...); }, held);
+  };
+  std::vector<Tensor> inputs;
+  for_tensors([&](const Tensor& arg) { inputs.push_back(arg); });
+  call_hooks_before(module, inputs);
+  size_t next = 0;
+  for_tensors([&](auto& arg) {
+    if constexpr (!std::is_const_v<std::remove_reference_t<decltype(arg)>>) arg = inputs[next];
+    ++next;
+  });
+  const auto forward = [&](auto&... each) -> decltype(auto) {
+    return forward_explained(module, passed<Args>(each)...);
+  };
+  using Result = decltype(module.forward(std::forward<Args>(args)...));
+  if constexpr (std::is_void_v<Result>) {
+    std::apply(forward, held);
+  } else if constexpr (std::same_as<std::remove_cvref_t<Result>, Tensor>) {
+    return call_hooks_after(module, inputs, std::apply(forward, held));
+  } else if constexpr (std::same_as<std::remove_cvref_t<Result>, std::vector<Tensor>>) {
+    std::vector<Tensor> results = std::apply(forward, held);
+    if (module.state()->hooks->after.empty()) return results;
+    if (results.size() != 1) fail_hook_result(module);
+    results[0] = call_hooks_after(module, inputs, results[0]);
+    return results;
+  } else {
+    if (!module.state()->hooks->after.empty()) fail_hook_result(module);
+    return std::apply(forward, held);
+  }
+}
+
+/// A call of a module.
+struct ModuleCall {
+  template <class M, class... Args>
+  static auto run(M& module, Args&&... args) {
+    const LayerScope scope(module.name());
+    if (static_cast<const Module&>(module).is_behind()) [[unlikely]]
+      fail_behind(module);
+    if (interpreter != nullptr || !module.state()->plain) [[unlikely]] {
+      look_at(module);
+      if (module.state()->hooks != nullptr) {
+        return call_with_hooks(module, std::forward<Args>(args)...);
+      }
+    }
+    return forward_explained(module, std::forward<Args>(args)...);
+  }
+  /// Lets a capture depend on the module's version. Throws value for a handle that is out of date.
+  TAPER_API static void look_at(const Module& module);
+  [[noreturn]] TAPER_API static void fail_behind(const Module& module);
+};
+
+}  // namespace detail
+
+/// Modules whose `forward` takes these operands.
+template <class M, class... Args>
+concept ForwardTakes =
+    requires(M& module, Args&&... args) { module.forward(std::forward<Args>(args)...); };
+
+template <class Derived, class Options = void>
+class Layer;
+
+/// The base of every module: `struct Net : Layer<Net>` with a `forward` of any operands and result.
+/// Calling the module names it in errors and runs `forward`. Where that refuses the operands'
+/// shapes or dtypes, the message ends in what `std::string hint(...)` of the same operands says
+/// would fit, if the module has it.
+template <class Derived>
+class Layer<Derived, void> : public Module {
+ public:
+  template <class... Args>
+    requires ForwardTakes<Derived, Args...>
+  auto operator()(Args&&... args) {
+    return detail::ModuleCall::run(static_cast<Derived&>(*this), std::forward<Args>(args)...);
+  }
+  template <class... Args>
+    requires ForwardTakes<const Derived, Args...>
+  auto operator()(Args&&... args) const {
+    return detail::ModuleCall::run(static_cast<const Derived&>(*this), std::forward<Args>(args)...);
+  }
+};
+
+/// The base of a module that a registry makes from its options. `forward` is its formula, and its
+/// cells are members with initial values, which may use `options()`:
+///
+///   class Scale : public Layer<Scale, ScaleOptions> {
+///    public:
+///     using Layer::Layer;
+///     Tensor forward(const Tensor& x) const { return x * weight.value(); }
+///     Parameter weight = parameter("weight", full({options().features}, options().first));
+///   };
+template <class Derived, class Options>
+class Layer : public WithOptions<Derived, Layer<Derived>, Options> {
+ public:
+  using WithOptions<Derived, Layer<Derived>, Options>::WithOptions;
+};
+
+}  // namespace taper::nn
