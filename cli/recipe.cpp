@@ -240,7 +240,7 @@ void check_names(const Recipe& recipe) {
     find_named([&] { nn::LossFactory::get(recipe.subject.loss, "loss"); });
   }
   for (const std::string& metric : recipe.subject.metrics) {
-    find_named([&] { Metric::get(metric); });
+    find_named([&] { MetricFactory::get(metric, "metric"); });
   }
   find_named([&] { schedule_of(recipe); });
   const std::string& task = recipe.subject.task;
@@ -422,7 +422,7 @@ void add_recipe_options(CLI::App& command, Recipe& recipe) {
   };
   named("--optimizer", subject.optimizer, "The optimizer: ", names_of<OptimizerFactory>());
   named("--loss", subject.loss, "The loss: ", names_of<nn::LossFactory>());
-  named("--metrics", subject.metrics, "Any of: ", names_of<Metric>())->delimiter(',');
+  named("--metrics", subject.metrics, "Any of: ", names_of<MetricFactory>())->delimiter(',');
   command.add_option("--seed", subject.seed, "Of the initial values, the order and dropout")
       ->check(whole_number(0))
       ->capture_default_str();
@@ -531,7 +531,7 @@ Trainer make_trainer(const Recipe& recipe, const nn::AnyModule& model,
   return {model,
           {.loss = nn::LossFactory::get(recipe.subject.loss, "loss").make({}),
            .optimizer = std::move(optimizer),
-           .metrics = recipe.subject.metrics}};
+           .metrics = {recipe.subject.metrics.begin(), recipe.subject.metrics.end()}}};
 }
 
 FitOptions fit_options(const Recipe& recipe, int64_t epochs, const data::Examples& examples,

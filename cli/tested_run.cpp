@@ -111,9 +111,9 @@ nn::AnyLoss loss_of(const ModelInfo& info, const std::string& file) {
 }
 
 /// Those that there are for the task.
-std::vector<std::string> metrics_of(Task task) {
+std::vector<AnyMetric> metrics_of(Task task) {
   const bool has_classes = task == Task::classes || task == Task::binary;
-  return has_classes ? std::vector<std::string>{"accuracy"} : std::vector<std::string>();
+  return has_classes ? std::vector<AnyMetric>{"accuracy"} : std::vector<AnyMetric>();
 }
 
 }  // namespace

@@ -7,25 +7,33 @@ list(FILTER taper_sources EXCLUDE REGEX "^taper/backend/cpu/simd/")
 list(FILTER taper_isa_sources INCLUDE REGEX "^taper/(backend/cpu/simd|ops/pointwise)/")
 list(REMOVE_ITEM taper_isa_sources taper/ops/pointwise/family.cpp)
 
-# An elementwise optimizer is one header; a source made of it holds its op, entry and tiles.
-file(GLOB optimizer_rules CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} taper/optim/rules/*.h)
-set(rule_sources "")
-foreach(rule ${optimizer_rules})
-  string(MAKE_C_IDENTIFIER ${rule} id)
-  file(CONFIGURE OUTPUT rules/${id}.cpp CONTENT
+# Parts that are one header each: a source is made of it, which begins with `prologue` and registers
+# what the header holds.
+set(anchor_ids "")
+function(taper_parts folder prologue sources)
+  file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} ${folder}/*.h)
+  set(made "")
+  foreach(header ${headers})
+    string(MAKE_C_IDENTIFIER ${header} id)
+    set(source ${CMAKE_BINARY_DIR}/parts/${id}.cpp)
+    file(CONFIGURE OUTPUT ${source} CONTENT "${prologue}\n#include <${header}>\n" @ONLY)
+    set_property(SOURCE ${source} APPEND PROPERTY COMPILE_DEFINITIONS TAPER_FILE=${id})
+    list(APPEND made ${source})
+    list(APPEND anchor_ids ${id})
+  endforeach()
+  set(${sources} ${made} PARENT_SCOPE)
+  set(anchor_ids ${anchor_ids} PARENT_SCOPE)
+endfunction()
+taper_parts(taper/optim/rules
 "#if TAPER_ROWS
 #include <taper/optim/update_op.h>
 #else
 #include <taper/optim/update_tiles.h>
-#endif
-#include <${rule}>
-" @ONLY)
-  list(APPEND rule_sources ${CMAKE_BINARY_DIR}/rules/${id}.cpp)
-  set_property(SOURCE ${CMAKE_BINARY_DIR}/rules/${id}.cpp
-    APPEND PROPERTY COMPILE_DEFINITIONS TAPER_FILE=${id})
-endforeach()
+#endif" rule_sources)
+taper_parts(taper/train/metrics/kinds "#include <taper/train/metrics/metric_entry.h>"
+  metric_sources)
 
-add_library(taper_objects OBJECT ${taper_sources} ${rule_sources})
+add_library(taper_objects OBJECT ${taper_sources} ${rule_sources} ${metric_sources})
 target_compile_definitions(taper_objects PRIVATE
   TAPER_ROWS=1 TAPER_VERSION="${PROJECT_VERSION}")
 target_link_libraries(taper_objects PRIVATE taper_options DNNL::dnnl OpenMP::OpenMP_CXX
@@ -51,11 +59,6 @@ foreach(level v3 v4)
 endforeach()
 
 # A file that registers something defines taper_anchor_<file>; this list refers to all of them.
-set(anchor_ids "")
-foreach(rule ${optimizer_rules})
-  string(MAKE_C_IDENTIFIER ${rule} id)
-  list(APPEND anchor_ids ${id})
-endforeach()
 foreach(source ${taper_sources})
   if(source MATCHES "^taper/(data|graph|nn|ops|optim|train)/")
     string(MAKE_C_IDENTIFIER ${source} id)

@@ -14,9 +14,31 @@ tp::Tensor focal_loss(const tp::Tensor& logits, const tp::Tensor& target) {
   return -mean(miss * miss * log_p);
 }
 
-/// A metric is a number made of the confusion matrix; from then on it has a name.
-const tp::Metric error_rate{"error_rate", "The part predicted wrong.",
-                            [](const tp::ConfusionMatrix& m) { return 1 - m.accuracy(); }};
+struct WrongSums {
+  int64_t wrong = 0;
+  int64_t total = 0;
+};
+
+/// A metric gathers what it needs of each batch and makes a number of it when asked. These sums are
+/// saved with a training, and added where two parts of the data are merged.
+struct ErrorRate final : tp::MetricWith<ErrorRate, tp::NoOptions, WrongSums> {
+  using MetricWith::MetricWith;
+  static constexpr std::string_view type_name = "error_rate";
+  bool larger_is_better() const override { return false; }
+  std::string refusal(const tp::OutputMeaning& meaning) const override {
+    return tp::unless_classes(meaning);
+  }
+  void update(const tp::Measured& batch) override {
+    for (size_t i = 0; i < batch.truth().size(); ++i) {
+      sums().wrong += batch.truth()[i] != batch.predicted()[i] ? 1 : 0;
+    }
+    sums().total += std::ssize(batch.truth());
+  }
+  double value() const override { return tp::ratio(sums().wrong, sums().total); }
+};
+
+/// From now on it has a name.
+const tp::FactoryFor<tp::Metric, ErrorRate> error_rate{"The part predicted wrong."};
 
 /// A callback overrides what it needs. This one ends the training when a number is good enough.
 struct StopWhenGood : tp::Callback {

@@ -41,6 +41,7 @@
 #include <taper/train/board.h>
 #include <taper/train/checkpoint.h>
 #include <taper/train/class_weights.h>
+#include <taper/train/metrics.h>
 #include <taper/train/models.h>
 #include <taper/train/rates.h>
 #include <taper/train/report.h>

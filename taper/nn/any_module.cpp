@@ -33,9 +33,10 @@ std::vector<Tensor> AnyModule::operator()(std::span<const Tensor> operands) cons
   return inner_->call(operands);
 }
 
-std::string AnyModule::described(const Concept& concept_of, const Module& module) {
-  if (!concept_of.type().empty()) return std::string(concept_of.type());
-  return module.name().empty() ? "the module" : "module `" + module.name() + "`";
+void AnyModule::refuse(const Concept& type, const Module& module, size_t operands) {
+  std::string who(type.type());
+  if (who.empty()) who = module.name().empty() ? "the module" : "module `" + module.name() + "`";
+  detail::fail_count(who, type.operands(), operands);
 }
 
 bool AnyModule::is_described() const {

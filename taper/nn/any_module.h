@@ -82,8 +82,8 @@ class TAPER_API AnyModule : public Module {
       }
     }
     std::vector<Tensor> call(std::span<const Tensor> operands) override {
-      return detail::call_with_list<detail::to_tensors>(module, operands,
-                                                        [&] { return described(*this, module); });
+      return detail::call_with_list<detail::to_tensors>(
+          module, operands, [&] { refuse(*this, module, operands.size()); });
     }
     Operands operands() const override { return detail::operands_of(module); }
     size_t required_operands() const override { return detail::required_operands(module); }
@@ -115,8 +115,7 @@ class TAPER_API AnyModule : public Module {
     M module;
   };
 
-  /// For errors: the registered name, or the module's own.
-  static std::string described(const Concept& concept_of, const Module& module);
+  [[noreturn]] static void refuse(const Concept& type, const Module& module, size_t operands);
 
   std::shared_ptr<Concept> inner_;
 };

@@ -96,8 +96,10 @@ class TAPER_API AnyLoss {
     explicit Model(L held) : loss(std::move(held)) {}
     Tensor call(std::span<const Tensor> operands) override {
       constexpr auto as_it_is = [](Tensor value) { return value; };
-      return detail::call_with_list<as_it_is>(
-          loss, operands, [this] { return type().empty() ? "the loss" : std::string(type()); });
+      return detail::call_with_list<as_it_is>(loss, operands, [&] {
+        const std::string who = type().empty() ? "the loss" : std::string(type());
+        detail::fail_count(who, this->operands(), operands.size());
+      });
     }
     Operands operands() const override {
       return detail::operands_of(loss, detail::loss_operands());

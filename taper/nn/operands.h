@@ -113,10 +113,9 @@ inline Tensor first(std::vector<Tensor> tensors) {
   return tensors.empty() ? Tensor() : std::move(tensors[0]);
 }
 
-/// `use` of the result of `f` for these operands. Throws value for a wrong number of
-/// them; `who()` names f then.
-template <auto use, class F, class Who, size_t count = least<F>>
-auto call_with_list(F& f, std::span<const Tensor> operands, const Who& who) {
+/// `use` of the result of `f` for these operands; `refuse()` throws where it does not take as many.
+template <auto use, class F, class Refuse, size_t count = least<F>>
+auto call_with_list(F& f, std::span<const Tensor> operands, const Refuse& refuse) {
   if constexpr (TakesList<F>) {
     return use(f(operands));
   } else {
@@ -124,9 +123,10 @@ auto call_with_list(F& f, std::span<const Tensor> operands, const Who& who) {
       return use(call_with(f, operands, std::make_index_sequence<count>()));
     }
     if constexpr (count < most<F>) {
-      return call_with_list<use, F, Who, count + 1>(f, operands, who);
+      return call_with_list<use, F, Refuse, count + 1>(f, operands, refuse);
     } else {
-      fail_count(who(), operands_of(f), operands.size());
+      refuse();
+      internal_failure("a refusal", __FILE__, __LINE__);
     }
   }
 }

@@ -21,9 +21,10 @@ struct Logs {
   int64_t step = 0;  ///< how many steps of the epoch are done
   int64_t steps = 0;
   int64_t total_step = 0;  ///< how many steps of this fit are done, over all its epochs
-  /// Over the epoch's batches so far; at its end with `val_` numbers, `learning_rate` and
-  /// `epoch_seconds`.
-  NamedNumbers values;
+  double loss = 0;         ///< over the epoch's batches so far
+  /// The loss and the metrics over the epoch's batches so far, computed when they are looked at; at
+  /// its end with `val_` numbers, `learning_rate` and `epoch_seconds`.
+  LazyNumbers values;
 };
 
 /// What a callback must keep so that a resumed training goes on as if it had not been cut.

@@ -8,7 +8,7 @@
 
 #include <taper/data/dataset.h>
 #include <taper/train/history.h>
-#include <taper/train/metrics.h>
+#include <taper/train/metrics/confusion.h>
 #include <taper/train/outputs.h>
 
 namespace taper {

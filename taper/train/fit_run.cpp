@@ -11,15 +11,9 @@
 namespace taper {
 namespace {
 
-NamedNumbers numbers(double loss, const NamedNumbers& metrics, std::string_view prefix = "") {
-  NamedNumbers all{{std::string(prefix) + "loss", loss}};
-  for (const auto& [name, value] : metrics) all.emplace_back(std::string(prefix) + name, value);
-  return all;
-}
-
-std::vector<std::string> names_recorded(const std::vector<const Metric*>& metrics, bool validates) {
+std::vector<std::string> names_recorded(const std::vector<AnyMetric>& metrics, bool validates) {
   std::vector<std::string> names{"loss"};
-  for (const Metric* metric : metrics) names.emplace_back(metric->name);
+  for (const AnyMetric& metric : metrics) names.push_back(metric->name());
   const size_t count = names.size();
   for (size_t i = 0; validates && i < count; ++i) {
     names.push_back(std::string(validation_prefix) + names[i]);
@@ -164,7 +158,8 @@ void FitRun::run_step(const data::Batch& batch) {
   }
   const bool show = progress_.is_due();
   if (!show && options_.callbacks.empty()) return;
-  logs_.values = numbers(meter_->loss(), meter_->metrics());
+  logs_.loss = meter_->loss();
+  logs_.values = LazyNumbers([this] { return meter_->numbers(); });
   if (show) progress_.show(logs_.step, meter_->examples(), logs_.values);
   for (const auto& callback : options_.callbacks) callback->on_batch_end(trainer_, logs_);
 }
@@ -196,7 +191,7 @@ void FitRun::learn_with_checks(const data::Batch& batch) {
 
 void FitRun::end_epoch() {
   const double train_seconds = epoch_seconds();
-  logs_.values = numbers(meter_->loss(), meter_->metrics());
+  NamedNumbers numbers = meter_->numbers();
   if (validation_) {
     const auto found = trainer_.evaluate_with(validation_->epoch(0), rule_, epoch_,
                                               [&] { return asked_to_interrupt(); });
@@ -205,15 +200,17 @@ void FitRun::end_epoch() {
       save();
       return;
     }
-    for (auto& number : numbers(found->loss, found->metrics, validation_prefix)) {
-      logs_.values.push_back(number);
-    }
+    const std::string prefix(validation_prefix);
+    numbers.emplace_back(prefix + "loss", found->loss);
+    for (const auto& [name, value] : found->metrics) numbers.emplace_back(prefix + name, value);
   }
   const double seconds = epoch_seconds();
-  progress_.end_epoch(meter_->examples(), train_seconds, seconds, logs_.values);
-  logs_.values.emplace_back("learning_rate", trainer_.optimizer_->lr());
-  logs_.values.emplace_back("epoch_seconds", seconds);
-  history_.append(logs_.values);
+  progress_.end_epoch(meter_->examples(), train_seconds, seconds, numbers);
+  numbers.emplace_back("learning_rate", trainer_.optimizer_->lr());
+  numbers.emplace_back("epoch_seconds", seconds);
+  history_.append(numbers);
+  logs_.loss = meter_->loss();
+  logs_.values = std::move(numbers);
   ++trainer_.epochs_trained_;
   ++epoch_;
   in_epoch_ = false;

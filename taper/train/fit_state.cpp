@@ -70,9 +70,9 @@ std::string schedule_digest(const optim::Schedule* schedule, int64_t epochs) {
   return sha256(factors);
 }
 
-Value names_of(const std::vector<const Metric*>& metrics) {
+Value names_of(const std::vector<AnyMetric>& metrics) {
   Value::List names;
-  for (const Metric* metric : metrics) names.push_back(Value(metric->name));
+  for (const AnyMetric& metric : metrics) names.push_back(Value(metric->name()));
   return Value(std::move(names));
 }
 

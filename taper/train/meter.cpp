@@ -44,27 +44,42 @@ size_t first_not_binary(const std::vector<double>& values) {
 
 }  // namespace
 
-void check_metrics(std::string_view pass, const std::vector<const Metric*>& metrics,
-                   std::string_view loss_name, Task task, const Spec& output, const Spec& target) {
-  if (metrics.empty() || task == Task::classes) return;
-  if (task == Task::regression) {
-    fail(ErrorKind::unsupported, std::string(pass) + ": the metric `" +
-                                     std::string(metrics.front()->name) + "` needs classes; " +
-                                     (loss_name.empty() ? "the loss" : std::string(loss_name)) +
-                                     " with target " + to_string(target) + " has none");
+void check_metrics(std::string_view pass, const std::vector<AnyMetric>& metrics,
+                   std::string_view loss_name, const OutputMeaning& meaning, const Spec& output,
+                   const Spec& target) {
+  for (const AnyMetric& metric : metrics) {
+    const std::string needed = metric->refusal(meaning);
+    const std::string who = std::string(pass) + ": the metric `" + metric->name() + "` needs ";
+    if (!needed.empty()) {
+      fail(ErrorKind::unsupported, who + needed + "; " +
+                                       (loss_name.empty() ? "the loss" : std::string(loss_name)) +
+                                       " with target " + to_string(target) + " has none");
+    }
+    if (meaning.task == Task::regression && output.shape.numel() != target.shape.numel()) {
+      fail(ErrorKind::unsupported, who + "targets of the output's shape, got " + to_string(target) +
+                                       " for " + to_string(output));
+    }
   }
-  if (task == Task::binary) return;
-  fail(ErrorKind::unsupported, std::string(pass) + ": metrics of a binary loss need outputs [N] " +
-                                   "or [N,1], got " + to_string(output));
+}
+
+bool count_classes(const std::vector<AnyMetric>& metrics) {
+  return std::ranges::any_of(metrics, [](const AnyMetric& metric) {
+    return !metric->refusal({.task = Task::regression}).empty();
+  });
+}
+
+Meter::Meter(OutputRule rule, const std::vector<AnyMetric>& metrics, bool with_confusion)
+    : rule_(std::move(rule)), kinds_(metrics), with_confusion_(with_confusion) {
+  for (const AnyMetric& metric : metrics) metrics_.push_back(metric->fresh());
 }
 
 void Meter::check(const Spec& output, const Tensor& target, const BatchPlace& place) {
   meaning_ = rule_(output, target.spec());
-  const Task task = meaning_.task;
-  check_metrics(place.pass, metrics_, rule_.loss.type(), task, output, target.spec());
-  if (task == Task::classes) check_classes(output, target, place);
-  const bool counts = always_count_ || !metrics_.empty();
-  if (task == Task::binary && counts) check_binary(output, target, place);
+  check_metrics(place.pass, kinds_, rule_.loss.type(), meaning_, output, target.spec());
+  can_measure_ = true;
+  if (meaning_.task == Task::classes) check_classes(output, target, place);
+  const bool is_binary = meaning_.task == Task::binary || meaning_.task == Task::labels;
+  if (is_binary && (with_confusion_ || !metrics_.empty())) check_binary(output, target, place);
 }
 
 void Meter::check_probabilities(const Tensor& output, const BatchPlace& place) const {
@@ -83,32 +98,34 @@ void Meter::check_probabilities(const Tensor& output, const BatchPlace& place) c
 }
 
 void Meter::check_classes(const Spec& output, const Tensor& target, const BatchPlace& place) {
-  if (!are_classes(output, target)) return;  // the loss says what is wrong
+  can_measure_ = are_classes(output, target);
+  if (!can_measure_) return;  // the loss says what is wrong
   const int64_t classes = output.shape[1];
   const std::string bad = find_bad_label(target, classes);
   if (!bad.empty()) {
     fail(ErrorKind::value, std::string(place.pass) + ": " + bad + name_of(place) +
                                " is out of range for " + std::to_string(classes) + " classes");
   }
-  const bool wanted = always_count_ && classes <= ConfusionMatrix::most_classes;
-  if (!confusion_ && (wanted || !metrics_.empty())) confusion_.emplace(classes);
+  const bool wanted = with_confusion_ && classes <= ConfusionMatrix::most_classes;
+  if (!confusion_ && wanted) confusion_.emplace(classes);
 }
 
 void Meter::check_binary(const Spec& output, const Tensor& target, const BatchPlace& place) {
-  if (output.shape.numel() != target.numel()) return;  // the loss says what is wrong
+  can_measure_ = output.shape.numel() == target.numel();
+  if (!can_measure_) return;  // the loss says what is wrong
   const std::vector<double> values = target.to_vector<double>();
   const size_t bad = first_not_binary(values);
   if (bad == values.size()) {
-    if (!confusion_) confusion_.emplace(2);
+    if (!confusion_ && with_confusion_ && meaning_.task == Task::binary) confusion_.emplace(2);
     return;
   }
   confusion_.reset();
-  if (metrics_.empty()) {
-    always_count_ = false;
-    return;
-  }
+  with_confusion_ = false;
+  if (!count_classes(kinds_)) return;
+  const int64_t rows = target.rank() == 0 ? 1 : target.size(0);
+  const int64_t row = static_cast<int64_t>(bad) / (target.numel() / rows);
   fail(ErrorKind::value, std::string(place.pass) + ": metrics need targets 0 or 1, got " +
-                             print_real(values[bad]) + " at row " + std::to_string(bad) +
+                             print_real(values[bad]) + " at row " + std::to_string(row) +
                              name_of(place));
 }
 
@@ -121,7 +138,13 @@ void Meter::add(const Tensor& loss, const Tensor& output, const Tensor& target,
   const int64_t size = target.rank() == 0 ? 1 : target.size(0);
   loss_sum_ += value * static_cast<double>(size);
   examples_ += size;
-  if (confusion_) confusion_->add(target, predicted_classes(meaning_, output));
+  if (!can_measure_) return;
+  const Measured batch(meaning_, output.detach(), target);
+  for (const auto& metric : metrics_) metric->update(batch);
+  if (!confusion_) return;
+  for (size_t i = 0; i < batch.truth().size(); ++i) {
+    confusion_->add(batch.truth()[i], batch.predicted()[i]);
+  }
 }
 
 namespace {
@@ -130,13 +153,18 @@ struct MeterState {
   double loss_sum = 0;
   int64_t examples = 0;
   std::vector<int64_t> confusion = {};  // empty if classes are not counted
+  Fields metrics = {};                  // the state of each by its name
 };
 
 }  // namespace
 
 Fields Meter::state() const {
-  return to_fields(
-      MeterState{loss_sum_, examples_, confusion_ ? confusion_->counts() : std::vector<int64_t>()});
+  MeterState state{.loss_sum = loss_sum_, .examples = examples_};
+  if (confusion_) state.confusion = confusion_->counts();
+  for (const auto& metric : metrics_) {
+    state.metrics.emplace_back(metric->name(), Value(metric->state()));
+  }
+  return to_fields(state);
 }
 
 void Meter::load_state(const Fields& state) {
@@ -144,6 +172,16 @@ void Meter::load_state(const Fields& state) {
   loss_sum_ = known.loss_sum;
   examples_ = known.examples;
   if (!known.confusion.empty()) confusion_ = ConfusionMatrix::from_counts(known.confusion);
+  for (const auto& metric : metrics_) {
+    const auto same = [&](const auto& entry) { return entry.first == metric->name(); };
+    const auto found = std::ranges::find_if(known.metrics, same);
+    const Fields* fields =
+        found != known.metrics.end() ? found->second.template get_if<Fields>() : nullptr;
+    if (fields == nullptr) {
+      fail(ErrorKind::value, "meter: the metric `" + metric->name() + "` is missing");
+    }
+    metric->load_state(*fields);
+  }
 }
 
 double Meter::loss() const {
@@ -152,10 +190,14 @@ double Meter::loss() const {
 
 NamedNumbers Meter::metrics() const {
   NamedNumbers numbers;
-  for (const Metric* metric : metrics_) {
-    numbers.emplace_back(metric->name, confusion_ ? (*metric)(*confusion_) : 0);
-  }
+  for (const auto& metric : metrics_) numbers.emplace_back(metric->name(), metric->value());
   return numbers;
+}
+
+NamedNumbers Meter::numbers() const {
+  NamedNumbers all = metrics();
+  all.insert(all.begin(), {"loss", loss()});
+  return all;
 }
 
 }  // namespace taper

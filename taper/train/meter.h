@@ -1,11 +1,13 @@
 // Private to the trainer: the running loss and metrics of a pass over a dataset.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <taper/train/evaluation.h>
+#include <taper/train/metrics/metric.h>
 #include <taper/train/outputs.h>
 
 namespace taper {
@@ -17,15 +19,18 @@ struct BatchPlace {
   int64_t batch = 0;
 };
 
-/// Throws unsupported if the metrics need classes, which the output and target have not.
-void check_metrics(std::string_view pass, const std::vector<const Metric*>& metrics,
-                   std::string_view loss_name, Task task, const Spec& output, const Spec& target);
+/// Throws unsupported if a metric cannot measure such outputs.
+void check_metrics(std::string_view pass, const std::vector<AnyMetric>& metrics,
+                   std::string_view loss_name, const OutputMeaning& meaning, const Spec& output,
+                   const Spec& target);
+
+/// Whether one of them is of classes or labels: targets must be 0 or 1 then, not between.
+bool count_classes(const std::vector<AnyMetric>& metrics);
 
 class Meter {
  public:
-  /// With `always_count` classes are counted where that is possible, else for metrics only.
-  Meter(OutputRule rule, std::vector<const Metric*> metrics, bool always_count)
-      : rule_(std::move(rule)), metrics_(std::move(metrics)), always_count_(always_count) {}
+  /// With `with_confusion` classes are counted where that is possible.
+  Meter(OutputRule rule, const std::vector<AnyMetric>& metrics, bool with_confusion);
 
   /// Checks the labels of a batch. Throws value naming the row, unsupported for metrics where there
   /// are no classes.
@@ -43,6 +48,8 @@ class Meter {
   /// The means so far.
   double loss() const;
   NamedNumbers metrics() const;
+  /// The loss and the metrics.
+  NamedNumbers numbers() const;
   const std::optional<ConfusionMatrix>& confusion() const { return confusion_; }
   /// Of the outputs of the last batch.
   const OutputMeaning& meaning() const { return meaning_; }
@@ -53,8 +60,10 @@ class Meter {
   void check_probabilities(const Tensor& output, const BatchPlace& place) const;
 
   OutputRule rule_;
-  std::vector<const Metric*> metrics_;
-  bool always_count_;
+  std::vector<AnyMetric> kinds_;
+  std::vector<std::shared_ptr<Metric>> metrics_;
+  bool with_confusion_;
+  bool can_measure_ = true;  // the last batch
   OutputMeaning meaning_;
   double loss_sum_ = 0;
   int64_t examples_ = 0;

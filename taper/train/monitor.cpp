@@ -4,17 +4,19 @@
 #include <cmath>
 
 #include <taper/core/error.h>
-#include <taper/train/metrics.h>
 #include <taper/train/trainer.h>
 
 namespace taper {
 namespace {
 
-bool larger_is_better(std::string_view name) {
+/// Of the numbers that are none of the metrics, such as the loss, the smaller is better.
+bool larger_is_better(std::string_view name, const std::vector<AnyMetric>& metrics) {
   if (name.starts_with(validation_prefix)) name.remove_prefix(validation_prefix.size());
-  if (name.find("loss") != name.npos || name.find("error") != name.npos) return false;
-  return std::ranges::any_of(Metric::all(),
-                             [&](const Metric* known) { return known->name == name; });
+  for (const AnyMetric& metric : metrics) {
+    if (metric->name() == name) return metric->larger_is_better();
+  }
+  const MetricFactory* known = MetricFactory::find(name);  // where a program calls the callbacks
+  return known != nullptr && known->make({})->larger_is_better();
 }
 
 }  // namespace
@@ -22,11 +24,14 @@ bool larger_is_better(std::string_view name) {
 Monitor::Monitor(std::string_view owner, std::string name, MonitorMode mode, double min_delta)
     : owner_(owner),
       name_(std::move(name)),
-      larger_is_better_(mode == MonitorMode::max ||
-                        (mode == MonitorMode::automatic && larger_is_better(name_))),
+      mode_(mode),
+      larger_is_better_(mode == MonitorMode::max),
       min_delta_(std::abs(min_delta)) {}
 
-void Monitor::check(const Trainer& trainer) const {
+void Monitor::begin(const Trainer& trainer) {
+  if (mode_ == MonitorMode::automatic) {
+    larger_is_better_ = larger_is_better(name_, trainer.metrics());
+  }
   const std::vector<std::string>& names = trainer.recorded_names();
   if (names.empty()) return;  // called by other than a fit
   if (std::ranges::find(names, name_) == names.end()) fail_unknown(names);

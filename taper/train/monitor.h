@@ -10,8 +10,8 @@
 
 namespace taper {
 
-/// Whether a smaller or a larger number is better. `automatic` takes the larger for registered
-/// metrics, unless `loss` or `error` is in their name, and else the smaller.
+/// Whether a smaller or a larger number is better. `automatic` takes what a metric says of itself,
+/// and else the smaller.
 enum class MonitorMode { automatic, min, max };
 
 template <>
@@ -24,9 +24,9 @@ class TAPER_API Monitor {
   /// `owner` is the callback's name for messages.
   Monitor(std::string_view owner, std::string name, MonitorMode mode, double min_delta = 0);
 
-  /// Before the first step: throws not_found naming what there is unless the epochs of the fit will
-  /// have the number.
-  void check(const Trainer& trainer) const;
+  /// Before the first step: asks the trainer's metric which number is better. Throws not_found
+  /// naming what there is unless the epochs of the fit will have the number.
+  void begin(const Trainer& trainer);
   /// The number at the end of an epoch. Throws not_found naming what there is.
   double read(const Logs& logs) const;
   /// Whether `value` is better by more than `min_delta`, as Keras compares. Nothing is worse than
@@ -38,6 +38,7 @@ class TAPER_API Monitor {
 
   std::string_view owner_;
   std::string name_;
+  MonitorMode mode_;
   bool larger_is_better_;
   double min_delta_;
 };

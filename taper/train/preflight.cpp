@@ -104,7 +104,7 @@ struct DryRun {
   bool captured = false;
   Spec output;
   Spec target;
-  Task task = Task::regression;
+  OutputMeaning meaning;
   Graph graph;
 };
 
@@ -140,7 +140,7 @@ Tensor output_of_step(const Pass& pass, const std::vector<Tensor>& batch, DryRun
   run.output = output.spec();
   run.target = target.spec();
   const OutputRule rule{pass.loss, pass.options.task};
-  run.task = rule(run.output, run.target).task;
+  run.meaning = rule(run.output, run.target);
   check_loss("fit",
              loss_of_batch(pass.loss, output, target, weight,
                            pass.training ? pass.options.class_weight : std::vector<double>()));
@@ -164,7 +164,7 @@ DryRun run_dry(const Pass& pass, const std::vector<Spec>& specs, int64_t rows,
     if (error.kind() == ErrorKind::unsupported) return run;  // it asks for values
     throw with_hint(error, note);
   }
-  check_metrics("fit", pass.options.metrics, pass.loss.type(), run.task, run.output, run.target);
+  check_metrics("fit", pass.options.metrics, pass.loss.type(), run.meaning, run.output, run.target);
   return run;
 }
 
@@ -247,10 +247,10 @@ void check_binary(const FieldValues& field, std::string_view loss, bool only_cla
 std::vector<int64_t> check_targets(const Pass& pass, const DryRun& run,
                                    const data::Dataset& dataset, const std::vector<Tensor>& batch,
                                    const std::string& what) {
-  if (!run.captured || run.task == Task::regression) return {};
+  if (!run.captured || run.meaning.task == Task::regression) return {};
   const FieldValues field = values_of(dataset, 1, batch);
-  if (run.task != Task::classes) {
-    check_binary(field, pass.loss.type(), !pass.options.metrics.empty(), what);
+  if (run.meaning.task != Task::classes) {
+    check_binary(field, pass.loss.type(), count_classes(pass.options.metrics), what);
     return {};
   }
   if (run.output.shape.rank() < 2 || !is_integer(batch[1].dtype())) return {};
@@ -376,8 +376,8 @@ void check_alike(const data::Dataset& train, const data::Dataset& dataset,
 /// Throws value for more names of classes than the model has outputs for.
 void check_names(const data::Dataset& train, const DryRun& run) {
   const auto names = std::ssize(train.class_names());
-  if (!run.captured || names == 0 || run.task == Task::regression) return;
-  const bool is_binary = run.task == Task::binary;
+  if (!run.captured || names == 0 || run.meaning.task == Task::regression) return;
+  const bool is_binary = run.meaning.task == Task::binary;
   if (!is_binary && run.output.shape.rank() < 2) return;
   const int64_t outputs = is_binary ? 2 : run.output.shape[1];
   if (names <= outputs) return;

@@ -9,7 +9,7 @@
 #include <taper/nn/any_module.h>
 #include <taper/nn/loss.h>
 #include <taper/optim/optimizer.h>
-#include <taper/train/metrics.h>
+#include <taper/train/metrics/metric.h>
 #include <taper/train/outputs.h>
 
 namespace taper {
@@ -19,7 +19,7 @@ struct PreflightOptions {
   int64_t batch_size = 32;
   bool drop_last = false;
   std::vector<double> class_weight = {};
-  std::vector<const Metric*> metrics = {};
+  std::vector<AnyMetric> metrics = {};
 };
 
 /// Data that a model is not trained on but measured on; null if there are none.

@@ -10,7 +10,7 @@
 namespace taper {
 
 void ReduceLROnPlateau::on_train_begin(Trainer& trainer) {
-  monitor_.check(trainer);
+  monitor_.begin(trainer);
   if (!resumed()) memory_ = {};
 }
 

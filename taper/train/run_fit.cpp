@@ -36,7 +36,7 @@ class RunKeeper final : public Callback {
     if (logs.epoch > 0 || logs.step % every != 0) return;
     memory_.first_epoch_at.push_back(static_cast<double>(logs.step) /
                                      static_cast<double>(logs.steps));
-    memory_.first_epoch_loss.push_back(logs.values[0].second);
+    memory_.first_epoch_loss.push_back(logs.loss);
   }
   CallbackState state() const override { return {.values = to_fields(memory_)}; }
   void load_state(const CallbackState& state) override {

@@ -30,7 +30,7 @@ void restore(const Trainer& trainer, const NamedTensors& weights) {
 // EarlyStopping
 
 void EarlyStopping::on_train_begin(Trainer& trainer) {
-  monitor_.check(trainer);
+  monitor_.begin(trainer);
   restored_.reset();
   if (!resumed()) {
     memory_ = {};
@@ -81,7 +81,7 @@ void EarlyStopping::load_state(const CallbackState& state) {
 // BestWeights
 
 void BestWeights::on_train_begin(Trainer& trainer) {
-  monitor_.check(trainer);
+  monitor_.begin(trainer);
   restored_.reset();
   if (resumed()) return;
   memory_ = {};

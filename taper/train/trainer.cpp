@@ -76,13 +76,13 @@ Trainer::Trainer(nn::AnyModule model, TrainerOptions options)
       loss_(std::move(options.loss)),
       optimizer_(std::move(options.optimizer)),
       task_(options.task) {
-  for (const std::string& name : options.metrics) {
-    if (name == "loss") continue;
-    const Metric& metric = Metric::get(name);
-    if (std::ranges::find(metrics_, &metric) != metrics_.end()) {
+  for (const AnyMetric& metric : options.metrics) {
+    const std::string name = metric->name();
+    const auto is_it = [&](const AnyMetric& other) { return other->name() == name; };
+    if (std::ranges::any_of(metrics_, is_it)) {
       fail(ErrorKind::value, "Trainer: the metric `" + name + "` is given twice");
     }
-    metrics_.push_back(&metric);
+    metrics_.push_back(metric);
   }
 }
 

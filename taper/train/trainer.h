@@ -25,6 +25,7 @@
 #include <taper/train/callbacks.h>
 #include <taper/train/evaluation.h>
 #include <taper/train/history.h>
+#include <taper/train/metrics/metric.h>
 #include <taper/train/outputs.h>
 #include <taper/train/run_folder.h>
 
@@ -37,7 +38,7 @@ struct BatchPlace;
 struct TrainerOptions {
   nn::AnyLoss loss;
   optim::AnyOptimizer optimizer;
-  std::vector<std::string> metrics = {};  ///< names such as "accuracy", "f1"
+  std::vector<AnyMetric> metrics = {};  ///< by name, such as "accuracy", or by type
   /// What the outputs mean where the loss does not say it (one of your own), see
   /// taper/train/outputs.h.
   std::optional<Task> task = {};
@@ -159,6 +160,7 @@ class TAPER_API Trainer {
 
   const nn::AnyModule& model() const { return model_; }
   const nn::AnyLoss& loss() const { return loss_; }
+  const std::vector<AnyMetric>& metrics() const { return metrics_; }
   const optim::AnyOptimizer& optimizer() const { return optimizer_; }
   /// What the history of the last fit records for each epoch: "loss", "accuracy", "val_loss" ...
   const std::vector<std::string>& recorded_names() const { return recorded_names_; }
@@ -192,7 +194,7 @@ class TAPER_API Trainer {
   nn::AnyModule model_;
   nn::AnyLoss loss_;
   optim::AnyOptimizer optimizer_;
-  std::vector<const Metric*> metrics_;
+  std::vector<AnyMetric> metrics_;
   std::optional<Task> task_;
   std::shared_ptr<const Graph> graph_;
   std::vector<std::string> recorded_names_;

@@ -169,7 +169,7 @@ TEST_F(Command, RefusesOptionsThatDoNotGoTogether) {
   expect_failure("train mnist --early-stop 3", 2, "give --validation, too");
   expect_failure("train mnist --schedule cosin", 2, "did you mean `cosine`?");
   expect_failure("train mnist --loss L1Loss", 2, "unknown loss `L1Loss`; there are: BCELoss");
-  expect_failure("train mnist --metrics auc", 2, "unknown metric `auc`");
+  expect_failure("train mnist --metrics auk", 2, "unknown metric `auk`");
   expect_failure("train mnist --class-weights even", 2, "must be none or balanced");
   expect_failure("train mnist --config nowhere.json", 1, "nowhere.json");
   put(folder_ / "bad.json", R"({"learning_rate": 1})");

@@ -15,9 +15,29 @@ namespace {
 tp::nn::Linear global_layer(3, 2);
 const tp::Tensor global_tensor = -tp::rand({3});
 
-const tp::Metric error_rate{
-    "error_rate", "The part predicted wrong.",
-    [](const tp::ConfusionMatrix& matrix) { return 1 - matrix.accuracy(); }};
+struct WrongSums {
+  int64_t wrong = 0;
+  int64_t total = 0;
+};
+
+/// A metric of this program's own.
+class ErrorRate final : public tp::MetricWith<ErrorRate, tp::NoOptions, WrongSums> {
+ public:
+  using MetricWith::MetricWith;
+  static constexpr std::string_view type_name = "error_rate";
+  std::string refusal(const tp::OutputMeaning& meaning) const override {
+    return tp::unless_classes(meaning);
+  }
+  void update(const tp::Measured& batch) override {
+    for (size_t i = 0; i < batch.truth().size(); ++i) {
+      sums().wrong += batch.truth()[i] != batch.predicted()[i] ? 1 : 0;
+    }
+    sums().total += std::ssize(batch.truth());
+  }
+  double value() const override { return tp::ratio(sums().wrong, sums().total); }
+};
+
+const tp::FactoryFor<tp::Metric, ErrorRate> error_rate{"The part predicted wrong."};
 
 struct CounterOptions {
   int64_t from = 0;
@@ -86,13 +106,13 @@ void trains_with_its_own_module_metric_and_callback() {
   const auto counter = std::dynamic_pointer_cast<Counter>(callback);
   expect(counter && counter->count() == 15, "the callback counts 5 epochs from 10");
   expect(counter && counter->measured(), "the metric of this program is measured");
-  expect(&tp::Metric::get("error_rate") == &error_rate, "the metric is found by its name");
+  expect(tp::MetricFactory::find("error_rate") == &error_rate, "the metric is found by its name");
   expect(trainer.evaluate(data).loss < 0.3, "the network learns");
 }
 
 void finds_what_the_library_registers() {
   expect(tp::CallbackFactory::find("CSVLogger") != nullptr, "the library's callback is found");
-  expect(tp::Metric::all().size() > 1, "the library's metrics are listed");
+  expect(tp::MetricFactory::all().size() > 1, "the library's metrics are listed");
 }
 
 void differentiates() {

@@ -13,6 +13,7 @@
 #include <taper/ops/ops.h>
 #include <taper/optim/optimizers.h>
 #include <taper/train/board.h>
+#include <taper/train/metrics.h>
 #include <taper/train/rates.h>
 #include <taper/train/run.h>
 #include <taper/train/stopping.h>
@@ -154,9 +155,16 @@ TEST(EarlyStopping, NamesTheNumbersThatThereAre) {
 }
 
 TEST(Monitor, TakesTheLargerForMetrics) {
-  const auto rises = [](const char* name, MonitorMode mode = MonitorMode::automatic) {
-    return Monitor("X", name, mode).improves(2, 1);
+  const Trainer trainer(small_model(), {.loss = nn::CrossEntropyLoss(),
+                                        .optimizer = optim::SGD(),
+                                        .metrics = {metrics::TopKAccuracy(2), "perplexity"}});
+  const auto rises = [&](const char* name, MonitorMode mode = MonitorMode::automatic) {
+    Monitor monitor("X", name, mode);
+    monitor.begin(trainer);
+    return monitor.improves(2, 1);
   };
+  EXPECT_TRUE(rises("top_2_accuracy"));
+  EXPECT_FALSE(rises("val_perplexity"));
   EXPECT_TRUE(rises("accuracy"));
   EXPECT_TRUE(rises("val_f1"));
   EXPECT_FALSE(rises("val_loss"));

@@ -43,15 +43,6 @@ TEST(Metrics, AgreesWithTheReportOfScikitLearn) {
   EXPECT_DOUBLE_EQ(matrix.accuracy(), 0.6);
 }
 
-// The macro averages in the documentation of precision_score, recall_score and f1_score.
-TEST(Metrics, NamedOnesAgreeWithScikitLearn) {
-  const ConfusionMatrix matrix = counted(3, {0, 1, 2, 0, 1, 2}, {0, 2, 1, 0, 0, 1});
-  EXPECT_DOUBLE_EQ(Metric::get("precision")(matrix), 2.0 / 9);
-  EXPECT_DOUBLE_EQ(Metric::get("recall")(matrix), 1.0 / 3);
-  EXPECT_DOUBLE_EQ(Metric::get("f1")(matrix), 0.8 / 3);
-  EXPECT_DOUBLE_EQ(Metric::get("accuracy")(matrix), 1.0 / 3);
-}
-
 TEST(Metrics, ZeroDivisionsGiveZero) {
   const ConfusionMatrix empty(2);
   EXPECT_EQ(empty.accuracy(), 0);
@@ -88,9 +79,124 @@ TEST(Metrics, RefusesClassesThatThereAreNot) {
 }
 
 TEST(Metrics, UnknownNameListsThem) {
-  EXPECT_EQ(error_of(ErrorKind::not_found, [] { Metric::get("acuracy"); }),
-            "unknown metric `acuracy`; there are: accuracy, f1, precision, recall; did you mean "
-            "`accuracy`?");
+  EXPECT_EQ(error_of(ErrorKind::not_found, [] { AnyMetric("acuracy"); }),
+            "unknown metric `acuracy`; there are: accuracy, auc, f1, log_loss, mae, mse, "
+            "perplexity, precision, r2, recall, rmse, top_k_accuracy; did you mean `accuracy`?");
+}
+
+/// What make_metrics_golden.py wrote: outputs, targets and scikit-learn's numbers for them.
+struct GoldenCase {
+  std::string name;
+  OutputMeaning meaning;
+  Tensor output;
+  Tensor target;
+  Fields numbers;
+};
+
+Tensor tensor_of(const Value& value, const Shape& shape, DType dtype) {
+  std::vector<double> numbers;
+  if (const auto* reals = value.get_if<Value::Reals>()) numbers = *reals;
+  if (const auto* integers = value.get_if<Value::Integers>()) {
+    numbers.assign(integers->begin(), integers->end());
+  }
+  return astype(from_values(shape, numbers), dtype);
+}
+
+std::vector<GoldenCase> golden_cases() {
+  const std::string file = std::string(TAPER_SOURCE_DIR) + "/tests/train/metrics_golden.json";
+  const Value all = parse_json(testing::content_of(file));
+  std::vector<GoldenCase> cases;
+  for (const Value& each : *all.get_if<Value::List>()) {
+    const auto shape_of = [&](const char* key) {
+      Shape shape;
+      for (const int64_t size : *each.find(key)->get_if<Value::Integers>()) shape.push_back(size);
+      return shape;
+    };
+    const Task task = FieldCodec<Task>::from_value(*each.find("task"));
+    const bool numbers = task == Task::regression;
+    cases.push_back(
+        {.name = *each.find("name")->get_if<std::string>(),
+         .meaning = {task, FieldCodec<OutputScale>::from_value(*each.find("scale"))},
+         .output = tensor_of(*each.find("output"), shape_of("output_shape"), DType::f64),
+         .target = tensor_of(*each.find("target"), shape_of("target_shape"),
+                             numbers ? DType::f64 : DType::i64),
+         .numbers = *each.find("numbers")->get_if<Fields>()});
+  }
+  return cases;
+}
+
+/// The metric by the name that it has in the history.
+AnyMetric metric_named(const std::string& name) {
+  if (name == "top_2_accuracy") return metrics::TopKAccuracy(2);
+  return AnyMetric(name);
+}
+
+TEST(MetricsGolden, AgreeWithScikitLearn) {
+  const std::vector<GoldenCase> cases = golden_cases();
+  ASSERT_GE(cases.size(), 10u);
+  for (const GoldenCase& c : cases) {
+    ASSERT_FALSE(c.numbers.empty());
+    for (const auto& [name, wanted] : c.numbers) {
+      const auto metric = metric_named(name)->fresh();
+      EXPECT_EQ(metric->refusal(c.meaning), "") << name;
+      metric->update(Measured(c.meaning, c.output, c.target));
+      EXPECT_NEAR(metric->value(), *wanted.get_if<double>(), 1e-12) << c.name << ": " << name;
+    }
+  }
+}
+
+/// In batches of seven, of which one goes through a checkpoint and half are merged.
+TEST(MetricsGolden, DoNotDependOnTheBatches) {
+  for (const GoldenCase& c : golden_cases()) {
+    for (const auto& [name, wanted] : c.numbers) {
+      const AnyMetric kind = metric_named(name);
+      auto first = kind->fresh();
+      const auto second = kind->fresh();
+      const int64_t rows = c.output.size(0);
+      for (int64_t row = 0; row < rows; row += 7) {
+        const int64_t end = std::min(rows, row + 7);
+        const Measured batch(c.meaning, slice(c.output, 0, row, end), slice(c.target, 0, row, end));
+        (row < rows / 2 ? first : second)->update(batch);
+        if (row != 7) continue;
+        const Fields state = *parse_json(to_json(Value(first->state()))).get_if<Fields>();
+        first = kind->fresh();
+        first->load_state(state);
+      }
+      first->merge(*second);
+      EXPECT_NEAR(first->value(), *wanted.get_if<double>(), 1e-12) << c.name << ": " << name;
+    }
+  }
+}
+
+TEST(Metrics, AreZeroOfNothing) {
+  for (const MetricFactory* factory : MetricFactory::all()) {
+    EXPECT_EQ(factory->make({})->value(), 0) << factory->name;
+  }
+}
+
+TEST(Metrics, AreForgottenByReset) {
+  for (const GoldenCase& c : golden_cases()) {
+    const auto metric = metric_named(c.numbers.front().first)->fresh();
+    metric->update(Measured(c.meaning, c.output, c.target));
+    metric->reset();
+    EXPECT_EQ(metric->state(), metric->fresh()->state());
+  }
+}
+
+TEST(Metrics, MergeOnlyTheirLike) {
+  EXPECT_EQ(error_of(ErrorKind::value, [] { metrics::Accuracy().merge(metrics::TopKAccuracy(5)); }),
+            "accuracy: only one of the same type can be merged");
+}
+
+TEST(Metrics, SayWhatTheyNeed) {
+  const OutputMeaning labels{Task::labels, OutputScale::logits};
+  const OutputMeaning numbers{Task::regression, OutputScale::values};
+  EXPECT_EQ(metrics::Accuracy().refusal(numbers), "classes");
+  EXPECT_EQ(metrics::Accuracy().refusal(labels), "");
+  EXPECT_EQ(metrics::Perplexity().refusal(labels), "one class for each example");
+  EXPECT_EQ(metrics::R2().refusal(labels), "numbers");
+  EXPECT_EQ(error_of(ErrorKind::value, [] { metrics::TopKAccuracy(0); }),
+            "TopKAccuracy: `k` must be at least 1, got 0");
 }
 
 }  // namespace

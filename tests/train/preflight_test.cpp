@@ -144,12 +144,16 @@ TEST(Preflight, RefusesWeightsThatDoNotFit) {
 }
 
 TEST(Preflight, RefusesMetricsWithoutClasses) {
-  const PreflightOptions options{.metrics = {&Metric::get("accuracy")}};
+  const PreflightOptions options{.metrics = {"accuracy"}};
   EXPECT_EQ(refusal(ErrorKind::unsupported, nn::MSELoss(), {ones({4, 3}), ones({4, 2})}, options),
             "fit: the metric `accuracy` needs classes; MSELoss with target f32[4,2] has none");
   EXPECT_EQ(refusal(ErrorKind::unsupported, nn::BCEWithLogitsLoss(), {ones({4, 3}), ones({4, 2})},
-                    options),
-            "fit: metrics of a binary loss need outputs [N] or [N,1], got f32[4,2]");
+                    {.metrics = {"perplexity"}}),
+            "fit: the metric `perplexity` needs one class for each example; BCEWithLogitsLoss with "
+            "target f32[4,2] has none");
+  EXPECT_EQ(refusal(ErrorKind::unsupported, nn::CrossEntropyLoss(),
+                    {ones({4, 3}), zeros({4}, DType::i64)}, {.metrics = {"accuracy", "mae"}}),
+            "fit: the metric `mae` needs numbers; CrossEntropyLoss with target i64[4] has none");
   EXPECT_EQ(refusal(ErrorKind::value, nn::BCEWithLogitsLoss(), {ones({4, 3}), full({4}, 0.5)},
                     options, 1),
             "fit: target 0.5 of example 0 of the dataset is neither 0 nor 1, as metrics need it");

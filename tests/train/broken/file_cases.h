@@ -43,7 +43,9 @@ inline FileCase options(const char* name, ErrorKind kind, std::vector<std::strin
             const Sequential model{nn::Linear(2, fields[1].rank() == 1 ? 2 : 1)};
             const auto before = model.state_dict()[0].second.to_vector<float>();
             try {
-              Trainer(model, {.loss = loss, .optimizer = optim::SGD(), .metrics = metrics})
+              Trainer(model, {.loss = loss,
+                              .optimizer = optim::SGD(),
+                              .metrics = {metrics.begin(), metrics.end()}})
                   .fit(data::TensorDataset({fields.begin(), fields.end()}), fit);
             } catch (const Error&) {
               EXPECT_EQ(model.state_dict()[0].second.to_vector<float>(), before);

@@ -1,25 +1,8 @@
-#include <taper/train/metrics.h>
+#include <taper/train/metrics/confusion.h>
 
 #include <taper/core/error.h>
 
 namespace taper {
-namespace {
-
-double ratio(int64_t part, int64_t whole) {
-  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
-}
-
-const Metric accuracy_entry{"accuracy", "The part of the examples predicted right.",
-                            [](const ConfusionMatrix& m) { return m.accuracy(); }};
-const Metric precision_entry{"precision", "The mean precision of the classes.",
-                             [](const ConfusionMatrix& m) { return m.macro_average().precision; }};
-const Metric recall_entry{"recall", "The mean recall of the classes.",
-                          [](const ConfusionMatrix& m) { return m.macro_average().recall; }};
-const Metric f1_entry{"f1", "The mean F1 score of the classes.",
-                      [](const ConfusionMatrix& m) { return m.macro_average().f1; }};
-
-}  // namespace
-
 ConfusionMatrix::ConfusionMatrix(int64_t classes) : classes_(classes) {
   if (classes < 0 || classes > most_classes) {
     fail(ErrorKind::value, "confusion matrix: the number of classes must be in [0, " +
@@ -102,13 +85,7 @@ double ConfusionMatrix::accuracy() const {
 }
 
 ClassScores ConfusionMatrix::scores(int64_t of_class) const {
-  const int64_t right = (*this)(of_class, of_class);
-  const int64_t support = row_sum(of_class);
-  const int64_t predicted = column_sum(of_class);
-  return {.precision = ratio(right, predicted),
-          .recall = ratio(right, support),
-          .f1 = ratio(2 * right, support + predicted),
-          .support = support};
+  return class_scores((*this)(of_class, of_class), column_sum(of_class), row_sum(of_class));
 }
 
 std::vector<ClassScores> ConfusionMatrix::scores() const {
@@ -127,10 +104,6 @@ ClassScores ConfusionMatrix::macro_average() const {
   }
   return mean;
 }
-
-const Metric& Metric::get(std::string_view name) { return Registry<Metric>::get(name, "metric"); }
-
-std::vector<const Metric*> Metric::all() { return Registry<Metric>::all(); }
 
 std::string find_bad_label(const Tensor& labels, int64_t classes) {
   const auto values = labels.to_vector<int64_t>();

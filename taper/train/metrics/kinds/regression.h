@@ -1,0 +1,131 @@
+// Metrics of numbers. Of several columns each counts alike.
+#pragma once
+
+#include <cmath>
+
+#include <taper/train/metrics/metric.h>
+
+namespace taper::metrics {
+
+struct DifferenceSums {
+  double sum = 0;
+  int64_t count = 0;
+};
+
+/// A mean over all numbers of what `Derived::of` makes of a difference.
+template <class Derived>
+class MeanOfDifferences : public MetricWith<Derived, NoOptions, DifferenceSums> {
+ public:
+  using MetricWith<Derived, NoOptions, DifferenceSums>::MetricWith;
+  bool larger_is_better() const override { return false; }
+  std::string refusal(const OutputMeaning& meaning) const override {
+    return unless_regression(meaning);
+  }
+  void update(const Measured& batch) override {
+    for (size_t i = 0; i < batch.values().size(); ++i) {
+      this->sums().sum += Derived::of(batch.values()[i] - batch.targets()[i]);
+    }
+    this->sums().count += std::ssize(batch.values());
+  }
+  double value() const override {
+    return ratio(this->sums().sum, static_cast<double>(this->sums().count));
+  }
+};
+
+class MAE final : public MeanOfDifferences<MAE> {
+ public:
+  using MeanOfDifferences::MeanOfDifferences;
+  static constexpr std::string_view type_name = "mae";
+  static double of(double difference) { return std::abs(difference); }
+};
+
+class MSE final : public MeanOfDifferences<MSE> {
+ public:
+  using MeanOfDifferences::MeanOfDifferences;
+  static constexpr std::string_view type_name = "mse";
+  static double of(double difference) { return difference * difference; }
+};
+
+/// The root of the mean over all numbers.
+class RMSE final : public MeanOfDifferences<RMSE> {
+ public:
+  using MeanOfDifferences::MeanOfDifferences;
+  static constexpr std::string_view type_name = "rmse";
+  static double of(double difference) { return difference * difference; }
+  double value() const override { return std::sqrt(MeanOfDifferences::value()); }
+};
+
+/// By column. The targets' squares are those of their distances from the mean so far: Chan, Golub
+/// and LeVeque (1979).
+struct VarianceSums {
+  int64_t count = 0;
+  std::vector<double> mean = {};
+  std::vector<double> squares = {};
+  std::vector<double> residuals = {};  ///< squared
+};
+
+/// The part of the targets' variance that the outputs explain: 1 - residuals / squares, the mean
+/// over the columns. A column of one value counts 1 if it is met exactly, else 0, as in
+/// scikit-learn.
+class R2 final : public MetricWith<R2, NoOptions, VarianceSums> {
+ public:
+  using MetricWith::MetricWith;
+  static constexpr std::string_view type_name = "r2";
+  std::string refusal(const OutputMeaning& meaning) const override {
+    return unless_regression(meaning);
+  }
+  void update(const Measured& batch) override {
+    const auto columns = static_cast<size_t>(batch.columns());
+    const size_t rows = batch.values().size() / columns;
+    VarianceSums here{static_cast<int64_t>(rows), std::vector<double>(columns),
+                      std::vector<double>(columns), std::vector<double>(columns)};
+    // From the first row on, so that a column of one value has no variance.
+    for (size_t i = 0; i < batch.targets().size(); ++i) {
+      const double apart = batch.targets()[i] - batch.targets()[i % columns];
+      here.mean[i % columns] += apart / static_cast<double>(rows);
+    }
+    for (size_t i = 0; rows > 0 && i < columns; ++i) here.mean[i] += batch.targets()[i];
+    for (size_t i = 0; i < batch.targets().size(); ++i) {
+      const double distance = batch.targets()[i] - here.mean[i % columns];
+      const double residual = batch.targets()[i] - batch.values()[i];
+      here.squares[i % columns] += distance * distance;
+      here.residuals[i % columns] += residual * residual;
+    }
+    join(sums(), here);
+  }
+  static void join(VarianceSums& sums, const VarianceSums& more) {
+    if (more.count == 0) return;
+    if (sums.count == 0) {
+      sums = more;
+      return;
+    }
+    const auto ours = static_cast<double>(sums.count);
+    const auto theirs = static_cast<double>(more.count);
+    for (size_t i = 0; i < sums.mean.size(); ++i) {
+      const double apart = more.mean[i] - sums.mean[i];
+      sums.mean[i] += apart * theirs / (ours + theirs);
+      sums.squares[i] += more.squares[i] + apart * apart * ours * theirs / (ours + theirs);
+      sums.residuals[i] += more.residuals[i];
+    }
+    sums.count += more.count;
+  }
+  double value() const override {
+    double sum = 0;
+    for (size_t i = 0; i < sums().mean.size(); ++i) {
+      const double residual = sums().residuals[i];
+      if (sums().squares[i] != 0) {
+        sum += 1 - residual / sums().squares[i];
+      } else {
+        sum += residual == 0 ? 1 : 0;
+      }
+    }
+    return ratio(sum, static_cast<double>(sums().mean.size()));
+  }
+};
+
+}  // namespace taper::metrics
+
+TAPER_METRIC(MAE, "The mean absolute difference.")
+TAPER_METRIC(MSE, "The mean squared difference.")
+TAPER_METRIC(RMSE, "The root of the mean squared difference.")
+TAPER_METRIC(R2, "The part of the targets' variance that the outputs explain.")
