@@ -106,8 +106,7 @@ Results Recorder::call(const OpBase& op, const void* attrs, std::span<const Arg>
   GraphNode node{&op, copy_attrs(op, attrs), {}, {}, layer_path(), captured_function};
   for (size_t i = 0; i < args.size(); ++i) {
     node.inputs.push_back(id_of_operand(op, args[i], i));
-    const Tensor& tensor = *args[i].tensor;
-    node.on_tape.push_back(tape_on && tensor.defined() && tensor.requires_grad());
+    node.on_tape.push_back(flows(*args[i].tensor));
   }
   Results results;
   for (int i = 0; i < specs.count; ++i) {
@@ -118,6 +117,10 @@ Results Recorder::call(const OpBase& op, const void* attrs, std::span<const Arg>
   }
   graph_.nodes.push_back(std::move(node));
   return results;
+}
+
+bool Recorder::flows(const Tensor& tensor) const {
+  return tape_on && tensor.defined() && tensor.requires_grad();
 }
 
 ValueId Recorder::id_of_operand(const OpBase& op, const Arg& arg, size_t i) {

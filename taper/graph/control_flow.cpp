@@ -204,7 +204,8 @@ std::vector<Tensor> cond_of_lists(const Tensor& predicate, FunctionOfTensors the
     check_truth(predicate.spec(), "predicate");
     check_defined("operands", operands);
   });
-  if (capture_number == 0) return predicate.item<bool>() ? then(operands) : otherwise(operands);
+  if (capture_number == 0)
+    return off_tape(predicate.item<bool>() ? then(operands) : otherwise(operands));
   DefinedResults first(then);
   DefinedResults second(otherwise);
   const FunctionOfTensors functions[] = {first, second};
@@ -234,7 +235,7 @@ std::vector<Tensor> while_of_lists(FunctionOfTensors condition, FunctionOfTensor
   while (true) {
     const Tensor holds = condition(values)[0];
     checked("while_loop", [&] { check_truth(holds.spec(), "what its condition gives"); });
-    if (!holds.item<bool>()) return values;
+    if (!holds.item<bool>()) return off_tape(std::move(values));
     std::vector<Tensor> next = body(values);
     checked("while_loop", [&] {
       check_count(next.size(), values.size());

@@ -50,6 +50,12 @@ class Verifier {
   explicit Verifier(const Graph& graph) : graph_(graph), defined_(graph.specs.size(), false) {}
 
   void run() {
+    const size_t marks = graph_.outputs_on_tape.size();
+    if (marks != 0 && marks != graph_.outputs.size()) {
+      fail(ErrorKind::internal, "verify: the graph says of " + std::to_string(marks) + " of its " +
+                                    std::to_string(graph_.outputs.size()) +
+                                    " outputs where gradients flow");
+    }
     for (ValueId id : graph_.inputs) define(id, 0);
     for (const auto& [id, tensor] : graph_.constants) {
       define(id, 0);
@@ -58,7 +64,10 @@ class Verifier {
                                       (tensor.defined() ? to_string(tensor.spec()) : "undefined"));
       }
     }
-    for (const auto& [id, number] : graph_.immediates) define(id, 0);
+    for (const auto& [id, number] : graph_.immediates) {
+      define(id, 0);
+      check_immediate(graph_.specs[static_cast<size_t>(id)], number, id);
+    }
     check_cells();
     for (size_t i = 0; i < graph_.nodes.size(); ++i) check_node(i);
     for (ValueId id : graph_.outputs) use(id, graph_.nodes.size());
@@ -78,11 +87,21 @@ class Verifier {
       fail_at(graph_, node, "value %" + std::to_string(id) + " is used before it is defined");
     }
   }
+  void check_immediate(const Spec& spec, const Number& number, ValueId id) {
+    const std::string which = "verify: the number %" + std::to_string(id);
+    if (spec.shape.rank() != 0) fail(ErrorKind::internal, which + " is " + to_string(spec));
+    try {
+      convert(number, spec.dtype, "verify");
+    } catch (const Error& error) {
+      fail(ErrorKind::internal, which + ": " + error.what());
+    }
+  }
   void check_cells() {
     std::set<const StateImpl*> seen;
     for (const GraphCell& cell : graph_.cells) {
       if (!seen.insert(cell.cell.impl()).second) fail_at(graph_, 0, "a cell stands twice");
-      if (cell.read && cell.initial != no_value) define(cell.initial, 0);
+      if (!cell.read || cell.initial == no_value) continue;
+      define(cell.initial, 0);
     }
   }
   void check_node(size_t index) {

@@ -43,6 +43,8 @@ struct Graph {
   std::vector<GraphCell> cells;
   std::vector<GraphNode> nodes;
   std::vector<ValueId> outputs;
+  /// Of the graph of an attribute: outputs that a gradient flows from.
+  std::vector<bool> outputs_on_tape = {};
 };
 
 /// Checks that every value is defined once and before its use, that nodes are calls of their ops,

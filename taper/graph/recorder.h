@@ -55,6 +55,8 @@ class Recorder : public Interpreter {
   /// The value that stands here for a tensor that this capture did not make; no_value if that is
   /// not for the recorder to say.
   virtual ValueId lift(const Tensor&) { return no_value; }
+  /// Whether gradients of a use of the tensor reach the value that it stands for.
+  virtual bool flows(const Tensor& tensor) const;
 
   Tensor new_value(const Spec& spec);
   bool is_own(const Storage& storage) const { return storage.capture == number_; }

@@ -328,7 +328,7 @@ std::vector<Tensor> detail::scan_of_lists(FunctionOfTensors step, const Tensors&
   CheckedStep checked_step(step, initial);
   DefinedResults results(checked_step);
   if (capture_number == 0 && length > 0) {
-    return results.complete(loop(results, initial, xs, length, reverse, {}));
+    return off_tape(results.complete(loop(results, initial, xs, length, reverse, {})));
   }
   std::vector<Spec> specs = specs_of(initial);
   for (const Tensor& x : xs) specs.push_back(element_of(x.spec()));

@@ -30,8 +30,28 @@ class SubgraphRecorder final : public Recorder {
   }
   /// To be called behind the function's own operands.
   void add_lifted() {
-    for (const Tensor& tensor : lifted_) ids_.push_back(add_input(tensor.spec()).impl()->value_id);
+    for (const Tensor& tensor : lifted_) symbols_.push_back(add_input(tensor.spec()));
   }
+  /// What stands for a result in this graph: a value from outside is an operand.
+  Tensor symbol_of(const Tensor& result) {
+    const ValueId id = lift(result);
+    if (id == no_value) return result.detach();
+    return *std::ranges::find_if(
+        symbols_, [&](const Tensor& symbol) { return symbol.impl()->value_id == id; });
+  }
+  /// Not through a leaf that the function made itself, over what it detached.
+  bool flows(const Tensor& tensor) const override {
+    if (!Recorder::flows(tensor)) return false;
+    if (is_foreign(*tensor.impl())) return true;
+    const Node* node = node_of(tensor);
+    while (node != nullptr && hands_on(*node)) {
+      node = static_cast<const Node*>(node->edges[0].node.get());
+    }
+    if (node == nullptr || !node->is_leaf()) return node != nullptr;
+    return std::ranges::find(operand_gradients_, node->grad.get()) != operand_gradients_.end();
+  }
+  /// The function has ended: nobody keeps an operand.
+  void forget_symbols() { symbols_.clear(); }
 
   Tensor read(const State& state) override {
     if (state.impl()->capture == number()) return Recorder::read(state);
@@ -69,19 +89,28 @@ class SubgraphRecorder final : public Recorder {
   ValueId lift(const Tensor& tensor) override {
     if (!tensor.defined()) return no_value;
     const TensorImpl& impl = *tensor.impl();
-    if (impl.storage ? is_own(*impl.storage) : impl.capture == number()) return no_value;
+    if (!is_foreign(impl)) return no_value;
     for (size_t i = 0; i < lifted_.size(); ++i) {
-      if (lifted_[i].impl() == &impl) return ids_[i];
+      if (lifted_[i].impl() == &impl) return symbols_[i].impl()->value_id;
     }
     lifted_.push_back(tensor);
-    ids_.push_back(add_input(tensor.spec()).impl()->value_id);
-    return ids_.back();
+    symbols_.push_back(add_input(tensor.spec()));
+    return symbols_.back().impl()->value_id;
   }
 
  private:
+  bool is_foreign(const TensorImpl& impl) const {
+    return impl.storage ? !is_own(*impl.storage) : impl.capture != number();
+  }
+  /// Whether a node stands for its operand, as that of a transform's operand does.
+  static bool hands_on(const Node& node) {
+    return node.extra != nullptr && node.extra->function != nullptr &&
+           node.extra->function->is_transparent();
+  }
+
   std::string_view owner_;
   std::vector<Tensor>& lifted_;
-  std::vector<ValueId> ids_;  // of the lifted ones
+  std::vector<Tensor> symbols_;  // of the lifted ones
   std::vector<const StateImpl*> operand_gradients_;
 };
 
@@ -122,6 +151,7 @@ Captured capture_one(std::string_view owner, const std::vector<Spec>& operands,
                      std::vector<Tensor>& lifted, const FunctionOfTensors& function) {
   SubgraphRecorder recorder(owner, lifted);
   std::vector<Tensor> outputs;
+  std::vector<bool> on_tape;
   {
     std::vector<Tensor> symbols;
     for (const Spec& spec : operands) symbols.push_back(recorder.add_operand(spec));
@@ -129,10 +159,14 @@ Captured capture_one(std::string_view owner, const std::vector<Spec>& operands,
     outputs = function(symbols);
     refuse_lost_gradients(owner, outputs, lifted);
     for (Tensor& output : outputs) {  // the tape only said where gradients flow
-      if (output.defined()) output = output.detach();
+      on_tape.push_back(recorder.flows(output));
+      if (output.defined()) output = recorder.symbol_of(output);
     }
+    recorder.forget_symbols();
   }
-  return recorder.finish(std::move(outputs));
+  Captured captured = recorder.finish(std::move(outputs));
+  captured.graph.outputs_on_tape = std::move(on_tape);
+  return captured;
 }
 
 /// Makes operands of what only the functions behind this one use.
@@ -187,7 +221,10 @@ std::vector<Tensor> Subgraph::call(const std::vector<Tensor>& operands) const {
     }
   }
   std::vector<Tensor> outputs;
-  for (ValueId id : graph.outputs) outputs.push_back(id == no_value ? Tensor() : at(id));
+  for (size_t i = 0; i < graph.outputs.size(); ++i) {
+    outputs.push_back(graph.outputs[i] == no_value ? Tensor() : at(graph.outputs[i]));
+    if (outputs[i].defined() && !graph.outputs_on_tape[i]) outputs[i] = outputs[i].detach();
+  }
   return outputs;
 }
 
@@ -290,6 +327,13 @@ Results as_results(const std::vector<Tensor>& tensors) {
   Results results;
   for (size_t i = 0; i < tensors.size(); ++i) {
     results[static_cast<int>(i)] = contiguous(tensors[i]);
+  }
+  return results;
+}
+
+std::vector<Tensor> off_tape(std::vector<Tensor> results) {
+  for (Tensor& each : results) {
+    if (!tape_on && each.defined()) each = each.detach();
   }
   return results;
 }

@@ -79,6 +79,8 @@ std::vector<Tensor> joined(std::vector<Tensor> a, std::span<const Tensor> b);
 /// Row-major, whatever a function gave, so that what a graph knows of a result does not depend on
 /// how often it ran.
 Results as_results(const std::vector<Tensor>& tensors);
+/// What a function gave eagerly, as the results of an op: without a tape while that is off.
+std::vector<Tensor> off_tape(std::vector<Tensor> results);
 /// The first `count` results of a call with these operands.
 std::vector<Tensor> call_list(const OpBase& op, const void* attrs,
                               const std::vector<Tensor>& operands, size_t count);

@@ -77,6 +77,11 @@ std::vector<Fields> varied_options(const std::vector<FieldInfo>& infos) {
     together.emplace_back(info.name, value);
     all.push_back(together);
   }
+  // Two at a time, for those that another one needs.
+  const size_t alone = all.size();
+  for (size_t i = 1; i < alone; i += 2) {
+    for (size_t j = i + 2; j < alone; j += 2) all.push_back({all[i][0], all[j][0]});
+  }
   return all;
 }
 

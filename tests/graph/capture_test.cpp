@@ -276,6 +276,17 @@ TEST(Verify, NamesTheNodeWhoseOperandsAreWrong) {
                                            zeros({7}, DType::i32));
             }),
             "verify: the constant %3 is i32[7]");
+  const auto with_number = [](const Spec& spec, int64_t number) {
+    return verify_after([&](Graph& graph) {
+      graph.specs.push_back(spec);
+      graph.immediates.emplace_back(static_cast<ValueId>(graph.specs.size()) - 1, Number(number));
+    });
+  };
+  EXPECT_EQ(with_number({DType::f32, {}, {3}}, 2), "verify: the number %3 is f32[3]");
+  EXPECT_NE(with_number({DType::u8, {}, {}}, -5).find("verify: the number %3: "),
+            std::string::npos);
+  EXPECT_EQ(verify_after([](Graph& graph) { graph.outputs_on_tape = {true, false}; }),
+            "verify: the graph says of 2 of its 1 outputs where gradients flow");
 }
 
 }  // namespace

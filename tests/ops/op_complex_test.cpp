@@ -132,6 +132,34 @@ TEST_P(OpComplex, GradientsAgreeWithDifferences) {
   EXPECT_NEAR(slope, (above - below) / (2 * step), 1e-7 * (1 + std::abs(slope)));
 }
 
+/// Differences are taken in c128 only.
+TEST_P(OpComplex, GradientsInC64AreThoseInC128) {
+  const OpCase c = with_dtype(GetParam(), DType::c64);
+  if (c.op->why_not_differentiable != nullptr) return;
+  const auto gradients_of = [&](std::vector<Tensor> inputs) {
+    std::vector<Tensor> leaves;
+    for (Tensor& input : inputs) {
+      if (!input.defined() || !is_complex(input.dtype())) continue;
+      leaves.push_back(input = input.detach().set_requires_grad());
+    }
+    const Tensor loss = loss_of(c, inputs);
+    return loss.requires_grad() ? gradients(loss, leaves) : std::vector<Tensor>();
+  };
+  const std::vector<Tensor> inputs = inputs_of(c);
+  const std::vector<Tensor> actual = gradients_of(inputs);
+  const std::vector<Tensor> exact = gradients_of(to_double(inputs));
+  ASSERT_EQ(actual.size(), exact.size());
+  const Room room{DType::f32, 8, 8 * step(DType::f32)};
+  for (size_t i = 0; i < actual.size(); ++i) {
+    ASSERT_EQ(actual[i].defined(), exact[i].defined());
+    if (!exact[i].defined()) continue;
+    const std::string where = "gradient " + std::to_string(i);
+    const auto none = [] { return std::vector<double>(); };
+    expect_close(real(actual[i]), real(exact[i]), room, where, none);
+    expect_close(imag(actual[i]), imag(exact[i]), room, where, none);
+  }
+}
+
 TEST(Rows, ThatTakeNoComplexTensorsSaySo) {
   size_t refusals = 0;
   for (const OpCase& given : all_cases(false)) {

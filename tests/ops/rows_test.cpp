@@ -95,6 +95,25 @@ TEST(Rows, AreFoundByTheirAliases) {
   EXPECT_EQ(std::ranges::adjacent_find(names), names.end()) << "a name means two ops";
 }
 
+/// What ignores an attribute, a gradient say, is seen where a sample gives it another value.
+TEST(Rows, HaveASampleForEachAttribute) {
+  for (const OpBase* op : all_ops()) {
+    for (const FieldInfo& field : op->describe_attrs()) {
+      if (field.is_required || field.type == FieldType::device) continue;
+      const auto is_other = [&](const AnySample& sample) {
+        if (!sample.error.empty()) return false;
+        for (const auto& [name, value] : op->attrs_to_fields(sample.attrs.get())) {
+          if (name == field.name) return !(value == field.default_value);
+        }
+        return false;
+      };
+      EXPECT_TRUE(std::ranges::any_of(op->samples(), is_other))
+          << op->name << ": no good sample has another `" << field.name << "` than "
+          << field.default_value.print();
+    }
+  }
+}
+
 TEST(Rows, AttributesHaveTypes) {
   const auto type_of = [](std::string_view op, std::string_view attribute) {
     for (const FieldInfo& field : Registry<OpBase>::get(std::string(op), "op").describe_attrs()) {

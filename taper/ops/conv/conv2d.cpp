@@ -249,6 +249,8 @@ std::vector<Sample<ConvGradAttrs>> input_grad_samples() {
            .attrs = {.shape = {2, 3, 5, 6}}},
           {.inputs = {{.shape = {1, 3, 3, 8}}, {.shape = {3, 2, 3, 2}}},
            .attrs = {.stride = {2, 1}, .padding = {1, 2}, .shape = {1, 2, 6, 5}}},
+          {.inputs = {{.shape = {2, 6, 3, 4}}, {.shape = {6, 2, 2, 2}}},
+           .attrs = {.dilation = {2, 1}, .groups = 2, .shape = {2, 4, 5, 5}}},
           {.inputs = {{.shape = {1, 3, 3, 3}}, {.shape = {3, 2, 3, 2}}},
            .attrs = {.shape = {1, 2, 6, 5}},
            .error = "the gradient of the output must have shape [1,3,4,4]"}};
@@ -319,7 +321,9 @@ std::vector<Sample<ConvGradAttrs>> weight_grad_samples() {
   return {{.inputs = {{.shape = {2, 3, 5, 6}}, {.shape = {2, 4, 3, 4}}},
            .attrs = {.shape = {4, 3, 3, 3}}},
           {.inputs = {{.shape = {2, 4, 5, 5}}, {.shape = {2, 6, 3, 4}}},
-           .attrs = {.dilation = {2, 1}, .groups = 2, .shape = {6, 2, 2, 2}}}};
+           .attrs = {.dilation = {2, 1}, .groups = 2, .shape = {6, 2, 2, 2}}},
+          {.inputs = {{.shape = {1, 2, 6, 5}}, {.shape = {1, 3, 3, 8}}},
+           .attrs = {.stride = {2, 1}, .padding = {1, 2}, .shape = {3, 2, 3, 2}}}};
 }
 
 const Op<ConvGradAttrs> weight_grad_op{

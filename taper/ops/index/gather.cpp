@@ -348,6 +348,7 @@ std::vector<Sample<AlongAttrs>> along_samples() {
       {.inputs = {{.shape = {1, 5}}, index_input({4, 3}, 0, 5)}},
       {.inputs = {{.shape = {4, 5, 2}}, index_input({1, 3, 1}, -5, 5)}, .attrs = {1}},
       {.inputs = {{.shape = {3, 2}}, index_input({3, 0}, 0, 1)}, .attrs = {1}},
+      {.inputs = {{.shape = {3, 2}}, index_input({3, 4}, 0, 2)}, .attrs = {1, false}},
       {.inputs = {{.shape = {4, 10}}, index_input({4, 1}, 12, 13)},
        .attrs = {1},
        .error = "index 12 at position 0 is out of range for axis 1 of size 10"},

@@ -301,6 +301,7 @@ std::vector<Sample<BatchNormAttrs>> batch_norm_samples() {
   const SampleInput none{.absent = true};
   return {{.inputs = {{.shape = {4, 3, 2, 5}}, channels, positive, positive, channels}},
           {.inputs = {{.shape = {4, 3}}, channels, positive, none, none}},
+          {.inputs = {{.shape = {4, 3}}, channels, positive, none, none}, .attrs = {0.25}},
           {.inputs = {{.shape = {4, 5}}, channels, positive, none, none},
            .error = "statistics, weight and bias must be like f32[5]"}};
 }

@@ -59,6 +59,15 @@ std::vector<Sample<F>> samples() {
           {.inputs = {{.shape = {2}, .dtype = DType::i32}}, .error = "takes floating tensors"}};
 }
 
+/// With another attribute, too.
+template <class F>
+std::vector<Sample<F>> samples_of_two() {
+  std::vector<Sample<F>> all = samples<F>();
+  all.push_back(
+      {.inputs = {{.shape = {2, 3}, .low = -3, .high = 3, .away = 0.05}}, .attrs = {0.3}});
+  return all;
+}
+
 const PointwiseOp<Relu> relu_op = Pointwise<Relu>{.name = "relu",
                                                   .doc = "x where it is positive, else 0.",
                                                   .onnx = {"Relu", 6},
@@ -68,13 +77,13 @@ const PointwiseOp<LeakyRelu> leaky_relu_op =
                          .doc = "x where it is positive, else negative_slope * x.",
                          .attributes = {{"negative_slope", "The factor of negative x."}},
                          .onnx = {"LeakyRelu", 6, {{"negative_slope", "alpha"}}},
-                         .samples = samples<LeakyRelu>};
+                         .samples = samples_of_two<LeakyRelu>};
 const PointwiseOp<Elu> elu_op =
     Pointwise<Elu>{.name = "elu",
                    .doc = "x where it is positive, else alpha * (exp(x) - 1).",
                    .attributes = {{"alpha", "Minus the limit for very negative x."}},
                    .onnx = {"Elu", 6},
-                   .samples = samples<Elu>};
+                   .samples = samples_of_two<Elu>};
 const PointwiseOp<Gelu> gelu_op =
     Pointwise<Gelu>{.name = "gelu",
                     .doc = "x times the standard normal distribution function of x.",

@@ -259,7 +259,7 @@ class PointwiseOp {
                 .grad = grad_of(row),
                 .layout = Layout::like_inputs,
                 .any_strides = true,
-                .reuse = row.reuse,
+                .reuse = reuse_of(row),
                 .role = row.role,
                 .kernels = {.cpu = detail::run_value<F>},
                 .onnx = row.onnx,
@@ -267,6 +267,12 @@ class PointwiseOp {
                 .samples = row.samples};
     if constexpr (dual_gradient<F>) made.expand = detail::expand_pointwise<F>;
     return made;
+  }
+  /// Of the operands that there are.
+  static std::vector<Reuse> reuse_of(const Pointwise<F>& row) {
+    std::vector<Reuse> reuse = row.reuse;
+    if (n == 1 && reuse.size() == 2 && reuse[1].input == 1) reuse.pop_back();
+    return reuse;
   }
   static Grad<F> grad_of(const Pointwise<F>& row) {
     if constexpr (dual_gradient<F>) {

@@ -152,6 +152,7 @@ std::vector<Sample<Attrs>> fill_samples() {
   return {
       {.inputs = {key_input()}, .attrs = {Shape{3, 5}, 1, 9, dtype}},
       {.inputs = {key_input()}, .attrs = {Shape{0}, 1, 9, dtype}},
+      {.inputs = {key_input()}, .attrs = {Shape{4}, 1, 9, DType::f64}},
       {.inputs = {key_input()}, .attrs = {Shape{3}, 1, -1, dtype}, .error = "must be"},
       {.inputs = {key_input()}, .attrs = {Shape{3}, 0, INFINITY, dtype}, .error = "must be finite"},
       {.inputs = {key_input()},

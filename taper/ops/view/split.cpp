@@ -23,6 +23,9 @@ void check_count(int64_t parts) {
 
 /// The sizes of the parts along the axis of `size` elements.
 std::vector<int64_t> part_sizes(const SplitAttrs& attrs, int64_t size) {
+  if (!attrs.sizes.empty() && attrs.split_size != 0) {
+    violate(ErrorKind::value, "takes split_size or sizes, not both");
+  }
   if (!attrs.sizes.empty()) {
     int64_t total = 0;
     for (int64_t part : attrs.sizes) {
@@ -102,6 +105,9 @@ std::vector<Sample<SplitAttrs>> samples() {
       {.inputs = {whole}, .attrs = {9}},
       {.inputs = {{.shape = {0, 3}}}, .attrs = {2}},
       {.inputs = {{.shape = {7}}}, .attrs = {0}, .error = "split_size must be at least 1, got 0"},
+      {.inputs = {{.shape = {7}}},
+       .attrs = {2, {3, 4}},
+       .error = "takes split_size or sizes, not both"},
       {.inputs = {{.shape = {7}}},
        .attrs = {0, {3, 3}},
        .error = "sum to the 7 elements of the axis, got [3, 3]"},
