@@ -95,6 +95,86 @@ TEST_P(OpGradientRule, GivesInEveryDtypeWhatItGivesInDouble) {
   }
 }
 
+/// The gradients of a weighted sum of the gradients.
+std::vector<Tensor> second_gradients_of(const OpCase& c, std::vector<Tensor> inputs,
+                                        const std::vector<Tensor>& weights) {
+  std::vector<Tensor> leaves;
+  for (Tensor& input : inputs) {
+    if (!input.defined() || !is_float(input.dtype())) continue;
+    input = input.detach().set_requires_grad();
+    leaves.push_back(input);
+  }
+  Tensor loss = zeros({}, DType::f64);
+  size_t next = 0;
+  for (const Tensor& output : run_all(*c.op, c.sample, inputs)) {
+    if (is_float(output.dtype())) loss = loss + astype(sum(output * weights[next++]), DType::f64);
+  }
+  Tensor slope = zeros({}, DType::f64);
+  uint64_t seed = 40;
+  for (const Tensor& grad : gradients(loss, leaves, true)) {
+    if (!grad.defined()) continue;
+    const SampleInput like{.shape = grad.shape(), .low = 0.5, .high = 2, .dtype = DType::f64};
+    slope = slope + sum(astype(grad, DType::f64) * make_input(like, DType::f64, seed++));
+  }
+  return slope.requires_grad() ? gradients(slope, leaves) : std::vector<Tensor>();
+}
+
+TEST_P(OpGradientRule, GivesInSingleTheSecondOrderThatItGivesInDouble) {
+  const OpCase& c = GetParam();
+  const std::vector<Tensor> inputs = make_inputs(c.sample, DType::f32);
+  const std::vector<Tensor> weights = make_weights(c, inputs);
+  std::vector<Tensor> exact;
+  try {
+    exact = second_gradients_of(c, to_double(inputs), to_double(weights));
+  } catch (const Error& error) {
+    ASSERT_EQ(error.kind(), ErrorKind::unsupported) << error.what();  // of first order only
+    return;
+  }
+  const std::vector<Tensor> actual = second_gradients_of(c, inputs, weights);
+  ASSERT_EQ(actual.size(), exact.size());
+  const Room room{DType::f32, 64, 64 * step(DType::f32)};
+  for (size_t i = 0; i < actual.size(); ++i) {
+    ASSERT_EQ(actual[i].defined(), exact[i].defined()) << i;
+    if (!exact[i].defined()) continue;
+    EXPECT_EQ(actual[i].dtype(), DType::f32);
+    expect_close(actual[i], exact[i], room, "second gradient " + std::to_string(i),
+                 [] { return std::vector<double>(); });
+  }
+}
+
+/// What comes back to a rule lies in memory as the next op's gradient does.
+TEST_P(OpGradientRule, TakesAGradientOfAnyStrides) {
+  const OpCase& c = GetParam();
+  std::vector<Tensor> inputs = make_inputs(c.sample, DType::f64);
+  const std::vector<Tensor> weights = make_weights(c, inputs);
+  const std::vector<Tensor> expected = gradients_of(c, inputs, weights);
+  std::vector<Tensor> leaves;
+  for (Tensor& input : inputs) {
+    if (!input.defined() || !is_float(input.dtype())) continue;
+    leaves.push_back(input = input.detach().set_requires_grad());
+  }
+  Tensor loss = zeros({}, DType::f64);
+  size_t next = 0;
+  for (const Tensor& output : run_all(*c.op, c.sample, inputs)) {
+    if (!is_float(output.dtype())) continue;
+    const Tensor& weight = weights[next++];
+    Shape reversed;
+    for (int axis = output.rank() - 1; axis >= 0; --axis) reversed.push_back(axis);
+    const auto turned = [&](const Tensor& x) {
+      return x.rank() < 2 ? x : permute_dims(x, reversed);
+    };
+    loss = loss + sum(turned(output) * contiguous(turned(weight)));
+  }
+  const std::vector<Tensor> actual = gradients(loss, leaves);
+  const Room room{DType::f64, 8, 8 * step(DType::f64)};
+  for (size_t i = 0; i < actual.size(); ++i) {
+    ASSERT_EQ(actual[i].defined(), expected[i].defined());
+    if (!expected[i].defined()) continue;
+    expect_close(actual[i], expected[i], room, "gradient " + std::to_string(i),
+                 [] { return std::vector<double>(); });
+  }
+}
+
 /// An undefined tensor is no operand of a captured function.
 std::vector<Tensor> only_defined(const std::vector<Tensor>& tensors) {
   std::vector<Tensor> chosen;

@@ -2,10 +2,12 @@
 // threads: against the oracle, with operands donated, and with one of them in another layout.
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <optional>
 #include <set>
 
+#include <taper/autograd/autograd.h>
 #include <taper/core/threads.h>
 
 #include "tests/ops/op_donation.h"
@@ -123,6 +125,76 @@ void check_larger(const OpCase& c, size_t number) {
                 terms);
 }
 
+/// A weighted sum of the outputs.
+Tensor loss_of(const OpCase& c, const std::vector<Tensor>& inputs) {
+  Tensor loss = zeros({}, DType::f64);
+  uint64_t seed = 50;
+  for (const Tensor& output : run_all(*c.op, c.sample, inputs)) {
+    if (!is_float(output.dtype())) continue;
+    const SampleInput like{.shape = output.shape(), .low = 0.5, .high = 2, .dtype = DType::f64};
+    loss = loss + sum(output * make_input(like, DType::f64, seed++));
+  }
+  return loss;
+}
+
+/// What the gradients say along a direction, and a difference.
+struct Slopes {
+  double by_rule = 0;
+  double by_difference = 0;
+  double size = 1;  // of the terms
+  bool agree() const { return std::abs(by_rule - by_difference) <= 1e-4 * size; }
+};
+
+Slopes slopes_of(const OpCase& c, double step) {
+  std::vector<Tensor> inputs = make_inputs(c.sample, DType::f64);
+  std::vector<Tensor> leaves;
+  for (Tensor& input : inputs) {
+    if (input.defined() && is_float(input.dtype())) leaves.push_back(input.set_requires_grad());
+  }
+  const Tensor loss = loss_of(c, inputs);
+  if (!loss.requires_grad()) return {};
+  const std::vector<Tensor> grads = gradients(loss, leaves);
+  std::vector<Tensor> above = inputs;
+  std::vector<Tensor> below = inputs;
+  Slopes found;
+  size_t next = 0;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i].defined() || !is_float(inputs[i].dtype())) continue;
+    const Tensor direction = make_input({.shape = inputs[i].shape()}, DType::f64, 80 + i);
+    above[i] = inputs[i].detach() + direction * step;
+    below[i] = inputs[i].detach() - direction * step;
+    const Tensor& grad = grads[next++];
+    if (!grad.defined()) continue;
+    found.by_rule += sum(grad * direction).item();
+    found.size += sum(abs(grad * direction)).item();
+  }
+  const no_grad off;
+  found.by_difference = (loss_of(c, above).item() - loss_of(c, below).item()) / (2 * step);
+  return found;
+}
+
+/// Whether the row computes in f64 what it gets in f64.
+bool keeps_double(const OpCase& c) {
+  const std::vector<Tensor> inputs = make_inputs(c.sample, DType::f64);
+  const Specs specs = inferred(*c.op, c.sample, as_args(inputs));
+  for (int i = 0; i < specs.count; ++i) {
+    if (is_float(specs[i].dtype) && specs[i].dtype != DType::f64) return false;
+  }
+  return true;
+}
+
+void check_larger_gradients(const OpCase& c) {
+  if (c.op->why_not_differentiable != nullptr || !takes_floats(c.sample) || !keeps_double(c))
+    return;
+  const Slopes wide = slopes_of(c, 1e-7);
+  if (wide.agree()) return;
+  // One of thousands may lie at a jump, whose slope grows as the step shrinks.
+  const Slopes narrow = slopes_of(c, 1e-8);
+  if (std::abs(narrow.by_difference) > 4 * std::abs(wide.by_difference)) return;
+  EXPECT_TRUE(narrow.agree()) << describe(c) << ": " << wide.by_rule << ", the difference is "
+                              << wide.by_difference;
+}
+
 class OpLarge : public ::testing::TestWithParam<OpCase> {
  protected:
   void SetUp() override { set_threads(3); }
@@ -138,6 +210,14 @@ TEST_P(OpLarge, AgreesWithItsMeaningBeyondATileAndAThread) {
     const AnySample sample = with_longer_ranges(GetParam(), larger.sample, larger.sizes);
     check_larger({GetParam().op, sample, GetParam().index}, number++);
   }
+}
+
+TEST_P(OpLarge, ItsGradientsAgreeWithADifference) {
+  const std::vector<Grown> all = larger_samples(GetParam());
+  if (all.empty()) return;
+  const Grown& larger = all.back();
+  const AnySample sample = with_longer_ranges(GetParam(), larger.sample, larger.sizes);
+  check_larger_gradients({GetParam().op, sample, GetParam().index});
 }
 
 TEST_P(OpLarge, AgreesWithItsMeaningInDtypesThatNoSampleAsksFor) {

@@ -54,7 +54,7 @@ Shape pooled_shape(const Shape& x, const Window& window) {
     const int64_t kernel = window.kernel_size[i];
     check_window_attr("kernel_size", kernel, 1);
     check_window_attr("stride", window.stride[i], 1);
-    if (window.padding[i] < 0 || window.padding[i] * 2 > kernel) {
+    if (window.padding[i] < 0 || window.padding[i] > kernel / 2) {
       violate(ErrorKind::value, "padding must be at least 0 and at most half the kernel_size " +
                                     std::to_string(kernel) + ", got " +
                                     std::to_string(window.padding[i]));
@@ -104,6 +104,9 @@ std::vector<Sample<Attrs>> pool_samples() {
        .error = "the window covers 2 places, the padded x has 1"},
       {.inputs = {{.shape = {1, 1, 4, 4}}},
        .attrs = {.kernel_size = Pair{2, 2}, .padding = {2, 0}},
+       .error = "padding must be at least 0 and at most half"},
+      {.inputs = {{.shape = {1, 1, 4, 4}}},
+       .attrs = {.kernel_size = Pair{1, 1}, .padding = {INT64_MAX, 0}},
        .error = "padding must be at least 0 and at most half"}};
 }
 std::vector<Sample<AvgPoolAttrs>> avg_pool_samples() {

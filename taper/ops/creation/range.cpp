@@ -156,7 +156,10 @@ double step_of(const LinspaceAttrs& attrs) {
 double element(const LinspaceAttrs& attrs, double step, int64_t i) {
   if (i == 0) return attrs.start;
   if (attrs.endpoint && i == attrs.num - 1) return attrs.stop;
-  return attrs.start + static_cast<double>(i) * step;
+  if (std::isfinite(step)) return attrs.start + static_cast<double>(i) * step;
+  // Further apart than the largest number.
+  const double part = static_cast<double>(i) / static_cast<double>(attrs.num - attrs.endpoint);
+  return attrs.start * (1 - part) + attrs.stop * part;
 }
 
 Specs infer_linspace(const InSpecs&, const LinspaceAttrs& attrs) {
@@ -196,6 +199,7 @@ std::vector<Sample<LinspaceAttrs>> linspace_samples() {
   return {
       {.inputs = {}, .attrs = {-1, 2, 7}},
       {.inputs = {}, .attrs = {0, 1, 5, DType::f64, false}},
+      {.inputs = {}, .attrs = {-1e308, 1.5e308, 6, DType::f64}},
       {.inputs = {}, .attrs = {3, 4, 1}},
       {.inputs = {}, .attrs = {3, 4, 0}},
       {.inputs = {}, .attrs = {0, 1, -2}, .error = "num must be at least 0, got -2"},
