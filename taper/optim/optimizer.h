@@ -99,8 +99,6 @@ class TAPER_API Optimizer {
   size_t checked(size_t group) const;
 
  private:
-  friend class AnyOptimizer;
-
   struct Group {
     State steps;
     State lr;
@@ -132,7 +130,8 @@ class TAPER_API Optimizer {
 
 /// An optimizer with one struct of options, of which each group has its own. `Derived` says
 /// `update` and `static std::vector<std::string> slots_of(const Options&)`, and is made of options,
-/// of parameters and options or of groups and the options that they have in common.
+/// of parameters and options or of groups and the options that they have in common; these have
+/// `lr`.
 template <class Derived, class Options>
 class TAPER_API OptimizerWith : public WithOptions<Derived, Optimizer, Options> {
  public:

@@ -43,21 +43,36 @@ std::vector<Tensor> make_weights(const OpCase& c, const std::vector<Tensor>& inp
   return weights;
 }
 
-/// The gradients of the weighted sum of the outputs, in each floating input.
-std::vector<Tensor> gradients_of(const OpCase& c, std::vector<Tensor> inputs,
-                                 const std::vector<Tensor>& weights) {
+/// Makes leaves of the floating inputs.
+std::vector<Tensor> make_leaves(std::vector<Tensor>& inputs) {
   std::vector<Tensor> leaves;
   for (Tensor& input : inputs) {
     if (!input.defined() || !is_float(input.dtype())) continue;
     input = input.detach().set_requires_grad();
     leaves.push_back(input);
   }
+  return leaves;
+}
+
+/// The weighted sum of the outputs; `turn` changes how both lie in memory.
+Tensor loss_of(
+    const OpCase& c, const std::vector<Tensor>& inputs, const std::vector<Tensor>& weights,
+    Tensor (*turn)(const Tensor&) = [](const Tensor& x) { return x; }) {
   Tensor loss = zeros({}, DType::f64);
   size_t next = 0;
   for (const Tensor& output : run_all(*c.op, c.sample, inputs)) {
-    if (is_float(output.dtype())) loss = loss + astype(sum(output * weights[next++]), DType::f64);
+    if (!is_float(output.dtype())) continue;
+    const Tensor product = turn(output) * contiguous(turn(weights[next++]));
+    loss = loss + astype(sum(product), DType::f64);
   }
-  return gradients(loss, leaves);
+  return loss;
+}
+
+/// Its gradients in each floating input.
+std::vector<Tensor> gradients_of(const OpCase& c, std::vector<Tensor> inputs,
+                                 const std::vector<Tensor>& weights) {
+  const std::vector<Tensor> leaves = make_leaves(inputs);
+  return gradients(loss_of(c, inputs, weights), leaves);
 }
 
 TEST_P(OpGradientRule, GivesSpecsLikeTheInputsInEveryDtype) {
@@ -98,17 +113,8 @@ TEST_P(OpGradientRule, GivesInEveryDtypeWhatItGivesInDouble) {
 /// The gradients of a weighted sum of the gradients.
 std::vector<Tensor> second_gradients_of(const OpCase& c, std::vector<Tensor> inputs,
                                         const std::vector<Tensor>& weights) {
-  std::vector<Tensor> leaves;
-  for (Tensor& input : inputs) {
-    if (!input.defined() || !is_float(input.dtype())) continue;
-    input = input.detach().set_requires_grad();
-    leaves.push_back(input);
-  }
-  Tensor loss = zeros({}, DType::f64);
-  size_t next = 0;
-  for (const Tensor& output : run_all(*c.op, c.sample, inputs)) {
-    if (is_float(output.dtype())) loss = loss + astype(sum(output * weights[next++]), DType::f64);
-  }
+  const std::vector<Tensor> leaves = make_leaves(inputs);
+  const Tensor loss = loss_of(c, inputs, weights);
   Tensor slope = zeros({}, DType::f64);
   uint64_t seed = 40;
   for (const Tensor& grad : gradients(loss, leaves, true)) {
@@ -148,23 +154,12 @@ TEST_P(OpGradientRule, TakesAGradientOfAnyStrides) {
   std::vector<Tensor> inputs = make_inputs(c.sample, DType::f64);
   const std::vector<Tensor> weights = make_weights(c, inputs);
   const std::vector<Tensor> expected = gradients_of(c, inputs, weights);
-  std::vector<Tensor> leaves;
-  for (Tensor& input : inputs) {
-    if (!input.defined() || !is_float(input.dtype())) continue;
-    leaves.push_back(input = input.detach().set_requires_grad());
-  }
-  Tensor loss = zeros({}, DType::f64);
-  size_t next = 0;
-  for (const Tensor& output : run_all(*c.op, c.sample, inputs)) {
-    if (!is_float(output.dtype())) continue;
-    const Tensor& weight = weights[next++];
+  const std::vector<Tensor> leaves = make_leaves(inputs);
+  const Tensor loss = loss_of(c, inputs, weights, [](const Tensor& x) {
     Shape reversed;
-    for (int axis = output.rank() - 1; axis >= 0; --axis) reversed.push_back(axis);
-    const auto turned = [&](const Tensor& x) {
-      return x.rank() < 2 ? x : permute_dims(x, reversed);
-    };
-    loss = loss + sum(turned(output) * contiguous(turned(weight)));
-  }
+    for (int axis = x.rank() - 1; axis >= 0; --axis) reversed.push_back(axis);
+    return permute_dims(x, reversed);
+  });
   const std::vector<Tensor> actual = gradients(loss, leaves);
   const Room room{DType::f64, 8, 8 * step(DType::f64)};
   for (size_t i = 0; i < actual.size(); ++i) {
