@@ -2,4 +2,5 @@
 #pragma once
 
 #include <taper/optim/rules/adam.h>
+#include <taper/optim/rules/rmsprop.h>
 #include <taper/optim/rules/sgd.h>

@@ -441,6 +441,7 @@ def optimizers():
     start, slopes = uniform(3), uniform(3, 3)
     sgd_steps(start, slopes)
     adam_steps(start, slopes)
+    rmsprop_steps(start, slopes)
 
 
 def update_steps(name, make, options, slots, start, slopes):
@@ -472,10 +473,22 @@ def sgd_steps(start, slopes):
 
 
 def adam_steps(start, slopes):
-    for betas, eps, decay in ((0.9, 0.999), 1e-8, 0.0), ((0.8, 0.9), 1e-3, 0.1):
-        update_steps("adam_update", lambda p: torch.optim.Adam(p, 0.01, betas, eps, decay),
+    for name, kind, betas, eps, decay in (
+            ("adam_update", torch.optim.Adam, (0.9, 0.999), 1e-8, 0.0),
+            ("adam_update", torch.optim.Adam, (0.8, 0.9), 1e-3, 0.1)):
+        update_steps(name, lambda p: kind(p, 0.01, betas, eps, decay),
                      {"betas": list(betas), "eps": eps, "weight_decay": decay},
                      ["exp_avg", "exp_avg_sq"], start, slopes)
+
+
+def rmsprop_steps(start, slopes):
+    for alpha, decay, momentum, centered in ((0.99, 0.0, 0.0, False), (0.9, 0.1, 0.0, True),
+                                             (0.9, 0.0, 0.8, False), (0.8, 0.01, 0.5, True)):
+        slots = ["square_avg"] + ["momentum_buffer"] * (momentum > 0) + ["grad_avg"] * centered
+        update_steps("rmsprop_update",
+                     lambda p: torch.optim.RMSprop(p, 0.01, alpha, 1e-8, decay, momentum, centered),
+                     {"alpha": alpha, "eps": 1e-8, "weight_decay": decay, "momentum": momentum,
+                      "centered": centered}, slots, start, slopes)
 
 
 def integer_operators():

@@ -160,6 +160,48 @@ TEST(Optimizer, IsMadeByNameFromItsOptions) {
   EXPECT_THROW(OptimizerFactory::get("Adamm", "optimizer"), Error);
 }
 
+/// Each finds its way down a bowl with what it does by default but a larger rate, by name and
+/// copied in the middle.
+TEST(Optimizer, EveryRegisteredOneDescends) {
+  for (const OptimizerFactory* entry : OptimizerFactory::all()) {
+    const auto loss_of = [](const Tensor& x) { return sum(x * x * tensor<double>({1, 3})); };
+    const State x("x", tensor<double>({1.0, -2.0}), true);
+    const auto optimizer = entry->make({{"lr", 0.05}});
+    optimizer->attach({x});
+    EXPECT_EQ(optimizer->type(), entry->name);
+    const auto descend = [&](Optimizer& by) {
+      for (int i = 0; i < 100; ++i) {
+        by.zero_grad();
+        loss_of(x.value()).backward();
+        by.step();
+      }
+    };
+    const double before = loss_of(x.value()).item();
+    descend(*optimizer);
+    const double between = loss_of(x.value()).item();
+    EXPECT_LT(between, before / 10) << entry->name;
+    descend(*optimizer->copied());  // the same cells
+    EXPECT_LT(loss_of(x.value()).item(), between) << entry->name;
+    EXPECT_EQ(optimizer->state()[0].second.value().item(), 200) << entry->name;
+  }
+}
+
+TEST(Optimizer, KeepsTheSlotsThatItsOptionsAskFor) {
+  const auto slots = [](const Fields& options) {
+    const auto optimizer = OptimizerFactory::get("RMSprop", "optimizer").make(options);
+    optimizer->attach({State("x", zeros({2}), true)});
+    std::vector<std::string> names;
+    for (const auto& [name, cell] : optimizer->state()) names.push_back(name);
+    return std::vector<std::string>(names.begin() + 2, names.end());
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(slots({}), (Names{"0.square_avg"}));
+  EXPECT_EQ(slots({{"momentum", 0.5}}), (Names{"0.square_avg", "0.momentum_buffer"}));
+  EXPECT_EQ(slots({{"centered", true}}), (Names{"0.square_avg", "0.grad_avg"}));
+  EXPECT_EQ(slots({{"momentum", 0.5}, {"centered", true}}),
+            (Names{"0.square_avg", "0.momentum_buffer", "0.grad_avg"}));
+}
+
 TEST(Schedule, GivesFactorsOfTheRate) {
   const auto steps = ScheduleFactory::get("StepLR", "schedule").make({{"step_size", 2}});
   EXPECT_DOUBLE_EQ(steps->factor(1), 1);
