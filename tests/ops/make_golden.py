@@ -475,7 +475,9 @@ def sgd_steps(start, slopes):
 def adam_steps(start, slopes):
     for name, kind, betas, eps, decay in (
             ("adam_update", torch.optim.Adam, (0.9, 0.999), 1e-8, 0.0),
-            ("adam_update", torch.optim.Adam, (0.8, 0.9), 1e-3, 0.1)):
+            ("adam_update", torch.optim.Adam, (0.8, 0.9), 1e-3, 0.1),
+            ("adamw_update", torch.optim.AdamW, (0.9, 0.999), 1e-8, 0.01),
+            ("adamw_update", torch.optim.AdamW, (0.8, 0.9), 1e-3, 0.5)):
         update_steps(name, lambda p: kind(p, 0.01, betas, eps, decay),
                      {"betas": list(betas), "eps": eps, "weight_decay": decay},
                      ["exp_avg", "exp_avg_sq"], start, slopes)
