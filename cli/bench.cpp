@@ -15,7 +15,7 @@
 #include <taper/io/files.h>
 #include <taper/ops/op.h>
 #include <taper/ops/random/generator.h>
-#include <taper/train/run.h>
+#include <taper/train/runs/run.h>
 
 #include "bench_ops.h"
 #include "bench_workloads.h"

@@ -9,10 +9,10 @@
 #include <taper/graph/compile.h>
 #include <taper/nn/layers.h>
 #include <taper/nn/losses.h>
+#include <taper/nn/models.h>
 #include <taper/nn/sequential.h>
 #include <taper/ops/ops.h>
 #include <taper/optim/optimizers.h>
-#include <taper/train/models.h>
 
 namespace taper::cli {
 namespace {

@@ -1,7 +1,7 @@
 // How a command ends that was asked to stop.
 #pragma once
 
-#include <taper/train/signals.h>
+#include <taper/train/fit/signals.h>
 
 namespace taper::cli {
 

@@ -15,8 +15,8 @@
 #include <taper/io/files.h>
 #include <taper/io/images.h>
 #include <taper/ops/ops.h>
-#include <taper/train/outputs.h>
-#include <taper/train/run.h>
+#include <taper/train/metrics/outputs.h>
+#include <taper/train/runs/run.h>
 
 #include "commands.h"
 

@@ -10,8 +10,9 @@
 #include <taper/core/parse_fields.h>
 #include <taper/io/files.h>
 #include <taper/optim/schedule.h>
-#include <taper/train/class_weights.h>
-#include <taper/train/stopping.h>
+#include <taper/train/batch/class_weights.h>
+#include <taper/train/callbacks/csv_logger.h>
+#include <taper/train/callbacks/stopping.h>
 
 namespace taper::cli {
 namespace {

@@ -12,8 +12,8 @@
 #include <taper/nn/any_module.h>
 #include <taper/nn/loss.h>
 #include <taper/optim/optimizer.h>
-#include <taper/train/run.h>
-#include <taper/train/trainer.h>
+#include <taper/train/fit/trainer.h>
+#include <taper/train/runs/run.h>
 
 #include "commands.h"
 

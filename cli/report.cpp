@@ -6,8 +6,8 @@
 #include <memory>
 
 #include <taper/core/value.h>
-#include <taper/train/report.h>
-#include <taper/train/run_folder.h>
+#include <taper/train/report/report.h>
+#include <taper/train/runs/run_folder.h>
 
 #include "commands.h"
 #include "tested_run.h"

@@ -5,8 +5,8 @@
 
 #include <taper/io/files.h>
 #include <taper/ops/ops.h>
-#include <taper/train/run.h>
-#include <taper/train/summary.h>
+#include <taper/train/report/summary.h>
+#include <taper/train/runs/run.h>
 
 #include "commands.h"
 

@@ -5,8 +5,8 @@
 #include <string>
 
 #include <taper/data/source.h>
-#include <taper/train/run.h>
-#include <taper/train/trainer.h>
+#include <taper/train/fit/trainer.h>
+#include <taper/train/runs/run.h>
 
 namespace taper::cli {
 

@@ -12,11 +12,11 @@
 #include <taper/core/parse_fields.h>
 #include <taper/core/threads.h>
 #include <taper/io/files.h>
+#include <taper/nn/models.h>
 #include <taper/ops/random/generator.h>
-#include <taper/train/models.h>
-#include <taper/train/run.h>
+#include <taper/train/fit/trainer.h>
 #include <taper/train/run_fit.h>
-#include <taper/train/trainer.h>
+#include <taper/train/runs/run.h>
 
 #include "commands.h"
 #include "interrupted.h"

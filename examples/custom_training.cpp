@@ -1,6 +1,6 @@
 // A loss, a metric and a callback of one's own in a training.
 #include <taper/taper.h>
-#include <taper/train/metrics.h>
+#include <taper/train/metrics/metrics.h>
 
 #include <iostream>
 

@@ -10,12 +10,13 @@
 
 #include <taper/core/parse_fields.h>
 #include <taper/core/threads.h>
+#include <taper/core/warning.h>
 #include <taper/io/files.h>
 #include <taper/io/sha256.h>
-#include <taper/train/board.h>
-#include <taper/train/checkpoint.h>
-#include <taper/train/report.h>
-#include <taper/train/run.h>
+#include <taper/train/callbacks/board.h>
+#include <taper/train/report/report.h>
+#include <taper/train/runs/checkpoint.h>
+#include <taper/train/runs/run.h>
 
 namespace taper {
 namespace {
@@ -348,6 +349,17 @@ RunResult fit_into(RunFolder& folder, Trainer& trainer, const data::AnyDataset& 
   result.part = part.name;
   result.evaluation = std::move(found);
   return result;
+}
+
+// Here, and not with the rest of Trainer: only this floor knows of both fits and run folders.
+History Trainer::fit(const data::AnyDataset& dataset, const FitOptions& options) {
+  if (options.run.empty()) return fit_here(dataset, options);
+  check_fit(dataset, options);
+  // Absolute, since a callback may change the current folder.
+  RunFolder folder(std::filesystem::absolute(options.run), options.run_details.use);
+  RunResult result = fit_into(folder, *this, dataset, options);
+  if (!result.remark.empty()) warn(options.run.string() + ": " + result.remark);
+  return std::move(result.history);
 }
 
 }  // namespace taper

@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
-#include <taper/train/run_folder.h>
-#include <taper/train/trainer.h>
+#include <taper/train/fit/trainer.h>
+#include <taper/train/runs/run_folder.h>
 
 namespace taper {
 

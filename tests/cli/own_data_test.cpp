@@ -3,7 +3,7 @@
 #include <taper/nn/losses.h>
 #include <taper/nn/sequential.h>
 #include <taper/optim/optimizers.h>
-#include <taper/train/trainer.h>
+#include <taper/train/fit/trainer.h>
 
 #include "command_testing.h"
 

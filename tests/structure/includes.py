@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Checks what includes what: includes.py [CHECKOUT]
 
-An include goes to the same layer or a lower one, nothing in taper/ includes a program's or a test's
-file, and the headers that <taper/taper.h> reaches include the standard library and Taper only and
-export what they declare.
+An include goes to the same layer or a lower one, likewise among the rooms of a layer, nothing in
+taper/ includes a program's or a test's file, and the headers that <taper/taper.h> reaches include
+the standard library and Taper only and export what they declare.
 """
 
 import re
@@ -13,6 +13,8 @@ from source_files import files, finish, root_of, without_comments
 
 LAYERS = ["core", "backend", "ops", "autograd", "graph", "compile", "nn", "optim", "io", "data",
           "train"]
+# The rooms of a layer that has some, lowest first. A file beside them stands above them all.
+ROOMS = {"train": ["batch", "metrics", "checks", "runs", "report", "fit", "callbacks"]}
 FOLDERS = ["taper", "cli", "tests", "bench", "examples"]
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^">\n]+)[">]', re.M)
 # A header of the standard library: no folder, no suffix.
@@ -24,10 +26,17 @@ DECLARED = re.compile(r"(?<!>\n)^(?!using |typedef |static_assert|template|inlin
 
 
 def rank(parts):
-    """The height of a file's layer; programs and tests stand above all. None: no known layer."""
+    """The height of a file's layer and of its room therein; programs and tests stand above all.
+    None: no known layer or room."""
     if parts[0] != "taper" or len(parts) == 2:
-        return len(LAYERS) + (parts[0] != "taper")
-    return LAYERS.index(parts[1]) if parts[1] in LAYERS else None
+        return len(LAYERS) + (parts[0] != "taper"), 0
+    if parts[1] not in LAYERS:
+        return None
+    rooms = ROOMS.get(parts[1], [])
+    if rooms and len(parts) > 3 and parts[2] not in rooms:
+        return None
+    room = rooms.index(parts[2]) if rooms and len(parts) > 3 else len(rooms)
+    return LAYERS.index(parts[1]), room
 
 
 def includes(root, path):
@@ -43,7 +52,8 @@ def check_layers(root, path):
     parts = path.relative_to(root).parts
     own = rank(parts)
     if own is None:
-        yield f"{path.relative_to(root)}:1: {parts[1]} is no layer; add it to LAYERS"
+        yield (f"{path.relative_to(root)}:1: {'/'.join(parts[1:-1])} is no layer; add it to LAYERS"
+               " or ROOMS")
         return
     for line, name, found in includes(root, path):
         where = f"{path.relative_to(root)}:{line}"
@@ -53,7 +63,7 @@ def check_layers(root, path):
             continue
         target = rank(found.relative_to(root).parts)
         if target is not None and target > own:
-            yield f"{where}: <{name}> stands above this file's layer"
+            yield f"{where}: <{name}> stands above this file's layer or room"
 
 
 def check_public(root):

@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-SKIPPED = {"build", "__pycache__", ".venv", ".git", "runs"}
+SKIPPED = {"build", "__pycache__", ".venv", ".git"}
 
 _TOKEN = re.compile(
     r'//(?:[^\n\\]|\\.)*|/\*.*?\*/|R"(?P<d>[^(]*)\(.*?\)(?P=d)"|"(?:[^"\\\n]|\\.)*"'

@@ -11,11 +11,13 @@
 #include <taper/nn/sequential.h>
 #include <taper/ops/random/generator.h>
 #include <taper/optim/optimizers.h>
-#include <taper/train/board.h>
-#include <taper/train/rates.h>
-#include <taper/train/run.h>
-#include <taper/train/stopping.h>
-#include <taper/train/trainer.h>
+#include <taper/train/callbacks/board.h>
+#include <taper/train/callbacks/csv_logger.h>
+#include <taper/train/callbacks/lambda_callback.h>
+#include <taper/train/callbacks/rates.h>
+#include <taper/train/callbacks/stopping.h>
+#include <taper/train/fit/trainer.h>
+#include <taper/train/runs/run.h>
 
 #include "../io/file_testing.h"
 

@@ -1,4 +1,4 @@
-#include <taper/train/callbacks.h>
+#include <taper/train/callbacks/csv_logger.h>
 
 #include <gtest/gtest.h>
 
@@ -12,12 +12,13 @@
 #include <taper/nn/sequential.h>
 #include <taper/ops/ops.h>
 #include <taper/optim/optimizers.h>
-#include <taper/train/board.h>
-#include <taper/train/metrics.h>
-#include <taper/train/rates.h>
-#include <taper/train/run.h>
-#include <taper/train/stopping.h>
-#include <taper/train/trainer.h>
+#include <taper/train/callbacks/board.h>
+#include <taper/train/callbacks/lambda_callback.h>
+#include <taper/train/callbacks/rates.h>
+#include <taper/train/callbacks/stopping.h>
+#include <taper/train/fit/trainer.h>
+#include <taper/train/metrics/metrics.h>
+#include <taper/train/runs/run.h>
 
 #include "../io/file_testing.h"
 

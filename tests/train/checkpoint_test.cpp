@@ -1,4 +1,4 @@
-#include <taper/train/checkpoint.h>
+#include <taper/train/runs/checkpoint.h>
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include <taper/train/metrics.h>
+#include <taper/train/metrics/metrics.h>
 
 #include <gtest/gtest.h>
 

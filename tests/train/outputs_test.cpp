@@ -1,4 +1,4 @@
-#include <taper/train/outputs.h>
+#include <taper/train/metrics/outputs.h>
 
 #include <gtest/gtest.h>
 
@@ -8,9 +8,9 @@
 #include <taper/ops/ops.h>
 #include <taper/ops/random/generator.h>
 #include <taper/optim/optimizers.h>
-#include <taper/train/report_data.h>
-#include <taper/train/run.h>
-#include <taper/train/trainer.h>
+#include <taper/train/fit/trainer.h>
+#include <taper/train/report/report_data.h>
+#include <taper/train/runs/run.h>
 
 #include "../io/file_testing.h"
 

@@ -1,4 +1,4 @@
-#include <taper/train/preflight.h>
+#include <taper/train/checks/preflight.h>
 
 #include <gtest/gtest.h>
 

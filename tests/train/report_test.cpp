@@ -1,5 +1,5 @@
-#include <taper/train/mosaic.h>
-#include <taper/train/report.h>
+#include <taper/train/report/mosaic.h>
+#include <taper/train/report/report.h>
 
 #include <gtest/gtest.h>
 
@@ -15,9 +15,9 @@
 #include <taper/ops/ops.h>
 #include <taper/ops/random/generator.h>
 #include <taper/optim/optimizers.h>
-#include <taper/train/report_data.h>
-#include <taper/train/summary.h>
-#include <taper/train/trainer.h>
+#include <taper/train/fit/trainer.h>
+#include <taper/train/report/report_data.h>
+#include <taper/train/report/summary.h>
 
 #include "../io/file_testing.h"
 

@@ -8,9 +8,9 @@
 #include <taper/ops/index/indexing.h>
 #include <taper/ops/random/generator.h>
 #include <taper/optim/optimizers.h>
-#include <taper/train/run.h>
-#include <taper/train/stopping.h>
-#include <taper/train/trainer.h>
+#include <taper/train/callbacks/stopping.h>
+#include <taper/train/fit/trainer.h>
+#include <taper/train/runs/run.h>
 
 #include "../io/file_testing.h"
 

@@ -15,10 +15,10 @@
 #include <taper/ops/ops.h>
 #include <taper/ops/random/generator.h>
 #include <taper/optim/optimizers.h>
-#include <taper/train/checkpoint.h>
-#include <taper/train/run.h>
-#include <taper/train/signals.h>
-#include <taper/train/stopping.h>
+#include <taper/train/callbacks/stopping.h>
+#include <taper/train/fit/signals.h>
+#include <taper/train/runs/checkpoint.h>
+#include <taper/train/runs/run.h>
 
 #include "../io/file_testing.h"
 

@@ -1,4 +1,4 @@
-#include <taper/train/run_folder.h>
+#include <taper/train/runs/run_folder.h>
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 
 #include <taper/io/files.h>
 #include <taper/io/sealed_json.h>
-#include <taper/train/run.h>
+#include <taper/train/runs/run.h>
 
 #include "../io/file_testing.h"
 

@@ -1,4 +1,4 @@
-#include <taper/train/run.h>
+#include <taper/train/runs/run.h>
 
 #include <gtest/gtest.h>
 
@@ -6,8 +6,8 @@
 
 #include <taper/io/safetensors.h>
 #include <taper/nn/layers.h>
+#include <taper/nn/models.h>
 #include <taper/nn/sequential.h>
-#include <taper/train/models.h>
 
 #include "../io/file_testing.h"
 

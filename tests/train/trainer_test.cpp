@@ -1,4 +1,4 @@
-#include <taper/train/trainer.h>
+#include <taper/train/fit/trainer.h>
 
 #include <gtest/gtest.h>
 
@@ -12,7 +12,8 @@
 #include <taper/ops/index/indexing.h>
 #include <taper/ops/random/generator.h>
 #include <taper/optim/optimizers.h>
-#include <taper/train/progress.h>
+#include <taper/train/callbacks/csv_logger.h>
+#include <taper/train/fit/progress.h>
 
 #include "../io/file_testing.h"
 

@@ -1,5 +1,5 @@
 // Trainers that several threads use.
-#include <taper/train/trainer.h>
+#include <taper/train/fit/trainer.h>
 
 #include <gtest/gtest.h>
 

@@ -10,7 +10,7 @@
 #include <taper/ops/random/generator.h>
 #include <taper/optim/clipping.h>
 #include <taper/optim/optimizers.h>
-#include <taper/train/trainer.h>
+#include <taper/train/fit/trainer.h>
 
 #include "../io/file_testing.h"
 

@@ -23,7 +23,7 @@
 #include <taper/core/factory.h>
 #include <taper/core/tensor.h>
 #include <taper/train/metrics/confusion.h>
-#include <taper/train/outputs.h>
+#include <taper/train/metrics/outputs.h>
 
 namespace taper {
 

@@ -9,7 +9,7 @@
 #include <taper/nn/layers.h>
 #include <taper/nn/losses.h>
 #include <taper/nn/sequential.h>
-#include <taper/train/trainer.h>
+#include <taper/train/fit/trainer.h>
 
 namespace taper::broken {
 

@@ -4,7 +4,7 @@
 #include <taper/io/safetensors.h>
 #include <taper/nn/losses.h>
 #include <taper/optim/optimizers.h>
-#include <taper/train/run.h>
+#include <taper/train/runs/run.h>
 
 #include "../../io/file_testing.h"
 #include "broken.h"

@@ -1,0 +1,59 @@
+// Callbacks that set the learning rate. A `schedule` of the fit sets it at the begin of each epoch,
+// before they do.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include <taper/train/callbacks/monitor.h>
+
+namespace taper {
+
+struct ReduceLROnPlateauOptions {
+  std::string monitor = "val_loss";
+  Bounded<double, BetweenZeroAndOne> factor = 0.1;
+  NonNegative<int64_t> patience = 10;
+  MonitorMode mode = MonitorMode::automatic;
+  FiniteReal min_delta = 1e-4;
+  NonNegative<int64_t> cooldown = 0;  ///< epochs after a reduction in which none is counted
+  NonNegative<double> min_lr = 0;
+};
+/// Multiplies the learning rate by `factor` after `patience` epochs without improvement, as Keras
+/// defines it.
+class TAPER_API ReduceLROnPlateau final
+    : public WithOptions<ReduceLROnPlateau, Callback, ReduceLROnPlateauOptions> {
+ public:
+  using WithOptions::WithOptions;
+  /// Throws not_found if the fit records no such number.
+  void on_train_begin(Trainer& trainer) override;
+  void on_epoch_end(Trainer& trainer, const Logs& logs) override;
+  CallbackState state() const override;
+  void load_state(const CallbackState& state) override;
+
+ private:
+  struct Memory {
+    std::optional<double> best = {};
+    int64_t wait = 0;
+    int64_t cooldown = 0;
+  };
+
+  Monitor monitor_{type_name, options().monitor, options().mode, options().min_delta};
+  Memory memory_;
+};
+
+/// Sets the learning rate at the begin of each epoch to what a function makes of the epoch (from 0)
+/// and the present rate.
+class TAPER_API LearningRateScheduler final : public Callback {
+ public:
+  using Function = std::function<double(int64_t epoch, double lr)>;
+  /// Throws value for no function.
+  explicit LearningRateScheduler(Function function);
+  void on_epoch_begin(Trainer& trainer, int64_t epoch) override;
+
+ private:
+  Function function_;
+};
+
+}  // namespace taper

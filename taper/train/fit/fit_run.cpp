@@ -1,0 +1,221 @@
+#include <taper/train/fit/fit_run.h>
+
+#include <algorithm>
+#include <exception>
+
+#include <taper/autograd/anomaly.h>
+#include <taper/core/error.h>
+#include <taper/ops/ops.h>
+#include <taper/train/checks/preflight.h>
+
+namespace taper {
+namespace {
+
+std::vector<std::string> names_recorded(const std::vector<AnyMetric>& metrics, bool validates) {
+  std::vector<std::string> names{"loss"};
+  for (const AnyMetric& metric : metrics) names.push_back(metric->name());
+  const size_t count = names.size();
+  for (size_t i = 0; validates && i < count; ++i) {
+    names.push_back(std::string(validation_prefix) + names[i]);
+  }
+  names.insert(names.end(), {"learning_rate", "epoch_seconds"});
+  return names;
+}
+
+}  // namespace
+
+FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
+               const std::optional<data::AnyDataset>& validation, const FitOptions& options)
+    : trainer_(trainer),
+      options_(options),
+      loader_(train, {.batch_size = options.batch_size,
+                      .shuffle = options.shuffle,
+                      .seed = options.seed,
+                      .drop_last = options.drop_last,
+                      .workers = options.workers}),
+      rule_{trainer.loss_, trainer.task_},
+      step_(trainer, options),
+      progress_(options.verbose, options.epochs, loader_.batches()),
+      first_loader_epoch_(trainer.epochs_trained_),
+      last_save_(Clock::now()) {
+  if (validation) {
+    validation_.emplace(*validation, data::LoaderOptions{.batch_size = options.batch_size,
+                                                         .workers = options.workers});
+  }
+  if (loader_.batches() == 0) {
+    fail(ErrorKind::value, "fit: `drop_last` leaves no batch of " +
+                               std::to_string(options.batch_size) + " from " +
+                               std::to_string(loader_.examples()) + " examples");
+  }
+  if (options.checkpoint) make_digests(*train, validation ? &**validation : nullptr);
+  const auto& test = options.run_details.test_data;
+  trainer.graph_ = check_before_training(
+      trainer.model_, trainer.loss_, *trainer.optimizer_, *train,
+      {.validation = validation ? &**validation : nullptr, .test = test ? &**test : nullptr},
+      {.task = trainer.task_,
+       .batch_size = options.batch_size,
+       .drop_last = options.drop_last,
+       .class_weight = options.class_weight,
+       .metrics = trainer.metrics_});
+  rule_ = trainer.output_rule(*train);
+  trainer.recorded_names_ = names_recorded(trainer.metrics_, validation_.has_value());
+}
+
+FitRun::~FitRun() {
+  if (!options_.schedule) return;
+  try {
+    trainer_.optimizer_->scale_lr(1);
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): no memory for a number
+  }
+}
+
+History FitRun::run() {
+  for (const auto& callback : options_.callbacks) callback->begin_anew();
+  const bool complete = options_.checkpoint && options_.checkpoint->resume && !resume();
+  for (const auto& callback : options_.callbacks) callback->on_train_begin(trainer_);
+  while (epoch_ < options_.epochs && !stopped() && !interrupted_) run_epoch();
+  finished_ = !interrupted_;
+  std::exception_ptr not_saved;
+  try {
+    if (finished_ && !complete) save();
+  } catch (const Error&) {
+    not_saved = std::current_exception();
+  }
+  for (const auto& callback : options_.callbacks) callback->on_train_end(trainer_);
+  if (not_saved) std::rethrow_exception(not_saved);
+  return std::move(history_);
+}
+
+bool FitRun::stopped() const {
+  return std::ranges::any_of(options_.callbacks,
+                             [](const auto& callback) { return callback->stop_training; });
+}
+
+double FitRun::epoch_seconds() const {
+  return seconds_before_ + std::chrono::duration<double>(Clock::now() - epoch_start_).count();
+}
+
+void FitRun::run_epoch() {
+  if (in_epoch_) {
+    epoch_start_ = Clock::now();
+    progress_.begin_epoch(epoch_, logs_.step, meter_->examples());
+  } else {
+    begin_epoch();
+  }
+  if (run_steps()) end_epoch();
+}
+
+void FitRun::begin_epoch() {
+  epoch_start_ = Clock::now();
+  seconds_before_ = 0;
+  if (options_.schedule) trainer_.optimizer_->scale_lr(options_.schedule->factor(epoch_));
+  for (const auto& callback : options_.callbacks) callback->on_epoch_begin(trainer_, epoch_);
+  progress_.begin_epoch(epoch_);
+  loader_.epoch(first_loader_epoch_ + epoch_);
+  meter_.emplace(rule_, trainer_.metrics_, false);
+  logs_ = {.epoch = epoch_,
+           .epochs = options_.epochs,
+           .steps = loader_.batches(),
+           .total_step = total_step_,
+           .values = {}};
+  in_epoch_ = true;
+}
+
+bool FitRun::run_steps() {
+  while (!stopped()) {
+    const std::optional<data::Batch> batch = next_batch();
+    if (!batch) break;
+    run_step(*batch);
+    const bool updated = logs_.step % options_.accumulate == 0 || logs_.step == logs_.steps;
+    if (!updated) continue;
+    if (asked_to_interrupt()) {
+      interrupted_ = true;
+      save();
+      return false;
+    }
+    if (save_is_due()) save_or_warn();
+  }
+  return true;
+}
+
+std::optional<data::Batch> FitRun::next_batch() {
+  if (logs_.step == logs_.steps) return {};  // the loader would begin its next epoch
+  return loader_.next();
+}
+
+/// How many examples the update takes that this batch is a part of.
+int64_t FitRun::examples_of_update(int64_t batch) const {
+  const int64_t first = batch / options_.accumulate * options_.accumulate;
+  const int64_t last = std::min(first + options_.accumulate, logs_.steps);
+  return std::min(last * options_.batch_size, loader_.examples()) - first * options_.batch_size;
+}
+
+void FitRun::run_step(const data::Batch& batch) {
+  if (options_.detect_anomaly) {
+    learn_with_checks(batch);
+  } else {
+    learn(batch);
+  }
+  const bool show = progress_.is_due();
+  if (!show && options_.callbacks.empty()) return;
+  logs_.loss = meter_->loss();
+  logs_.values = LazyNumbers([this] { return meter_->numbers(); });
+  if (show) progress_.show(logs_.step, meter_->examples(), logs_.values);
+  for (const auto& callback : options_.callbacks) callback->on_batch_end(trainer_, logs_);
+}
+
+void FitRun::learn(const data::Batch& batch) {
+  const bool begins = logs_.step % options_.accumulate == 0;
+  const int64_t together = examples_of_update(batch.index);
+  const double share = static_cast<double>(batch.size) / static_cast<double>(together);
+  // Messages count the epochs of this fit.
+  trainer_.watch(batch, {"fit", epoch_, batch.index}, *meter_, [&](std::optional<Spec>& output) {
+    return step_.learn(batch, begins, share, output);
+  });
+  ++logs_.step;
+  logs_.total_step = ++total_step_;
+  if (logs_.step % options_.accumulate == 0 || logs_.step == logs_.steps) step_.update();
+}
+
+void FitRun::learn_with_checks(const data::Batch& batch) {
+  const std::string place =
+      " at epoch " + std::to_string(epoch_ + 1) + ", step " + std::to_string(logs_.step + 1);
+  try {
+    const taper::detect_anomaly on;
+    learn(batch);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::value || error.op().empty()) throw;
+    throw Error(error.kind(), error.what() + place, error.op(), error.layer());
+  }
+}
+
+void FitRun::end_epoch() {
+  const double train_seconds = epoch_seconds();
+  NamedNumbers numbers = meter_->numbers();
+  if (validation_) {
+    const auto found = trainer_.evaluate_with(validation_->epoch(0), rule_, epoch_,
+                                              [&] { return asked_to_interrupt(); });
+    if (!found) {
+      interrupted_ = true;
+      save();
+      return;
+    }
+    const std::string prefix(validation_prefix);
+    numbers.emplace_back(prefix + "loss", found->loss);
+    for (const auto& [name, value] : found->metrics) numbers.emplace_back(prefix + name, value);
+  }
+  const double seconds = epoch_seconds();
+  progress_.end_epoch(meter_->examples(), train_seconds, seconds, numbers);
+  numbers.emplace_back("learning_rate", trainer_.optimizer_->lr());
+  numbers.emplace_back("epoch_seconds", seconds);
+  history_.append(numbers);
+  logs_.loss = meter_->loss();
+  logs_.values = std::move(numbers);
+  ++trainer_.epochs_trained_;
+  ++epoch_;
+  in_epoch_ = false;
+  for (const auto& callback : options_.callbacks) callback->on_epoch_end(trainer_, logs_);
+  if (save_is_due()) save_or_warn();
+}
+
+}  // namespace taper

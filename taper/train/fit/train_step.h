@@ -1,0 +1,50 @@
+// Private to the trainer: what a training computes of a batch.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <taper/graph/compile.h>
+#include <taper/train/fit/trainer.h>
+
+namespace taper {
+
+/// The two functions of a step, which look at no value: the loss of a batch with its gradients, and
+/// the update of the parameters. With `FitOptions::compile` both are recorded and replayed.
+class TrainStep {
+ public:
+  TrainStep(const Trainer& trainer, const FitOptions& options);
+
+  /// Adds the gradients of the batch's loss, times `share`, to those that the parameters have, or
+  /// begins anew. `output` is the spec of what the model gave, also where the loss refused it.
+  Trainer::Outcome learn(const data::Batch& batch, bool begins, double share,
+                         std::optional<Spec>& output);
+  /// Clips the gradients and lets the optimizer step.
+  void update();
+
+ private:
+  using Learn = std::function<std::array<Tensor, 2>(const Tensor&, const Tensor&, const Tensor&,
+                                                    const Tensor&)>;
+
+  struct Operands {
+    Tensor input;
+    Tensor target;
+    Tensor weight;  // undefined without any
+  };
+
+  /// `share` undefined: all of it.
+  Trainer::Outcome learn_now(const Operands& operands, bool begins, const Tensor& share,
+                             std::optional<Spec>& output);
+  Compiled<Learn> compiled_learn(bool begins);
+  void update_now();
+
+  const Trainer& trainer_;
+  const FitOptions& options_;
+  std::optional<Spec> output_;          // of the call that was captured last
+  std::vector<Compiled<Learn>> learn_;  // by `begins`
+  Compiled<std::function<void()>> update_;
+};
+
+}  // namespace taper

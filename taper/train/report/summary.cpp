@@ -1,0 +1,110 @@
+#include <taper/train/report/summary.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include <taper/autograd/autograd.h>
+#include <taper/nn/mode_scope.h>
+#include <taper/train/report/module_config.h>
+
+namespace taper {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr int rounds = 3;
+
+int64_t bytes_of(const Spec& spec) {
+  return spec.shape.numel() * static_cast<int64_t>(item_size(spec.dtype));
+}
+
+struct Leaf {
+  nn::Module module;
+  LayerSummary summary;
+  Clock::time_point start;
+};
+
+void collect(const std::shared_ptr<nn::ModuleState>& state, const std::string& path,
+             const Value* config, std::vector<Leaf>& leaves) {
+  for (size_t i = 0; i < state->children.size(); ++i) {
+    const auto& [name, child] = state->children[i];
+    collect(child, path.empty() ? name : path + "." + name, layer_in(config, i), leaves);
+  }
+  const auto is_trained = [](const nn::ModuleCell& each) { return !each.is_buffer; };
+  if (!state->children.empty() && std::ranges::none_of(state->cells, is_trained)) return;
+  Leaf leaf{
+      .module = nn::Module(state), .summary = {.path = path, .type = type_in(config)}, .start = {}};
+  for (const nn::ModuleCell& each : state->cells) {
+    if (is_trained(each)) leaf.summary.parameters += each.cell.value().numel();
+  }
+  leaves.push_back(std::move(leaf));
+}
+
+/// Hooks that take the time and the output of every leaf.
+std::vector<HookHandle> watch(std::vector<Leaf>& leaves) {
+  std::vector<HookHandle> handles;
+  for (Leaf& leaf : leaves) {
+    handles.push_back(leaf.module.register_forward_pre_hook(
+        [&leaf](const nn::Module&, std::vector<Tensor>&) { leaf.start = Clock::now(); }));
+    handles.push_back(leaf.module.register_forward_hook(
+        [&leaf](const nn::Module&, const std::vector<Tensor>&, const Tensor& output) {
+          const double seconds = std::chrono::duration<double>(Clock::now() - leaf.start).count();
+          LayerSummary& summary = leaf.summary;
+          summary.seconds = summary.seconds > 0 ? std::min(summary.seconds, seconds) : seconds;
+          summary.output = output.spec();
+          return Tensor();
+        }));
+  }
+  return handles;
+}
+
+std::string amount(int64_t bytes) {
+  if (bytes >= 1 << 20) return fmt::format("{:.1f} MB", static_cast<double>(bytes) / (1 << 20));
+  return fmt::format("{:.1f} KB", static_cast<double>(bytes) / (1 << 10));
+}
+
+}  // namespace
+
+int64_t LayerSummary::output_bytes() const { return ran() ? bytes_of(output) : 0; }
+
+ModelSummary summarize(const nn::AnyModule& model, const Tensor& example) {
+  const nn::ModeScope mode(model, false);
+  const no_grad off;
+  const Value config = model.is_described() ? model.config() : Value();
+  std::vector<Leaf> leaves;
+  collect(model.state(), "", &config, leaves);
+  std::vector<HookHandle> handles = watch(leaves);
+  try {
+    for (int round = 0; round < rounds; ++round) model(example);
+  } catch (...) {
+    for (HookHandle& handle : handles) handle.remove();
+    throw;
+  }
+  for (HookHandle& handle : handles) handle.remove();
+  ModelSummary made{.input = example.spec(), .layers = {}, .parameters = model.num_parameters()};
+  for (const State& cell : model.parameters())
+    made.parameter_bytes += bytes_of(cell.value().spec());
+  for (const Leaf& leaf : leaves) {
+    made.output_bytes += leaf.summary.output_bytes();
+    made.layers.push_back(leaf.summary);
+  }
+  return made;
+}
+
+std::string to_string(const ModelSummary& summary) {
+  std::string text = fmt::format("{:<14}{:<14}{:<22}{:>12}{:>12}\n", "layer", "type", "output",
+                                 "parameters", "memory");
+  for (const LayerSummary& layer : summary.layers) {
+    const bool ran = layer.ran();
+    text += fmt::format(
+        "{:<14}{:<14}{:<22}{:>12}{:>12}\n", layer.path.empty() ? "model" : layer.path,
+        layer.type.empty() ? "-" : layer.type, ran ? to_string(layer.output) : "not run",
+        layer.parameters, ran ? amount(layer.output_bytes()) : "-");
+  }
+  return text + fmt::format("input {}; {} parameters, {}; outputs of one example {}\n",
+                            to_string(summary.input), summary.parameters,
+                            amount(summary.parameter_bytes), amount(summary.output_bytes));
+}
+
+}  // namespace taper
