@@ -42,7 +42,7 @@ struct Guess {
 
 /// The picture as the model was trained on pictures: its size, its channels, its scale.
 Tensor to_input(const Tensor& picture, const ModelInfo& info, bool invert) {
-  Tensor values = astype(data::fit_picture(picture, info.input_shape), DType::f32);
+  Tensor values = astype(data::fit_picture(picture, info.input_shape()), DType::f32);
   if (invert) values = 255 - values;
   return expand_dims(values * info.input_scale, 0);
 }
@@ -121,7 +121,7 @@ Value to_value(const char* noun, const std::string& name, const char* kind,
 }
 
 void check_pictures(const ModelInfo& info, const std::string& folder) {
-  const auto& shape = info.input_shape;
+  const auto shape = info.input_shape();
   if (shape.size() == 3 && (shape[0] == 1 || shape[0] == 3) && shape[1] > 0 && shape[2] > 0) return;
   fail(ErrorKind::unsupported, folder + ": the model takes inputs " + Value(shape).print() +
                                    ", no pictures of one or three channels");

@@ -36,7 +36,7 @@ Shape parse_shape(const std::string& text) {
 Value to_value(const ModelSummary& summary) {
   Value::List layers;
   for (const LayerSummary& layer : summary.layers) {
-    const Value output = layer.ran() ? Value(layer.output.shape.to_vector()) : Value();
+    const Value output = layer.ran() ? Value(layer.outputs[0].shape.to_vector()) : Value();
     layers.push_back(Value(Fields{{"path", Value(layer.path)},
                                   {"type", Value(layer.type)},
                                   {"output", output},
@@ -47,8 +47,8 @@ Value to_value(const ModelSummary& summary) {
 }
 
 void summary(const std::string& path, const std::string& input, bool json) {
-  Shape shape;
-  if (!input.empty()) shape = parse_shape(input);
+  std::vector<ModelInput> inputs;
+  if (!input.empty()) inputs = {{.shape = parse_shape(input).to_vector()}};
   nn::AnyModule model = [&] {
     if (!is_there(path)) {
       fail(ErrorKind::not_found, "there is no run folder or file " + path);
@@ -58,12 +58,16 @@ void summary(const std::string& path, const std::string& input, bool json) {
       return load_architecture(path);
     }
     SavedModel saved = load_model(path);
-    if (input.empty()) shape = Shape(saved.info.input_shape);
+    if (input.empty()) inputs = saved.info.inputs;
     return saved.model;
   }();
-  Shape batch{1};
-  for (int axis = 0; axis < shape.rank(); ++axis) batch.push_back(shape[axis]);
-  const ModelSummary found = summarize(model, zeros(batch));
+  std::vector<Tensor> example;
+  for (const ModelInput& each : inputs) {
+    Shape batch(each.shape);
+    batch.insert(0, 1);
+    example.push_back(zeros(batch, each.dtype));
+  }
+  const ModelSummary found = summarize(model, example);
   std::cout << (json ? to_json(to_value(found)) + "\n" : to_string(found)) << std::flush;
 }
 

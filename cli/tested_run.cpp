@@ -78,11 +78,13 @@ data::AnyDataset data_of_run(const fs::path& folder, const ModelInfo& info, cons
 /// Throws unless the dataset, of which `data` is the name, is what the model was trained for.
 void check_input(const ModelInfo& info, const std::string& file, const data::Dataset& dataset,
                  const std::string& data) {
-  const Shape wanted(info.input_shape);
-  const Shape given = dataset.specs()[0].shape;
-  if (wanted != given) {
+  const std::vector<Spec> specs = dataset.specs();
+  for (size_t i = 0; i < info.inputs.size(); ++i) {
+    const Shape wanted(info.inputs[i].shape);
+    if (i < specs.size() && wanted == specs[i].shape) continue;
     fail(ErrorKind::shape, file + ": the model takes inputs " + to_string(wanted) + ", " + data +
-                               " has " + to_string(given));
+                               " has " +
+                               (i < specs.size() ? to_string(specs[i].shape) : "none of them"));
   }
   const double scale = dataset.input_scale();
   if (static_cast<float>(info.input_scale) != static_cast<float>(scale)) {

@@ -294,6 +294,14 @@ std::vector<Tensor> TensorDataset::get(int64_t index) const {
   return example;
 }
 
+std::optional<StoredField> TensorDataset::stored(size_t field) const {
+  StoredField found{.values = fields_[field].values,
+                    .rows = std::vector<int64_t>(static_cast<size_t>(size_)),
+                    .scale = fields_[field].options.scale.value_or(1)};
+  std::iota(found.rows.begin(), found.rows.end(), int64_t{0});
+  return found;
+}
+
 std::string TensorDataset::digest() const {
   Sha256 sum;
   for (const std::string& name : options_.class_names) sum.add(name + "\n");
@@ -325,6 +333,15 @@ Subset::Subset(AnyDataset dataset, std::vector<int64_t> indices)
     : dataset_(std::move(dataset)), indices_(std::move(indices)) {
   const int64_t count = dataset_->size();
   for (int64_t index : indices_) check_index(index, count, "Subset");
+}
+
+std::optional<StoredField> Subset::stored(size_t field) const {
+  std::optional<StoredField> found = dataset_->stored(field);
+  if (!found) return {};
+  std::vector<int64_t> rows;
+  for (const int64_t index : indices_) rows.push_back(found->rows[static_cast<size_t>(index)]);
+  found->rows = std::move(rows);
+  return found;
 }
 
 std::string Subset::digest() const {

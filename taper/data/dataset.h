@@ -22,6 +22,13 @@
 
 namespace taper::data {
 
+/// The values of a field of all examples, where they lie in memory.
+struct StoredField {
+  Tensor values;              ///< as they are stored, before scaling, one a row
+  std::vector<int64_t> rows;  ///< of `values`: those of the examples, in their order
+  float scale = 1;            ///< what they are multiplied by
+};
+
 /// Derive from it and override `size` and `get`; override the others where that is faster.
 ///
 /// All examples have the same fields: the number, shapes and dtypes of the tensors. Every function
@@ -47,6 +54,10 @@ class TAPER_API Dataset {
   /// By default it copies what `get` returns. Throws value, shape or dtype naming the example if
   /// its fields are not those of `specs`.
   virtual void fill(std::span<const int64_t> indices, std::span<Tensor> batch) const;
+
+  /// The values of a field if they lie in memory, so that all of them can be looked at; nothing if
+  /// examples must be read for that.
+  virtual std::optional<StoredField> stored(size_t /*field*/) const { return {}; }
 
   /// The classes' names if the dataset knows them, else empty.
   virtual std::vector<std::string> class_names() const { return {}; }
@@ -137,6 +148,7 @@ class TAPER_API TensorDataset : public Dataset {
   std::vector<Spec> specs() const override { return specs_; }
   void fill(std::span<const int64_t> indices, std::span<Tensor> batch) const override;
   std::vector<std::string> class_names() const override { return options_.class_names; }
+  std::optional<StoredField> stored(size_t field) const override;
   double input_scale() const override {
     return static_cast<double>(fields_[0].options.scale.value_or(1));
   }
@@ -164,6 +176,7 @@ class TAPER_API Subset : public Dataset {
   std::vector<Spec> specs() const override { return dataset_->specs(); }
   void fill(std::span<const int64_t> indices, std::span<Tensor> batch) const override;
   std::vector<std::string> class_names() const override { return dataset_->class_names(); }
+  std::optional<StoredField> stored(size_t field) const override;
   double input_scale() const override { return dataset_->input_scale(); }
   std::string digest() const override;
 

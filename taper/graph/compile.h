@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -12,7 +13,8 @@ namespace taper {
 
 /// A function whose op calls are recorded once for each signature (specs of its operands and of the
 /// cells it reads, modes of modules, threads) and replayed node by node from then on. Operands are
-/// tensors; it returns nothing, a Tensor or a vector, array, pair or tuple of them.
+/// tensors, or one vector of them; it returns nothing, a Tensor or a vector, array, pair or tuple
+/// of them.
 ///
 /// What may change between calls is an operand or a State; a tensor that the function holds in
 /// another way throws unsupported, unless it says `constant(t)`. Tensors that it makes from values
@@ -54,19 +56,18 @@ class Compiled {
     requires(std::convertible_to<const Args&, const Tensor&> && ...)
   auto operator()(const Args&... args)
       -> detail::Returned<std::invoke_result_t<F&, const Args&...>> {
-    using R = detail::Returned<std::invoke_result_t<F&, const Args&...>>;
-    const std::vector<Tensor> inputs{args...};
-    if (interpreter != nullptr || needs_tape(inputs)) return function_(args...);
-    auto run = [&](const std::vector<Tensor>& symbols) {
-      return call<R>(symbols, std::index_sequence_for<Args...>());
-    };
-    const std::shared_ptr<const Plan> plan = cache_->find_or_capture(inputs, run);
-    if (plan->on_tape()) return function_(args...);
-    if constexpr (std::is_void_v<R>) {
-      plan->run(inputs);
-    } else {
-      return detail::Packed<R>::unpack(plan->run(inputs));
-    }
+    return run({args...}, [&](const std::vector<Tensor>& inputs) {
+      return [&]<size_t... I>(std::index_sequence<I...>) {
+        return function_(inputs[I]...);
+      }(std::index_sequence_for<Args...>());
+    });
+  }
+  /// The call of a function of a vector of tensors. A template, lest a generic function is asked
+  /// for it at its other calls.
+  template <std::same_as<std::vector<Tensor>> List>
+    requires std::invocable<F&, const List&>
+  auto operator()(const List& inputs) {
+    return run(inputs, function_);
   }
 
   /// The graph of the latest call that was captured or replayed. Throws value before the first.
@@ -86,13 +87,25 @@ class Compiled {
     return false;
   }
 
-  template <class R, size_t... I>
-  std::vector<Tensor> call(const std::vector<Tensor>& symbols, std::index_sequence<I...>) {
+  template <class Call>
+  auto run(const std::vector<Tensor>& inputs, Call&& call)
+      -> detail::Returned<std::invoke_result_t<Call&, const std::vector<Tensor>&>> {
+    using R = detail::Returned<std::invoke_result_t<Call&, const std::vector<Tensor>&>>;
+    if (interpreter != nullptr || needs_tape(inputs)) return call(inputs);
+    auto record = [&](const std::vector<Tensor>& symbols) -> std::vector<Tensor> {
+      if constexpr (std::is_void_v<R>) {
+        call(symbols);
+        return {};
+      } else {
+        return detail::Packed<R>::pack(call(symbols));
+      }
+    };
+    const std::shared_ptr<const Plan> plan = cache_->find_or_capture(inputs, record);
+    if (plan->on_tape()) return call(inputs);
     if constexpr (std::is_void_v<R>) {
-      function_(symbols[I]...);
-      return {};
+      plan->run(inputs);
     } else {
-      return detail::Packed<R>::pack(function_(symbols[I]...));
+      return detail::Packed<R>::unpack(plan->run(inputs));
     }
   }
 

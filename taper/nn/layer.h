@@ -11,6 +11,7 @@
 
 #include <taper/core/options.h>
 #include <taper/nn/module.h>
+#include <taper/nn/operands.h>
 
 namespace taper::nn {
 
@@ -18,8 +19,10 @@ namespace detail {
 
 /// Throws value if a hook changed the number of inputs.
 TAPER_API void call_hooks_before(const Module& module, std::vector<Tensor>& inputs);
-TAPER_API Tensor call_hooks_after(const Module& module, const std::vector<Tensor>& inputs,
-                                  Tensor output);
+/// Throws value if a hook changed the number of outputs.
+TAPER_API std::vector<Tensor> call_hooks_after(const Module& module,
+                                               const std::vector<Tensor>& inputs,
+                                               std::vector<Tensor> outputs);
 [[noreturn]] TAPER_API void fail_hook_result(const Module& module);
 
 template <class Arg>
@@ -98,14 +101,12 @@ auto call_with_hooks(M& module, Args&&... args) {
   using Result = decltype(module.forward(std::forward<Args>(args)...));
   if constexpr (std::is_void_v<Result>) {
     std::apply(forward, held);
-  } else if constexpr (std::same_as<std::remove_cvref_t<Result>, Tensor>) {
-    return call_hooks_after(module, inputs, std::apply(forward, held));
-  } else if constexpr (std::same_as<std::remove_cvref_t<Result>, std::vector<Tensor>>) {
-    std::vector<Tensor> results = std::apply(forward, held);
-    if (module.state()->hooks->after.empty()) return results;
-    if (results.size() != 1) fail_hook_result(module);
-    results[0] = call_hooks_after(module, inputs, results[0]);
-    return results;
+  } else if constexpr (assignable_tensors<std::remove_cvref_t<Result>>()) {
+    std::remove_cvref_t<Result> result = std::apply(forward, held);
+    if (!module.state()->hooks->after.empty()) {
+      assign_tensors(result, call_hooks_after(module, inputs, to_tensors(result)));
+    }
+    return result;
   } else {
     if (!module.state()->hooks->after.empty()) fail_hook_result(module);
     return std::apply(forward, held);
@@ -177,3 +178,23 @@ class Layer : public WithOptions<Derived, Layer<Derived>, Options> {
 };
 
 }  // namespace taper::nn
+
+// What a layer or loss of the library would make each program compile, and its entry in the
+// registry of `Any`: see nn/layer_entry.h and nn/loss.h.
+
+#define TAPER_PART_TYPE(Any, Name)                                                     \
+  namespace taper {                                                                    \
+  extern template class WithOptions<nn::Name, nn::Layer<nn::Name>, nn::Name::Options>; \
+  namespace nn {                                                                       \
+  extern template Any::Any(Name);                                                      \
+  }                                                                                    \
+  }
+
+#define TAPER_PART(Any, Name, doc)                                              \
+  namespace taper {                                                             \
+  template class WithOptions<nn::Name, nn::Layer<nn::Name>, nn::Name::Options>; \
+  namespace nn {                                                                \
+  template Any::Any(Name);                                                      \
+  static const FactoryFor<Any, Name> Name##_entry{doc};                         \
+  }                                                                             \
+  }

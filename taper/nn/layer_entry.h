@@ -6,19 +6,5 @@
 #include <taper/core/factory.h>
 #include <taper/nn/any_module.h>
 
-#define TAPER_LAYER_TYPE(Name)                                                         \
-  namespace taper {                                                                    \
-  extern template class WithOptions<nn::Name, nn::Layer<nn::Name>, nn::Name::Options>; \
-  namespace nn {                                                                       \
-  extern template AnyModule::AnyModule(Name);                                          \
-  }                                                                                    \
-  }
-
-#define TAPER_LAYER(Name, doc)                                                  \
-  namespace taper {                                                             \
-  template class WithOptions<nn::Name, nn::Layer<nn::Name>, nn::Name::Options>; \
-  namespace nn {                                                                \
-  template AnyModule::AnyModule(Name);                                          \
-  static const FactoryFor<AnyModule, Name> Name##_entry{doc};                   \
-  }                                                                             \
-  }
+#define TAPER_LAYER_TYPE(Name) TAPER_PART_TYPE(AnyModule, Name)
+#define TAPER_LAYER(Name, doc) TAPER_PART(AnyModule, Name, doc)

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include <taper/core/factory.h>
@@ -40,9 +41,21 @@ struct LossMeaning {
   OutputScale input = OutputScale::values;
   /// The input is [N,C,...], the target [N,...] the number of a class; else both have one shape.
   bool class_numbers = false;
+  size_t outputs = 1;               ///< how many of its operands, the first, the model gives
   bool mean_of_squares = false;     ///< its root is an error in the target's unit
   std::string_view of_logits = {};  ///< the loss of the same kind that takes logits
 };
+
+/// A target that a loss cannot take.
+struct TargetFault {
+  size_t target = 0;    ///< which of the loss's targets
+  int64_t element = 0;  ///< of its elements, row-major
+  std::string what;     ///< "label 7"
+  std::string why;      ///< "is out of range for 5 classes; labels count from 0"
+};
+
+/// The first label that is no class of so many.
+TAPER_API std::optional<TargetFault> label_fault(const Tensor& labels, int64_t classes);
 
 namespace detail {
 /// input, target
@@ -75,6 +88,12 @@ class TAPER_API AnyLoss {
   std::string_view type() const { return inner_->type(); }
   /// What it takes its operands for; nothing for a loss of your own that does not say.
   std::optional<LossMeaning> meaning() const { return inner_->meaning(); }
+  /// The first target whose value it cannot take for such outputs; nothing if there is none or the
+  /// loss does not say it. A loss says it by a member
+  /// `std::optional<TargetFault> find_fault(const Spec& output, std::span<const Tensor> targets)`.
+  std::optional<TargetFault> find_fault(const Spec& output, std::span<const Tensor> targets) const {
+    return inner_->find_fault(output, targets);
+  }
   /// The same loss for each element, not yet averaged; nothing for a loss of your own, whose
   /// reduction is not known.
   std::optional<AnyLoss> unreduced() const { return inner_->unreduced(); }
@@ -88,6 +107,8 @@ class TAPER_API AnyLoss {
     virtual Operands operands() const = 0;
     virtual std::string_view type() const = 0;
     virtual std::optional<LossMeaning> meaning() const = 0;
+    virtual std::optional<TargetFault> find_fault(const Spec& output,
+                                                  std::span<const Tensor> targets) const = 0;
     virtual std::optional<AnyLoss> unreduced() const = 0;
     virtual Fields options() const = 0;
   };
@@ -114,6 +135,14 @@ class TAPER_API AnyLoss {
     std::optional<LossMeaning> meaning() const override {
       if constexpr (requires { LossMeaning(L::meaning); }) {
         return L::meaning;
+      } else {
+        return {};
+      }
+    }
+    std::optional<TargetFault> find_fault(const Spec& output,
+                                          std::span<const Tensor> targets) const override {
+      if constexpr (requires { loss.find_fault(output, targets); }) {
+        return loss.find_fault(output, targets);
       } else {
         return {};
       }
@@ -158,19 +187,5 @@ using LossFactory = Factory<AnyLoss>;
 // A loss enters the library as a layer does (nn/layer_entry.h): by `TAPER_LOSS_TYPE(MSELoss)`
 // behind its class and `TAPER_LOSS(MSELoss, "The mean squared difference.")` behind its formula.
 
-#define TAPER_LOSS_TYPE(Name)                                                          \
-  namespace taper {                                                                    \
-  extern template class WithOptions<nn::Name, nn::Layer<nn::Name>, nn::Name::Options>; \
-  namespace nn {                                                                       \
-  extern template AnyLoss::AnyLoss(Name);                                              \
-  }                                                                                    \
-  }
-
-#define TAPER_LOSS(Name, doc)                                                   \
-  namespace taper {                                                             \
-  template class WithOptions<nn::Name, nn::Layer<nn::Name>, nn::Name::Options>; \
-  namespace nn {                                                                \
-  template AnyLoss::AnyLoss(Name);                                              \
-  static const FactoryFor<AnyLoss, Name> Name##_entry{doc};                     \
-  }                                                                             \
-  }
+#define TAPER_LOSS_TYPE(Name) TAPER_PART_TYPE(AnyLoss, Name)
+#define TAPER_LOSS(Name, doc) TAPER_PART(AnyLoss, Name, doc)

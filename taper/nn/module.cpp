@@ -117,6 +117,21 @@ HookHandle Module::register_forward_pre_hook(ForwardPreHook hook) {
 }
 
 HookHandle Module::register_forward_hook(ForwardHook hook) {
+  if (!hook) return register_forward_hook(ForwardListHook());
+  return register_forward_hook([hook = std::move(hook)](const Module& module,
+                                                        const std::vector<Tensor>& inputs,
+                                                        const std::vector<Tensor>& outputs) {
+    if (outputs.size() != 1) {
+      fail(ErrorKind::unsupported, "register_forward_hook: `" + module.name() + "` gives " +
+                                       std::to_string(outputs.size()) +
+                                       " tensors; a hook that takes a vector of them sees all");
+    }
+    Tensor replaced = hook(module, inputs, outputs[0]);
+    return replaced.defined() ? std::vector<Tensor>{std::move(replaced)} : std::vector<Tensor>();
+  });
+}
+
+HookHandle Module::register_forward_hook(ForwardListHook hook) {
   return add_hook(state_, &ModuleHooks::after, std::move(hook));
 }
 
@@ -134,19 +149,25 @@ void call_hooks_before(const Module& module, std::vector<Tensor>& inputs) {
   }
 }
 
-Tensor call_hooks_after(const Module& module, const std::vector<Tensor>& inputs, Tensor output) {
+std::vector<Tensor> call_hooks_after(const Module& module, const std::vector<Tensor>& inputs,
+                                     std::vector<Tensor> outputs) {
   const auto hooks = module.state()->hooks->after;
   for (const auto& [id, hook] : hooks) {
-    if (Tensor replaced = hook(module, inputs, output); replaced.defined()) {
-      output = std::move(replaced);
+    std::vector<Tensor> replaced = hook(module, inputs, outputs);
+    if (replaced.empty()) continue;
+    if (replaced.size() != outputs.size()) {
+      fail(ErrorKind::value, "register_forward_hook: the hook made " +
+                                 std::to_string(replaced.size()) + " outputs of " +
+                                 std::to_string(outputs.size()));
     }
+    outputs = std::move(replaced);
   }
-  return output;
+  return outputs;
 }
 
 void fail_hook_result(const Module& module) {
   fail(ErrorKind::unsupported, "register_forward_hook: `" + module.name() +
-                                   "` gives no single tensor; put the hook on a module within");
+                                   "` gives more than tensors; put the hook on a module within");
 }
 
 }  // namespace detail

@@ -81,8 +81,10 @@ class TAPER_API Module {
   /// Calls `hook` before each call of this module. A clone has no hooks; a compiled function is
   /// captured again when hooks come or go.
   HookHandle register_forward_pre_hook(ForwardPreHook hook);
-  /// Calls `hook` after each call of this module, whose result must be a tensor.
+  /// Calls `hook` after each call of this module: one of a tensor where the result is a tensor
+  /// (else the call throws unsupported), one of a vector whatever tensors the result is made of.
   HookHandle register_forward_hook(ForwardHook hook);
+  HookHandle register_forward_hook(ForwardListHook hook);
 
   const std::string& name() const { return state_->name; }
   const std::shared_ptr<ModuleState>& state() const { return state_; }

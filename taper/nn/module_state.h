@@ -18,12 +18,15 @@ using ForwardPreHook = std::function<void(const Module& module, std::vector<Tens
 /// Sees inputs and output after `forward`, and may give another output (undefined: none).
 using ForwardHook = std::function<Tensor(const Module& module, const std::vector<Tensor>& inputs,
                                          const Tensor& output)>;
+/// The same of a module with several outputs: gives as many others, or none.
+using ForwardListHook = std::function<std::vector<Tensor>(
+    const Module& module, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs)>;
 
 /// The hooks of one module, in order of their registration.
 struct ModuleHooks {
   uint64_t next_id = 0;
   std::vector<std::pair<uint64_t, ForwardPreHook>> before;
-  std::vector<std::pair<uint64_t, ForwardHook>> after;
+  std::vector<std::pair<uint64_t, ForwardListHook>> after;
 };
 
 /// A cell and its name in the module; a cell that stands in two places may have two names.

@@ -169,6 +169,28 @@ consteval bool gives_tensors() {
   }
 }
 
+/// Whether tensors can be put into such a result; a selection would assign to what it selects.
+template <class R>
+consteval bool assignable_tensors() {
+  return gives_tensors<R>() && (!std::convertible_to<R, Tensor> || std::same_as<R, Tensor>);
+}
+
+/// Puts tensors, as many as `to_tensors` gave of it, into such a result.
+template <class R>
+void assign_tensors(R& result, std::vector<Tensor> tensors) {
+  size_t next = 0;
+  const auto assign = [&](auto&... each) { ((each = std::move(tensors[next++])), ...); };
+  if constexpr (std::same_as<R, std::vector<Tensor>>) {
+    result = std::move(tensors);
+  } else if constexpr (TensorTuple<R>) {
+    std::apply(assign, result);
+  } else if constexpr (std::same_as<R, Tensor>) {
+    result = std::move(tensors[0]);
+  } else {
+    with_fields(result, assign);
+  }
+}
+
 /// What F gives for `least<F>` tensors.
 template <class F, size_t... I>
 auto result_of(std::index_sequence<I...>)

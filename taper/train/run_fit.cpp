@@ -116,11 +116,20 @@ Fields options_of(const Trainer& trainer, const FitOptions& options) {
           {"validation_split", Value(options.validation_split)}};
 }
 
+std::vector<ModelInput> inputs_of(const nn::AnyModule& model, const std::vector<Spec>& specs) {
+  const nn::Operands operands = model.operands();
+  std::vector<ModelInput> inputs;
+  for (size_t i = 0; i < model.required_operands(); ++i) {
+    inputs.push_back({operands.names[i], specs[i].shape.to_vector(), specs[i].dtype});
+  }
+  return inputs;
+}
+
 /// What is known of the model before the training.
 ModelInfo info_of(const Trainer& trainer, const data::Dataset& dataset, const RunDetails& details) {
   return {.name = details.model,
           .data = details.data,
-          .input_shape = dataset.specs()[0].shape.to_vector(),
+          .inputs = inputs_of(trainer.model(), dataset.specs()),
           .input_scale = dataset.input_scale(),
           .class_names = dataset.class_names(),
           .loss = std::string(trainer.loss().type()),

@@ -518,5 +518,18 @@ TEST(Compile, ACloneInsideHasTheValuesOfTheCapture) {
   EXPECT_EQ(f(ones({1, 1})).item(), 5);
 }
 
+TEST(Compile, TakesAVectorOfTensors) {
+  auto total = compile([](const std::vector<Tensor>& terms) {
+    Tensor all = terms[0];
+    for (size_t i = 1; i < terms.size(); ++i) all = all + terms[i];
+    return all;
+  });
+  const Tensor x = tensor({1.0, 2.0});
+  EXPECT_EQ(total(std::vector<Tensor>{x, x, x}).to_vector<double>(), (std::vector<double>{3, 6}));
+  EXPECT_EQ(total(std::vector<Tensor>{x, x}).to_vector<double>(), (std::vector<double>{2, 4}));
+  EXPECT_EQ(total(std::vector<Tensor>{x * 2, x}).to_vector<double>(), (std::vector<double>{3, 6}));
+  EXPECT_EQ(total.captures(), 2u);
+}
+
 }  // namespace
 }  // namespace taper

@@ -52,15 +52,36 @@ TEST(ModuleHooks, ReadFeatureMapsWithinAModel) {
   EXPECT_FALSE(features.defined());
 }
 
-TEST(ModuleHooks, NeedASingleTensorAsResult) {
+TEST(ModuleHooks, OfOneTensorNeedASingleTensorAsResult) {
   Pair pair;
   HookHandle handle = pair.register_forward_hook(
       [](const Module&, const std::vector<Tensor>&, const Tensor& output) { return output; });
   EXPECT_EQ(testing::thrown_text(ErrorKind::unsupported, [&] { pair(tensor({1.f})); }),
-            "register_forward_hook: `model` gives no single tensor; put the hook on a module "
-            "within in model");
+            "register_forward_hook: `model` gives 2 tensors; a hook that takes a vector of them "
+            "sees all in model");
   handle.remove();
   EXPECT_EQ(pair(tensor({1.f})).first.item(), 1);
+}
+
+TEST(ModuleHooks, OfAVectorSeeAndReplaceAllResults) {
+  Pair pair;
+  size_t seen = 0;
+  HookHandle handle = pair.register_forward_hook(
+      [&](const Module&, const std::vector<Tensor>&, const std::vector<Tensor>& outputs) {
+        seen = outputs.size();
+        return std::vector<Tensor>{outputs[0] * 10, outputs[1]};
+      });
+  const Tensor second = Pair()(tensor({1.f})).second;
+  EXPECT_EQ(pair(tensor({1.f})).first.item(), 10);
+  EXPECT_EQ(pair(tensor({1.f})).second.item(), second.item());
+  EXPECT_EQ(seen, 2u);
+  handle.remove();
+  pair.register_forward_hook(
+      [](const Module&, const std::vector<Tensor>&, const std::vector<Tensor>& outputs) {
+        return std::vector<Tensor>{outputs[0]};
+      });
+  EXPECT_EQ(testing::thrown_text(ErrorKind::value, [&] { pair(tensor({1.f})); }),
+            "register_forward_hook: the hook made 1 outputs of 2 in model");
 }
 
 TEST(Hooks, SeeAnOperandThatIsASelection) {

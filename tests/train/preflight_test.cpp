@@ -221,5 +221,46 @@ TEST(Preflight, RefusesAnOptimizerOfAnotherModel) {
             "fit: the optimizer holds none of the model's parameters; attach it to this model's");
 }
 
+/// Takes targets above 0 only.
+struct LogRatio {
+  Tensor operator()(const Tensor& input, const Tensor& target) const {
+    return mean(square(flatten(input) - log(target)));
+  }
+  std::optional<nn::TargetFault> find_fault(const Spec&, std::span<const Tensor> targets) const {
+    const auto values = targets[0].to_vector<double>();
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (values[i] > 0) continue;
+      return nn::TargetFault{.element = static_cast<int64_t>(i),
+                             .what = "target " + print_real(values[i]),
+                             .why = "has no logarithm"};
+    }
+    return {};
+  }
+};
+
+TEST(Preflight, AsksTheLossForItsOwnRule) {
+  const nn::Linear model(2, 1);
+  const optim::SGD optimizer(model.parameters());
+  const auto refusal = [&](const std::vector<float>& targets, data::FieldOptions options) {
+    const TensorDataset dataset({ones({3, 2}), {from_values<float>({3}, targets), options}});
+    return testing::error_of(ErrorKind::value, [&] {
+      check_before_training(model, LogRatio(), optimizer, dataset, {}, {});
+    });
+  };
+  EXPECT_EQ(refusal({1, 2, 0}, {}), "fit: target 0.0 of example 2 of the dataset has no logarithm");
+  // The values are those that the loss gets: scaled.
+  EXPECT_EQ(refusal({1, -3, 0}, {.scale = 0.5F}),
+            "fit: target -1.5 of example 1 of the dataset has no logarithm");
+}
+
+TEST(Preflight, LooksAtScaledTargets) {
+  const nn::Linear model(2, 1);
+  const optim::SGD optimizer(model.parameters());
+  const Tensor masks = astype(tensor({0, 255, 0}), DType::u8);
+  const TensorDataset dataset({ones({3, 2}), {masks, {.scale = 1 / 255.F}}});
+  EXPECT_NO_THROW(check_before_training(model, nn::BCEWithLogitsLoss(), optimizer, dataset, {},
+                                        {.metrics = {"accuracy"}}));
+}
+
 }  // namespace
 }  // namespace taper

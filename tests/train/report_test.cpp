@@ -47,7 +47,7 @@ ReportInput trained() {
   return {.model = net,
           .info = {.name = "net",
                    .data = "pictures",
-                   .input_shape = {1, 8, 8},
+                   .inputs = {{.name = "x", .shape = {1, 8, 8}}},
                    .input_scale = 1 / 255.0,
                    .class_names = images().class_names()},
           .history = history,
@@ -121,12 +121,13 @@ TEST(Report, LeavesOutWhatARegressionDoesNotHave) {
   const data::TensorDataset data({ones({6, 3}), zeros({6, 1})});
   Trainer trainer(net, {.loss = nn::MSELoss(), .optimizer = optim::SGD()});
   const History history = trainer.fit(data, {.verbose = false});
-  write_report(folder.path(), {.model = net,
-                               .info = {.name = "line", .data = "table", .input_shape = {3}},
-                               .history = history,
-                               .run = {},
-                               .test = trainer.evaluate(data),
-                               .data = data});
+  write_report(folder.path(),
+               {.model = net,
+                .info = {.name = "line", .data = "table", .inputs = {{.name = "x", .shape = {3}}}},
+                .history = history,
+                .run = {},
+                .test = trainer.evaluate(data),
+                .data = data});
   const std::string html = content_of(folder / "report.html");
   for (const char* title :
        {"Classes", "Confusion matrix", "Mistakes", "Calibration", "First layer", "Feature maps"}) {
@@ -192,7 +193,7 @@ TEST(Summary, ListsLayersWithinLayers) {
   EXPECT_EQ(summary.layers[0].type, "Linear");
   EXPECT_EQ(summary.layers[0].parameters, 16);
   EXPECT_EQ(summary.layers[1].type, "ReLU");
-  EXPECT_EQ(to_string(summary.layers[2].output), "f32[1,2]");
+  EXPECT_EQ(to_string(summary.layers[2].outputs), "f32[1,2]");
   EXPECT_EQ(summary.parameters, 26);
   EXPECT_EQ(summary.parameter_bytes, 104);
   EXPECT_EQ(summary.output_bytes, 4 * (4 + 4 + 2));

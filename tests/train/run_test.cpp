@@ -22,7 +22,7 @@ using testing::TemporaryFolder;
 
 const ModelInfo info{.name = "tiny",
                      .data = "mnist",
-                     .input_shape = {1, 2, 2},
+                     .inputs = {{.name = "x", .shape = {1, 2, 2}}},
                      .input_scale = 0.5,
                      .class_names = {"a", "b"}};
 
@@ -79,7 +79,7 @@ TEST(Run, BringsTheModelBack) {
   EXPECT_FALSE(saved.model.training());
   EXPECT_EQ(saved.info.name, "tiny");
   EXPECT_EQ(saved.info.data, "mnist");
-  EXPECT_EQ(saved.info.input_shape, info.input_shape);
+  EXPECT_EQ(saved.info.input_shape(), info.input_shape());
   EXPECT_EQ(saved.info.input_scale, 0.5);
   EXPECT_EQ(saved.info.class_names, info.class_names);
 }

@@ -11,6 +11,7 @@ class TAPER_API CrossEntropyLoss : public Layer<CrossEntropyLoss, LossOptions> {
   static constexpr LossMeaning meaning{.input = OutputScale::logits, .class_numbers = true};
   Tensor forward(const Tensor& input, const Tensor& target) const;
   std::string hint(const Tensor& input, const Tensor& target) const;
+  std::optional<TargetFault> find_fault(const Spec& output, std::span<const Tensor> targets) const;
 };
 
 /// Of probabilities and targets of one shape.
@@ -21,6 +22,7 @@ class TAPER_API BCELoss : public Layer<BCELoss, LossOptions> {
                                        .of_logits = "BCEWithLogitsLoss"};
   Tensor forward(const Tensor& input, const Tensor& target) const;
   std::string hint(const Tensor& input, const Tensor& target) const;
+  std::optional<TargetFault> find_fault(const Spec& output, std::span<const Tensor> targets) const;
 };
 
 /// Of logits and targets of one shape.
@@ -30,6 +32,7 @@ class TAPER_API BCEWithLogitsLoss : public Layer<BCEWithLogitsLoss, LossOptions>
   static constexpr LossMeaning meaning{.input = OutputScale::logits};
   Tensor forward(const Tensor& input, const Tensor& target) const;
   std::string hint(const Tensor& input, const Tensor& target) const;
+  std::optional<TargetFault> find_fault(const Spec& output, std::span<const Tensor> targets) const;
 };
 
 }  // namespace taper::nn

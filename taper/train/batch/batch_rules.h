@@ -2,9 +2,13 @@
 #pragma once
 
 #include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include <taper/core/error.h>
-#include <taper/data/loader.h>
+#include <taper/nn/any_module.h>
 #include <taper/nn/loss.h>
 #include <taper/nn/module.h>
 #include <taper/ops/ops.h>
@@ -20,9 +24,19 @@ inline DType dtype_of_model(const nn::Module& model) {
 }
 
 /// Floating inputs in the model's dtype.
-inline Tensor fit_input(const Tensor& input, const nn::Module& model) {
+inline std::vector<Tensor> fit_inputs(std::vector<Tensor> inputs, const nn::Module& model) {
   const DType dtype = dtype_of_model(model);
-  return is_float(input.dtype()) && input.dtype() != dtype ? astype(input, dtype) : input;
+  for (Tensor& input : inputs) {
+    if (is_float(input.dtype()) && input.dtype() != dtype) input = astype(input, dtype);
+  }
+  return inputs;
+}
+
+/// The first fields of a batch as the operands that the model must have.
+inline std::vector<Tensor> model_inputs(const nn::AnyModule& model,
+                                        std::span<const Tensor> fields) {
+  const std::span<const Tensor> first = fields.first(model.required_operands());
+  return fit_inputs({first.begin(), first.end()}, model);
 }
 
 /// Targets [N] for outputs [N,1], or the other way round, in the shape of the outputs.
@@ -35,12 +49,7 @@ inline Tensor fit_target(const Tensor& target, const Shape& output) {
   return differ_by_one_axis ? reshape(target, output) : target;
 }
 
-/// The factors of a batch's examples; undefined without any.
-inline Tensor weights_of(const data::Batch& batch) {
-  return batch.fields.size() > 2 ? batch[2] : Tensor();
-}
-
-/// Targets as the loss takes them.
+/// The first targets as the loss takes them.
 inline Tensor target_for(const nn::AnyLoss& loss, const Tensor& target, const Shape& output) {
   const std::optional<nn::LossMeaning> meaning = loss.meaning();
   return meaning && meaning->class_numbers ? target : fit_target(target, output);

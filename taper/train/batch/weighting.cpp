@@ -43,11 +43,13 @@ nn::AnyLoss loss_of_elements(const nn::AnyLoss& loss) {
        "weigh in the loss itself");
 }
 
-Tensor loss_of_batch(const nn::AnyLoss& loss, const Tensor& output, const Tensor& target,
+Tensor loss_of_batch(const nn::AnyLoss& loss, std::span<const Tensor> operands, size_t outputs,
                      const Tensor& sample_weight, const std::vector<double>& class_weight) {
-  if (!sample_weight.defined() && class_weight.empty()) return loss(output, target);
-  Tensor losses = loss_of_elements(loss)(output, target);
-  if (!class_weight.empty()) losses = weigh_classes(losses, loss, output, target, class_weight);
+  if (!sample_weight.defined() && class_weight.empty()) return loss(operands);
+  Tensor losses = loss_of_elements(loss)(operands);
+  if (!class_weight.empty()) {
+    losses = weigh_classes(losses, loss, operands[0], operands[outputs], class_weight);
+  }
   if (sample_weight.defined()) losses = weigh_examples(losses, sample_weight);
   return mean(losses);
 }

@@ -78,7 +78,11 @@ std::vector<bool> needed_nodes(const Graph& graph, const std::vector<ValueId>& o
 /// Gives the calls of a captured model their boxes, and what they read theirs when it is met.
 class CallDrawer {
  public:
-  CallDrawer(const Graph& graph, const nn::AnyModule& model) : graph_(graph) {
+  CallDrawer(const Graph& graph, const nn::AnyModule& model) : graph_(graph), inputs_{"input"} {
+    if (model.required_operands() > 1) {
+      inputs_ = model.operands().names;
+      inputs_.resize(model.required_operands());
+    }
     for (const auto& [path, cell] : model.named_parameters()) {
       cells_[cell.impl()] = {model.name() + "/" + event_path(path), "Parameter"};
     }
@@ -88,13 +92,15 @@ class CallDrawer {
   }
 
   std::vector<EventGraphNode> draw() {
-    add({.name = "input", .op = "Placeholder"}, graph_.inputs[0]);
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      add({.name = unique(inputs_[i]), .op = "Placeholder"}, graph_.inputs[i]);
+    }
     const ValueId output = graph_.outputs[0];
     const std::vector<bool> needed = needed_nodes(graph_, {output});
     for (size_t i = 0; i < needed.size(); ++i) {
       if (needed[i]) add_call(graph_.nodes[i]);
     }
-    EventGraphNode last{.name = "output", .op = "Identity", .inputs = {name_of(output)}};
+    EventGraphNode last{.name = unique("output"), .op = "Identity", .inputs = {name_of(output)}};
     add(std::move(last), no_value);
     return std::move(nodes_);
   }
@@ -152,6 +158,7 @@ class CallDrawer {
   }
 
   const Graph& graph_;
+  std::vector<std::string> inputs_;
   std::unordered_map<const StateImpl*, std::pair<std::string, std::string>> cells_;
   std::unordered_map<ValueId, std::string> names_;
   std::unordered_map<std::string, int> counts_;

@@ -9,6 +9,7 @@
 #include <taper/core/warning.h>
 #include <taper/graph/capture.h>
 #include <taper/nn/mode_scope.h>
+#include <taper/train/batch/batch_loss.h>
 #include <taper/train/batch/batch_rules.h>
 #include <taper/train/batch/weighting.h>
 #include <taper/train/metrics/meter.h>
@@ -41,25 +42,20 @@ void check_optimizer(const nn::Module& model, const optim::Optimizer& optimizer)
 /// Some examples' values of a field, those of each example together.
 struct FieldValues {
   Tensor values;
-  std::vector<int64_t> rows;  // of `values`
-  bool all = false;           // whether these are all examples
+  std::vector<int64_t> rows = {};  // of `values`
+  float scale = 1;
+  bool all = false;  // whether these are all examples
 };
 
 FieldValues values_of(const data::Dataset& dataset, size_t field,
                       const std::vector<Tensor>& batch) {
-  // Through subsets of subsets to the tensors, if there are any.
-  std::vector<int64_t> rows(static_cast<size_t>(dataset.size()));
-  std::iota(rows.begin(), rows.end(), int64_t{0});
-  const data::Dataset* at = &dataset;
-  while (const auto* subset = dynamic_cast<const data::Subset*>(at)) {
-    for (int64_t& row : rows) row = subset->indices()[static_cast<size_t>(row)];
-    at = &*subset->dataset();
-  }
-  const auto* whole = dynamic_cast<const data::TensorDataset*>(at);
-  FieldValues found{.values = batch[field], .rows = std::move(rows)};
-  if (whole != nullptr) {
-    found.values = whole->fields()[field].values;
+  FieldValues found;
+  if (std::optional<data::StoredField> stored = dataset.stored(field)) {
+    found = {.values = std::move(stored->values),
+             .rows = std::move(stored->rows),
+             .scale = stored->scale};
   } else {
+    found.values = batch[field];
     found.rows.resize(static_cast<size_t>(found.values.size(0)));
     std::iota(found.rows.begin(), found.rows.end(), int64_t{0});
   }
@@ -68,6 +64,13 @@ FieldValues values_of(const data::Dataset& dataset, size_t field,
   if (found.rows.size() > most) found.rows.resize(most);
   found.all = std::ssize(found.rows) == dataset.size();
   return found;
+}
+
+/// Those of the examples alone, in their order.
+Tensor gathered(const FieldValues& field) {
+  const Tensor values =
+      take(field.values, from_values<int64_t>({std::ssize(field.rows)}, field.rows), 0);
+  return field.scale == 1 ? values : astype(values, DType::f32) * field.scale;
 }
 
 /// Calls `visit(example, value)` for every value.
@@ -128,22 +131,25 @@ struct Pass {
   const nn::AnyModule& model;
   const nn::AnyLoss& loss;
   const PreflightOptions& options;
-  bool training = true;
+  BatchLoss step;
+
+  Pass(const nn::AnyModule& checked, const nn::AnyLoss& compared, const PreflightOptions& how,
+       bool training)
+      : model(checked),
+        loss(compared),
+        options(how),
+        step(checked, compared, training ? how.class_weight : std::vector<double>()) {}
 };
 
 /// Model and loss of a batch, as a step of the trainer computes them.
 Tensor output_of_step(const Pass& pass, const std::vector<Tensor>& batch, DryRun& run) {
-  const Tensor output = pass.model(fit_input(batch[0], pass.model));
-  check_output("fit", output);
-  const Tensor target = target_for(pass.loss, batch[1], output.shape());
-  const Tensor weight = batch.size() > 2 ? batch[2] : Tensor();
+  std::optional<Spec> seen;
+  const auto [loss, output] = pass.step("fit", batch, seen);
   run.output = output.spec();
-  run.target = target.spec();
+  run.target = pass.step.target(batch, output.shape()).spec();
   const OutputRule rule{pass.loss, pass.options.task};
   run.meaning = rule(run.output, run.target);
-  check_loss("fit",
-             loss_of_batch(pass.loss, output, target, weight,
-                           pass.training ? pass.options.class_weight : std::vector<double>()));
+  check_loss("fit", loss);
   return output;
 }
 
@@ -189,72 +195,64 @@ std::string difference(const std::vector<Spec>& train, const std::vector<Spec>& 
 
 // ---------------------------------------------------------------------------------- labels
 
-[[noreturn]] void fail_label(int64_t label, int64_t example, int64_t largest, int64_t classes,
-                             const std::string& what) {
-  std::string text = "fit: label " + std::to_string(label) + " of example " +
-                     std::to_string(example) + " of the " + what + " is out of range for " +
-                     std::to_string(classes) + " classes; ";
-  if (label < 0 || largest == classes) {
-    text += "labels count from 0";
-  } else {
-    text += "the model needs " + std::to_string(largest + 1) + " outputs";
-  }
-  fail(ErrorKind::value, text);
-}
-
-/// Throws for a label that is no class. Returns how often each class occurs; nothing where that is
-/// not known of all examples.
-std::vector<int64_t> check_labels(const FieldValues& field, int64_t classes,
-                                  const std::string& what) {
-  int64_t bad = -1;
-  int64_t bad_label = 0;
-  int64_t largest = 0;
-  std::vector<int64_t> counts(static_cast<size_t>(std::min<int64_t>(classes, 1000)));
-  for_each_value(field, [&](int64_t example, auto value) {
-    const auto label = static_cast<int64_t>(value);
-    largest = std::max(largest, label);
-    if ((label < 0 || label >= classes) && bad < 0) {
-      bad = example;
-      bad_label = label;
-    }
-    if (label >= 0 && label < std::ssize(counts)) ++counts[static_cast<size_t>(label)];
-  });
-  if (bad >= 0) fail_label(bad_label, bad, largest, classes, what);
-  const bool known = field.all && field.values.rank() == 1 && classes <= 1000;
-  return known ? counts : std::vector<int64_t>();
-}
-
-/// Throws for a binary target outside [0, 1], with `only_classes` for one other than 0 and 1.
-void check_binary(const FieldValues& field, std::string_view loss, bool only_classes,
+/// Throws value for a target that the loss cannot take, or a label that is no class.
+void check_values(const Pass& pass, const DryRun& run, const std::vector<Tensor>& targets,
                   const std::string& what) {
+  std::optional<nn::TargetFault> fault = pass.loss.find_fault(run.output, targets);
+  const bool has_labels = run.meaning.task == Task::classes && run.output.shape.rank() >= 2;
+  if (!pass.loss.meaning() && has_labels && is_integer(targets[0].dtype())) {
+    fault = nn::label_fault(targets[0], run.output.shape[1]);
+  }
+  if (!fault) return;
+  const Tensor& target = targets[fault->target];
+  const int64_t example = fault->element / (target.numel() / target.size(0));
+  fail(ErrorKind::value, "fit: " + fault->what + " of example " + std::to_string(example) +
+                             " of the " + what + " " + fault->why);
+}
+
+/// Throws value for a binary target that metrics cannot count.
+void check_binary(const Tensor& targets, const std::string& what) {
+  FieldValues field{.values = targets};
+  field.rows.resize(static_cast<size_t>(targets.size(0)));
+  std::iota(field.rows.begin(), field.rows.end(), int64_t{0});
   for_each_value(field, [&](int64_t example, auto each) {
     const auto target = static_cast<double>(each);
-    if (only_classes ? target == 0 || target == 1 : target >= 0 && target <= 1) return;
-    const std::string text = "fit: target " + print_real(target) + " of example " +
-                             std::to_string(example) + " of the " + what;
+    if (target == 0 || target == 1) return;
     const char* fix = target == -1  ? "; (target + 1) / 2 makes 0 and 1 of -1 and 1"
                       : target == 2 ? "; target - 1 makes 0 and 1 of 1 and 2"
                                     : "";
-    fail(ErrorKind::value,
-         text +
-             (only_classes ? " is neither 0 nor 1, as metrics need it"
-                           : " is outside [0, 1], as " + std::string(loss) + " needs it") +
-             fix);
+    fail(ErrorKind::value, "fit: target " + print_real(target) + " of example " +
+                               std::to_string(example) + " of the " + what +
+                               " is neither 0 nor 1, as metrics need it" + fix);
   });
+}
+
+/// How often each class occurs; nothing where that is not known of all examples.
+std::vector<int64_t> count_labels(const FieldValues& field, int64_t classes) {
+  constexpr int64_t most_counted = 1000;
+  if (!field.all || field.values.rank() != 1 || classes > most_counted) return {};
+  std::vector<int64_t> counts(static_cast<size_t>(classes));
+  for_each_value(field, [&](int64_t, auto label) { ++counts[static_cast<size_t>(label)]; });
+  return counts;
 }
 
 /// Returns how often each class occurs; nothing where that is not known of all examples.
 std::vector<int64_t> check_targets(const Pass& pass, const DryRun& run,
                                    const data::Dataset& dataset, const std::vector<Tensor>& batch,
                                    const std::string& what) {
-  if (!run.captured || run.meaning.task == Task::regression) return {};
-  const FieldValues field = values_of(dataset, 1, batch);
-  if (run.meaning.task != Task::classes) {
-    check_binary(field, pass.loss.type(), count_classes(pass.options.metrics), what);
-    return {};
+  if (!run.captured) return {};
+  const FieldRoles& roles = pass.step.roles();
+  const FieldValues field = values_of(dataset, roles.target(), batch);
+  const bool only_classes = run.meaning.task == Task::binary || run.meaning.task == Task::labels;
+  std::vector<Tensor> targets{gathered(field)};
+  if (only_classes && count_classes(pass.options.metrics)) check_binary(targets[0], what);
+  for (size_t i = 1; i < roles.targets(); ++i) {
+    targets.push_back(gathered(values_of(dataset, roles.target() + i, batch)));
   }
-  if (run.output.shape.rank() < 2 || !is_integer(batch[1].dtype())) return {};
-  return check_labels(field, run.output.shape[1], what);
+  check_values(pass, run, targets, what);
+  const bool has_labels = run.meaning.task == Task::classes && run.output.shape.rank() >= 2 &&
+                          is_integer(targets[0].dtype());
+  return has_labels ? count_labels(field, run.output.shape[1]) : std::vector<int64_t>();
 }
 
 void warn_of_missing_classes(const std::vector<int64_t>& counts) {
@@ -273,20 +271,25 @@ void warn_of_missing_classes(const std::vector<int64_t>& counts) {
 
 // ---------------------------------------------------------------------------------- warnings
 
-/// The node that makes the value, looking through views and casts; null for an input.
-const GraphNode* maker_of(const Graph& graph, ValueId value) {
+/// Where a value comes from, looking through views and casts.
+struct Origin {
+  const GraphNode* maker = nullptr;  // none of an input
+  ValueId value = no_value;
+};
+
+Origin origin_of(const Graph& graph, ValueId value) {
   for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
     if (std::ranges::find(node->outputs, value) == node->outputs.end()) continue;
-    if (!node->op->is_view && node->op->role != Role::keeps) return &*node;
+    if (!node->op->is_view && node->op->role != Role::keeps) return {&*node, value};
     value = node->inputs[0];
   }
-  return nullptr;
+  return {nullptr, value};
 }
 
 /// Logits where the loss takes probabilities, or the other way round.
 void warn_of_scale(const DryRun& run, const nn::AnyLoss& loss) {
   const std::optional<nn::LossMeaning> meaning = loss.meaning();
-  const GraphNode* last = maker_of(run.graph, run.graph.outputs[0]);
+  const GraphNode* last = origin_of(run.graph, run.graph.outputs[0]).maker;
   if (last == nullptr || !meaning) return;
   const std::string end = ", the model ends in " + std::string(last->op->name) +
                           (last->layer.empty() ? "" : " (in " + last->layer + ")") + ": ";
@@ -321,19 +324,19 @@ void warn_of_strangers(const Graph& graph, const nn::Module& model,
   }
 }
 
-/// True if the first weights of the model meet the input as it is.
-bool meets_weights_unscaled(const Graph& graph) {
+/// True if the first weights of the model meet this input as it is.
+bool meets_weights_unscaled(const Graph& graph, ValueId input) {
   return std::ranges::any_of(graph.nodes, [&](const GraphNode& node) {
-    return node.op->role == Role::weighs && maker_of(graph, node.inputs[0]) == nullptr;
+    return node.op->role == Role::weighs && origin_of(graph, node.inputs[0]).value == input;
   });
 }
 
 /// Whole numbers from 0 to 255, some above 32, in examples of two or more axes or of 64 or more
 /// features: pixels as they are stored, no standardised table.
-void warn_of_unscaled(const DryRun& run, const Tensor& input) {
+void warn_of_unscaled(const DryRun& run, size_t number, const Tensor& input) {
   const int64_t size = input.numel() / std::max<int64_t>(1, input.size(0));
   if (!is_float(input.dtype()) || (input.rank() < 3 && size < 64)) return;
-  if (!meets_weights_unscaled(run.graph)) return;
+  if (!meets_weights_unscaled(run.graph, run.graph.inputs[number])) return;
   double largest = 0;
   for (const double value : input.to_vector<double>()) {
     if (!(value >= 0 && value <= 255 && value == std::floor(value))) return;
@@ -403,9 +406,11 @@ std::shared_ptr<const Graph> check_before_training(
     const nn::AnyModule& model, const nn::AnyLoss& loss, const optim::Optimizer& optimizer,
     const data::Dataset& train, const MeasuredData& measured, const PreflightOptions& options) {
   check_optimizer(model, optimizer);
-  const Pass pass{model, loss, options};
+  const Pass pass(model, loss, options, true);
   const std::vector<Spec> specs = train.specs();
-  if (specs.size() > 2 || !options.class_weight.empty()) loss_of_elements(loss);
+  if (pass.step.roles().weighted(specs.size()) || !options.class_weight.empty()) {
+    loss_of_elements(loss);
+  }
   const int64_t rows = std::min(options.batch_size, train.size());
   DryRun run = run_dry(pass, specs, rows);
   check_last_batch(pass, specs, train.size());
@@ -413,7 +418,7 @@ std::shared_ptr<const Graph> check_before_training(
   check_no_nan(train, batch, "dataset");
   const std::vector<int64_t> counts = check_targets(pass, run, train, batch, "dataset");
   check_names(train, run);
-  const Pass measuring{model, loss, options, false};
+  const Pass measuring(model, loss, options, false);
   if (measured.validation != nullptr) {
     check_measured(measuring, specs, *measured.validation, "validation dataset");
     check_alike(train, *measured.validation, "validation dataset");
@@ -425,23 +430,28 @@ std::shared_ptr<const Graph> check_before_training(
   warn_of_missing_classes(counts);
   if (!run.captured) return nullptr;
   warn_of_scale(run, loss);
-  warn_of_unscaled(run, batch[0]);
+  for (size_t i = 0; i < pass.step.roles().inputs(); ++i) warn_of_unscaled(run, i, batch[i]);
   warn_of_strangers(run.graph, model, optimizer);
   return std::make_shared<const Graph>(std::move(run.graph));
 }
 
 bool ends_in_probabilities(const Graph& graph) {
-  const GraphNode* last = maker_of(graph, graph.outputs[0]);
+  const GraphNode* last = origin_of(graph, graph.outputs[0]).maker;
   return last != nullptr && last->op->role == Role::probabilities;
 }
 
-bool ends_in_probabilities(const nn::AnyModule& model, const Spec& example, int64_t rows) {
+bool ends_in_probabilities(const nn::AnyModule& model, std::span<const Spec> examples,
+                           int64_t rows) {
   if (has_hooks(*model.state())) return false;
+  std::vector<Tensor> inputs;
+  for (size_t i = 0; i < model.required_operands(); ++i) {
+    inputs.push_back(without_memory(examples[i], rows));
+  }
   try {
     const auto outputs = [&](const std::vector<Tensor>& x) -> std::vector<Tensor> {
-      return {model(fit_input(x[0], model))};
+      return {nn::detail::first(model(fit_inputs(x, model)))};
     };
-    const Captured found = capture({without_memory(example, rows)}, outputs, OutsideTensors::held);
+    const Captured found = capture(inputs, outputs, OutsideTensors::held);
     return ends_in_probabilities(found.graph);
   } catch (const Error&) {
     return false;  // the pass itself says what is wrong

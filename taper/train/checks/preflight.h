@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include <taper/data/dataset.h>
 #include <taper/graph/graph.h>
@@ -50,7 +52,9 @@ std::shared_ptr<const Graph> check_before_training(
 /// True if the op that makes the graph's output gives probabilities.
 bool ends_in_probabilities(const Graph& graph);
 
-/// The same for a model and `rows` examples of these specs; false if it cannot be captured.
-bool ends_in_probabilities(const nn::AnyModule& model, const Spec& example, int64_t rows);
+/// The same for a model and `rows` examples whose first fields are its inputs; false if it cannot
+/// be captured.
+bool ends_in_probabilities(const nn::AnyModule& model, std::span<const Spec> examples,
+                           int64_t rows);
 
 }  // namespace taper

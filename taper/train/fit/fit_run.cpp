@@ -169,7 +169,8 @@ void FitRun::learn(const data::Batch& batch) {
   const int64_t together = examples_of_update(batch.index);
   const double share = static_cast<double>(batch.size) / static_cast<double>(together);
   // Messages count the epochs of this fit.
-  trainer_.watch(batch, {"fit", epoch_, batch.index}, *meter_, [&](std::optional<Spec>& output) {
+  const BatchPlace place{"fit", epoch_, batch.index};
+  trainer_.watch(step_.loss(), batch, place, *meter_, [&](std::optional<Spec>& output) {
     return step_.learn(batch, begins, share, output);
   });
   ++logs_.step;

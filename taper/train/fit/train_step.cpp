@@ -2,49 +2,55 @@
 
 #include <taper/ops/ops.h>
 #include <taper/optim/clipping.h>
-#include <taper/train/batch/batch_rules.h>
 
 namespace taper {
 
 TrainStep::TrainStep(const Trainer& trainer, const FitOptions& options)
-    : trainer_(trainer), options_(options), update_([this] { update_now(); }) {
+    : trainer_(trainer),
+      options_(options),
+      loss_(trainer.model_, trainer.loss_, options.class_weight),
+      update_([this] { update_now(); }) {
   for (const bool begins : {false, true}) learn_.push_back(compiled_learn(begins));
 }
 
 Compiled<TrainStep::Learn> TrainStep::compiled_learn(bool begins) {
-  return compile(Learn([this, begins](const Tensor& input, const Tensor& target,
-                                      const Tensor& weight, const Tensor& share) {
-    const auto [loss, output] = learn_now({input, target, weight}, begins, share, output_);
+  return compile(Learn([this, begins](const std::vector<Tensor>& operands) {
+    const std::span fields(operands.data(), operands.size() - 1);
+    const auto [loss, output] = learn_now(fields, begins, operands.back(), output_);
     return std::array<Tensor, 2>{loss.detach(), output.detach()};
   }));
 }
 
-Trainer::Outcome TrainStep::learn(const data::Batch& batch, bool begins, double share,
-                                  std::optional<Spec>& output) {
-  const Operands operands{batch[0], batch[1], weights_of(batch)};
+BatchLoss::Result TrainStep::learn(const data::Batch& batch, bool begins, double share,
+                                   std::optional<Spec>& output) {
   if (!options_.compile || options_.detect_anomaly) {
-    return learn_now(operands, begins, share == 1 ? Tensor() : full({}, share, DType::f64), output);
+    const Tensor part = share == 1 ? Tensor() : full({}, share, DType::f64);
+    return learn_now(batch.fields, begins, part, output);
   }
   try {
-    auto [loss, result] = learn_[begins ? 1 : 0](operands.input, operands.target, operands.weight,
-                                                 full({}, share, DType::f64));
+    std::vector<Tensor> operands = batch.fields;
+    operands.push_back(full({}, share, DType::f64));
+    auto [loss, result] = learn_[begins ? 1 : 0](operands);
     return {std::move(loss), std::move(result)};
   } catch (const Error&) {
     output = output_;
-    const bool has_rows = output && output->shape.rank() > 0 && operands.target.rank() > 0;
-    if (has_rows) output->shape[0] = operands.target.shape()[0];
+    const Tensor& target = batch[loss_.roles().target()];
+    const bool has_rows = output && output->shape.rank() > 0 && target.rank() > 0;
+    if (has_rows) output->shape[0] = target.shape()[0];
     throw;
   }
 }
 
-Trainer::Outcome TrainStep::learn_now(const Operands& operands, bool begins, const Tensor& share,
-                                      std::optional<Spec>& output) {
+BatchLoss::Result TrainStep::learn_now(std::span<const Tensor> fields, bool begins,
+                                       const Tensor& share, std::optional<Spec>& output) {
   if (begins) trainer_.optimizer_->zero_grad();
-  Trainer::Outcome outcome =
-      trainer_.outcome_of(operands.input, operands.target, operands.weight, &options_, output);
-  const Tensor& loss = outcome.loss;
+  BatchLoss::Result found = loss_("fit", fields, output);
+  Tensor& loss = found.loss;
+  if (options_.l1 > 0 || options_.l2 > 0) {
+    loss = loss + trainer_.penalty(options_.l1, options_.l2);
+  }
   (share.defined() ? loss * astype(share, loss.dtype()) : loss).backward();
-  return outcome;
+  return found;
 }
 
 void TrainStep::update() {

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -19,29 +20,25 @@ class TrainStep {
 
   /// Adds the gradients of the batch's loss, times `share`, to those that the parameters have, or
   /// begins anew. `output` is the spec of what the model gave, also where the loss refused it.
-  Trainer::Outcome learn(const data::Batch& batch, bool begins, double share,
-                         std::optional<Spec>& output);
+  BatchLoss::Result learn(const data::Batch& batch, bool begins, double share,
+                          std::optional<Spec>& output);
   /// Clips the gradients and lets the optimizer step.
   void update();
+  const BatchLoss& loss() const { return loss_; }
 
  private:
-  using Learn = std::function<std::array<Tensor, 2>(const Tensor&, const Tensor&, const Tensor&,
-                                                    const Tensor&)>;
-
-  struct Operands {
-    Tensor input;
-    Tensor target;
-    Tensor weight;  // undefined without any
-  };
+  // Of the fields of a batch and, as the last one, its share.
+  using Learn = std::function<std::array<Tensor, 2>(const std::vector<Tensor>&)>;
 
   /// `share` undefined: all of it.
-  Trainer::Outcome learn_now(const Operands& operands, bool begins, const Tensor& share,
-                             std::optional<Spec>& output);
+  BatchLoss::Result learn_now(std::span<const Tensor> fields, bool begins, const Tensor& share,
+                              std::optional<Spec>& output);
   Compiled<Learn> compiled_learn(bool begins);
   void update_now();
 
   const Trainer& trainer_;
   const FitOptions& options_;
+  BatchLoss loss_;
   std::optional<Spec> output_;          // of the call that was captured last
   std::vector<Compiled<Learn>> learn_;  // by `begins`
   Compiled<std::function<void()>> update_;

@@ -7,8 +7,8 @@
 #include <taper/core/error.h>
 #include <taper/nn/mode_scope.h>
 #include <taper/ops/ops.h>
+#include <taper/train/batch/batch_loss.h>
 #include <taper/train/batch/batch_rules.h>
-#include <taper/train/batch/weighting.h>
 #include <taper/train/checks/preflight.h>
 #include <taper/train/fit/fit_run.h>
 #include <taper/train/metrics/meter.h>
@@ -17,16 +17,17 @@ namespace taper {
 namespace {
 
 /// `pass` and `what` name the dataset in the message.
-void check_fields(const data::Dataset& dataset, const char* pass, size_t least,
-                  const std::string& what = "dataset") {
+void check_not_empty(const data::Dataset& dataset, const char* pass,
+                     const std::string& what = "dataset") {
   if (dataset.size() == 0) {
     fail(ErrorKind::value, std::string(pass) + ": the " + what + " is empty");
   }
-  const size_t count = dataset.specs().size();
-  if (count >= least && (least == 1 || count <= 3)) return;
-  fail(ErrorKind::value, std::string(pass) + ": examples must be {input, target} or {input, " +
-                             "target, weight}, the " + what + "'s have " + std::to_string(count) +
-                             (count == 1 ? " field" : " fields"));
+}
+
+void check_fields(const FieldRoles& roles, const data::Dataset& dataset, const char* pass,
+                  const std::string& what = "dataset") {
+  check_not_empty(dataset, pass, what);
+  roles.check(dataset.specs().size(), pass, what);
 }
 
 void require(bool good, const char* rule, double got) {
@@ -84,42 +85,29 @@ Trainer::Trainer(nn::AnyModule model, TrainerOptions options)
   }
 }
 
-Tensor Trainer::forward(const Tensor& input) const { return model_(fit_input(input, model_)); }
+Tensor Trainer::forward(std::vector<Tensor> inputs) const {
+  return nn::detail::first(model_(fit_inputs(std::move(inputs), model_)));
+}
 
 OutputRule Trainer::output_rule(const data::Dataset& dataset) const {
-  const bool probabilities = graph_ ? ends_in_probabilities(*graph_)
-                                    : ends_in_probabilities(model_, dataset.specs()[0], 1);
+  const bool probabilities =
+      graph_ ? ends_in_probabilities(*graph_) : ends_in_probabilities(model_, dataset.specs(), 1);
   return {loss_, task_, probabilities};
 }
 
-Trainer::Outcome Trainer::outcome_of(const Tensor& input, const Tensor& target,
-                                     const Tensor& sample_weight, const FitOptions* training,
-                                     std::optional<Spec>& seen) const {
-  const Tensor output = forward(input);
-  check_output(training != nullptr ? "fit" : "evaluate", output);
-  seen = output.spec();
-  const std::vector<double> no_weights;
-  const auto& class_weight = training != nullptr ? training->class_weight : no_weights;
-  Tensor loss = loss_of_batch(loss_, output, target_for(loss_, target, output.shape()),
-                              sample_weight, class_weight);
-  if (training != nullptr && (training->l1 > 0 || training->l2 > 0)) {
-    loss = loss + penalty(training->l1, training->l2);
-  }
-  return {std::move(loss), output};
-}
-
-void Trainer::watch(const data::Batch& batch, const BatchPlace& place, Meter& meter,
-                    FunctionRef<Outcome(std::optional<Spec>& output)> step) const {
+void Trainer::watch(const BatchLoss& batch_loss, const data::Batch& batch, const BatchPlace& place,
+                    Meter& meter,
+                    FunctionRef<BatchLoss::Result(std::optional<Spec>& output)> step) const {
   std::optional<Spec> output;
-  Outcome outcome;
+  BatchLoss::Result outcome;
   try {
     outcome = step(output);
   } catch (const Error&) {
     // A label that no class has: its row says more than the op.
-    if (output) meter.check(*output, target_for(loss_, batch[1], output->shape), place);
+    if (output) meter.check(*output, batch_loss.target(batch.fields, output->shape), place);
     throw;
   }
-  const Tensor target = target_for(loss_, batch[1], outcome.output.shape());
+  const Tensor target = batch_loss.target(batch.fields, outcome.output.shape());
   meter.check(outcome.output.spec(), target, place);
   meter.add(outcome.loss, outcome.output, target, place);
 }
@@ -138,12 +126,13 @@ Tensor Trainer::penalty(double l1, double l2) const {
 
 void Trainer::check_fit(const data::AnyDataset& dataset, const FitOptions& options) const {
   check_options(options);
-  check_fields(*dataset, "fit", 2);
+  const FieldRoles roles(model_, loss_);
+  check_fields(roles, *dataset, "fit");
   if (options.validation_data) {
-    check_fields(**options.validation_data, "fit", 2, "validation dataset");
+    check_fields(roles, **options.validation_data, "fit", "validation dataset");
   }
   if (options.run_details.test_data) {
-    check_fields(**options.run_details.test_data, "fit", 2, "test dataset");
+    check_fields(roles, **options.run_details.test_data, "fit", "test dataset");
   }
 }
 
@@ -161,7 +150,7 @@ History Trainer::fit_here(const data::AnyDataset& dataset, const FitOptions& opt
 
 Evaluation Trainer::evaluate(const data::AnyDataset& dataset,
                              const EvaluateOptions& options) const {
-  check_fields(*dataset, "evaluate", 2);
+  check_fields(FieldRoles(model_, loss_), *dataset, "evaluate");
   data::Loader loader(dataset, {.batch_size = options.batch_size, .workers = options.workers});
   const nn::ModeScope mode(model_, false);
   return *evaluate_with(loader, output_rule(*dataset), 0);
@@ -173,10 +162,11 @@ std::optional<Evaluation> Trainer::evaluate_with(data::Loader& loader, const Out
   const nn::ModeScope mode(model_, false);
   const no_grad off;
   Meter meter(rule, metrics_, true);
+  const BatchLoss batch_loss(model_, loss_);
   for (const data::Batch& batch : loader) {
-    watch(batch, {"evaluate", epoch, batch.index}, meter, [&](std::optional<Spec>& output) {
-      return outcome_of(batch[0], batch[1], weights_of(batch), nullptr, output);
-    });
+    watch(
+        batch_loss, batch, {"evaluate", epoch, batch.index}, meter,
+        [&](std::optional<Spec>& output) { return batch_loss("evaluate", batch.fields, output); });
     if (interrupted && interrupted()) return {};
   }
   Evaluation found{.loss = meter.loss(),
@@ -192,18 +182,36 @@ std::optional<Evaluation> Trainer::evaluate_with(data::Loader& loader, const Out
 }
 
 Tensor Trainer::predict(const data::AnyDataset& dataset, const EvaluateOptions& options) const {
-  check_fields(*dataset, "predict", 1);
+  check_not_empty(*dataset, "predict");
+  const size_t inputs = model_.required_operands();
+  if (dataset->specs().size() < inputs) {
+    fail(ErrorKind::value, "predict: the model takes " + std::to_string(inputs) +
+                               " inputs, the dataset's examples have " +
+                               std::to_string(dataset->specs().size()) + " fields");
+  }
   const nn::ModeScope mode(model_, false);
   const no_grad off;
   data::Loader loader(dataset, {.batch_size = options.batch_size, .workers = options.workers});
   std::vector<Tensor> outputs;
-  for (const data::Batch& batch : loader) outputs.push_back(forward(batch[0]));
+  for (const data::Batch& batch : loader) {
+    outputs.push_back(nn::detail::first(model_(model_inputs(model_, batch.fields))));
+  }
   return outputs.size() == 1 ? outputs[0] : concat(outputs, 0);
 }
 
-Tensor Trainer::predict(const Tensor& inputs, const EvaluateOptions& options) const {
-  if (!inputs.defined() || inputs.rank() == 0) {
-    fail(ErrorKind::value, "predict: the inputs need a first axis that counts them");
+Tensor Trainer::predict(const Tensor& input, const EvaluateOptions& options) const {
+  return predict(std::vector<Tensor>{input}, options);
+}
+
+Tensor Trainer::predict(const std::vector<Tensor>& inputs, const EvaluateOptions& options) const {
+  if (inputs.empty()) fail(ErrorKind::value, "predict: there is no input");
+  for (const Tensor& input : inputs) {
+    if (!input.defined() || input.rank() == 0) {
+      fail(ErrorKind::value, "predict: the inputs need a first axis that counts them");
+    }
+    if (input.size(0) == inputs[0].size(0)) continue;
+    fail(ErrorKind::shape, "predict: the inputs are " + to_string(inputs[0].spec()) + " and " +
+                               to_string(input.spec()) + ", of different numbers of examples");
   }
   if (options.batch_size < 1) {
     fail(ErrorKind::value,
@@ -212,10 +220,12 @@ Tensor Trainer::predict(const Tensor& inputs, const EvaluateOptions& options) co
   const nn::ModeScope mode(model_, false);
   const no_grad off;
   std::vector<Tensor> outputs;
-  const int64_t rows = inputs.size(0);
+  const int64_t rows = inputs[0].size(0);
   for (int64_t row = 0; row < rows || outputs.empty(); row += options.batch_size) {
     const int64_t end = std::min(rows, row + options.batch_size);
-    outputs.push_back(forward(slice(inputs, 0, row, end)));
+    std::vector<Tensor> part;
+    for (const Tensor& input : inputs) part.push_back(slice(input, 0, row, end));
+    outputs.push_back(forward(std::move(part)));
   }
   return outputs.size() == 1 ? outputs[0] : concat(outputs, 0);
 }

@@ -22,6 +22,7 @@
 #include <taper/nn/loss.h>
 #include <taper/optim/optimizer.h>
 #include <taper/optim/schedule.h>
+#include <taper/train/batch/batch_loss.h>
 #include <taper/train/fit/callback.h>
 #include <taper/train/metrics/evaluation.h>
 #include <taper/train/metrics/history.h>
@@ -32,7 +33,6 @@
 namespace taper {
 
 class Meter;
-class TrainStep;
 struct BatchPlace;
 
 struct TrainerOptions {
@@ -127,12 +127,14 @@ struct EvaluateOptions {
 /// it trains is the caller's model.
 class TAPER_API Trainer {
  public:
-  /// `model` is any module that maps a tensor to a tensor. Throws not_found for an unknown metric,
+  /// `model` is any module that maps tensors to tensors. Throws not_found for an unknown metric,
   /// value for one that is given twice.
   Trainer(nn::AnyModule model, TrainerOptions options);
 
-  /// Trains on examples {input, target} or {input, target, weight}. Floating inputs are cast to the
-  /// model's dtype; a target [N] fits outputs [N,1]. A second fit goes on where the first one
+  /// Trains on examples {input, target} or {input, target, weight}. A model that must have several
+  /// operands takes as many fields, and so does a loss: {x, mask, target}. Of several outputs the
+  /// loss takes the first, unless its meaning (nn/loss.h) says more. Floating inputs are cast to
+  /// the model's dtype; a target [N] fits outputs [N,1]. A second fit goes on where the first one
   /// ended, optimizer included.
   ///
   /// Each step clears the gradients, runs the model in training mode, computes the loss and its
@@ -152,11 +154,12 @@ class TAPER_API Trainer {
   /// mode. Throws value as `fit` does.
   Evaluation evaluate(const data::AnyDataset& dataset, const EvaluateOptions& options = {}) const;
 
-  /// The model's outputs for the first field of every example, in evaluation mode without
-  /// gradients.
+  /// The model's outputs, the first one of several, for the inputs among the fields of every
+  /// example, in evaluation mode without gradients.
   Tensor predict(const data::AnyDataset& dataset, const EvaluateOptions& options = {}) const;
-  /// The same for the rows of a tensor.
-  Tensor predict(const Tensor& inputs, const EvaluateOptions& options = {}) const;
+  /// The same for the rows of a tensor, or of one for each operand of the model.
+  Tensor predict(const Tensor& input, const EvaluateOptions& options = {}) const;
+  Tensor predict(const std::vector<Tensor>& inputs, const EvaluateOptions& options = {}) const;
 
   const nn::AnyModule& model() const { return model_; }
   const nn::AnyLoss& loss() const { return loss_; }
@@ -174,20 +177,12 @@ class TAPER_API Trainer {
   void check_fit(const data::AnyDataset& dataset, const FitOptions& options) const;
   /// `fit` without a run folder.
   History fit_here(const data::AnyDataset& dataset, const FitOptions& options);
-  Tensor forward(const Tensor& input) const;
+  Tensor forward(std::vector<Tensor> inputs) const;
   /// Of the last fit's graph, without one of a dry run of the model on this dataset.
   OutputRule output_rule(const data::Dataset& dataset) const;
-  struct Outcome {
-    Tensor loss;
-    Tensor output;
-  };
-  /// The loss and output of a batch, without a look at values: it can be captured. `seen` is the
-  /// output's spec as soon as that is known.
-  Outcome outcome_of(const Tensor& input, const Tensor& target, const Tensor& sample_weight,
-                     const FitOptions* training, std::optional<Spec>& seen) const;
   /// Takes a step and then looks at the values: labels in range, a finite loss, the metrics.
-  void watch(const data::Batch& batch, const BatchPlace& place, Meter& meter,
-             FunctionRef<Outcome(std::optional<Spec>& output)> step) const;
+  void watch(const BatchLoss& batch_loss, const data::Batch& batch, const BatchPlace& place,
+             Meter& meter, FunctionRef<BatchLoss::Result(std::optional<Spec>& output)> step) const;
   Tensor penalty(double l1, double l2) const;
   /// Nothing if `interrupted` says so after a batch.
   std::optional<Evaluation> evaluate_with(data::Loader& loader, const OutputRule& rule,

@@ -291,7 +291,7 @@ class Report {
       section("First layer", "<p class=\"note\">" + escape_html(first.note) + "</p>\n");
     }
     const Tensor example = input_.data->get(0)[0];
-    const Tensor maps = feature_maps(input_, example, most_tiles);
+    const Tensor maps = feature_maps(input_, most_tiles);
     if (!maps.defined()) return;
     const int64_t zoom = std::max<int64_t>(1, tile_side / maps.size(2));
     section("Feature maps",
@@ -303,13 +303,13 @@ class Report {
   }
 
   void add_layers() {
-    const ModelSummary summary = summarize(input_.model, expand_dims(input_.data->get(0)[0], 0));
+    const ModelSummary summary = summarize(input_.model, example_inputs(input_, 0));
     std::vector<HtmlRow> rows;
     for (const LayerSummary& layer : summary.layers) {
       const bool ran = layer.ran();
       rows.push_back(
           {layer.path.empty() ? "model" : layer.path, layer.type,
-           ran ? to_string(layer.output) : "not run", std::to_string(layer.parameters),
+           ran ? to_string(layer.outputs) : "not run", std::to_string(layer.parameters),
            ran ? fmt::format("{:.3f} ms", 1e3 * layer.seconds) : "",
            ran ? fmt::format("{:.1f} KB", static_cast<double>(layer.output_bytes()) / 1024) : ""});
     }

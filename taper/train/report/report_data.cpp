@@ -1,6 +1,7 @@
 #include <taper/train/report/report_data.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include <taper/autograd/autograd.h>
@@ -11,6 +12,11 @@
 
 namespace taper {
 namespace {
+
+/// The first one of several.
+Tensor output_of(const ReportInput& input, std::span<const Tensor> fields) {
+  return nn::detail::first(input.model(model_inputs(input.model, fields)));
+}
 
 constexpr size_t bin_count = 10;
 
@@ -59,15 +65,16 @@ std::optional<ClassifierFacts> classifier_facts(const ReportInput& input, size_t
   if (meaning.task != Task::classes && !binary) return {};
   ClassifierFacts facts;
   facts.bins.resize(bin_count);
+  const size_t target = input.model.required_operands();
   data::Loader loader(input.data, {.batch_size = 256});
   int64_t example = 0;
   for (const data::Batch& batch : loader) {
-    const Tensor output = input.model(fit_input(batch[0], input.model));
+    const Tensor output = output_of(input, batch.fields);
     if (meaning.task == Task::classes && output.rank() != 2) return {};  // one for each pixel, say
     const Tensor probabilities = class_probabilities(meaning, output);
     const auto best = max(probabilities, 1).to_vector<double>();
     const auto predicted = argmax(probabilities, 1).to_vector<int64_t>();
-    const auto truth = astype(batch[1], DType::i64).to_vector<int64_t>();
+    const auto truth = astype(batch[target], DType::i64).to_vector<int64_t>();
     for (size_t i = 0; i < best.size(); ++i, ++example) {
       count(facts.bins, best[i], predicted[i] == truth[i]);
       if (predicted[i] != truth[i]) {
@@ -80,7 +87,7 @@ std::optional<ClassifierFacts> classifier_facts(const ReportInput& input, size_t
 }
 
 bool are_images(const ModelInfo& info) {
-  const auto& shape = info.input_shape;
+  const auto shape = info.input_shape();
   return shape.size() == 3 && (shape[0] == 1 || shape[0] == 3) && shape[1] > 1 && shape[2] > 1;
 }
 
@@ -107,7 +114,7 @@ FirstLayer first_layer(const ReportInput& input, int64_t most) {
     if (weight.rank() == 4) {
       return {.tiles = mean(slice(weight, 0, 0, count), 1)};  // over the input's channels
     }
-    const auto& shape = input.info.input_shape;
+    const auto shape = input.info.input_shape();
     const bool over_pixels = weight.rank() == 2 && are_images(input.info) &&
                              weight.size(1) == shape[0] * shape[1] * shape[2];
     if (!over_pixels) return {};
@@ -122,17 +129,18 @@ std::optional<RegressionFacts> regression_facts(const ReportInput& input, int64_
   const nn::ModeScope mode(input.model, false);
   const no_grad off;
   RegressionFacts facts;
+  const size_t target = input.model.required_operands();
   data::Loader loader(input.data, {.batch_size = 256});
   for (const data::Batch& batch : loader) {
-    const Tensor output = input.model(fit_input(batch[0], input.model));
-    if (output.numel() != batch.size || batch[1].numel() != batch.size) return {};
+    const Tensor output = output_of(input, batch.fields);
+    if (output.numel() != batch.size || batch[target].numel() != batch.size) return {};
     const auto in_own_scale = [&](const Tensor& values) {
       const data::DataForm& form = input.info.form;
       return (astype(values, DType::f64) * form.target_deviation + form.target_mean)
           .to_vector<double>();
     };
     const auto predicted = in_own_scale(output);
-    const auto truth = in_own_scale(batch[1]);
+    const auto truth = in_own_scale(batch[target]);
     facts.predicted.insert(facts.predicted.end(), predicted.begin(), predicted.end());
     facts.truth.insert(facts.truth.end(), truth.begin(), truth.end());
     if (std::ssize(facts.truth) >= most) break;
@@ -143,7 +151,11 @@ std::optional<RegressionFacts> regression_facts(const ReportInput& input, int64_
   return facts;
 }
 
-Tensor feature_maps(const ReportInput& input, const Tensor& example, int64_t most) {
+std::vector<Tensor> example_inputs(const ReportInput& input, int64_t number) {
+  return model_inputs(input.model, data::read_batch(*input.data, std::array{number}));
+}
+
+Tensor feature_maps(const ReportInput& input, int64_t most) {
   const nn::ModeScope mode(input.model, false);
   const no_grad off;
   Tensor maps;
@@ -156,7 +168,7 @@ Tensor feature_maps(const ReportInput& input, const Tensor& example, int64_t mos
           return Tensor();
         }));
   }
-  input.model(fit_input(expand_dims(example, 0), input.model));
+  input.model(example_inputs(input, 0));
   for (HookHandle& handle : handles) handle.remove();
   if (!maps.defined() || maps.size(2) < 2) return {};
   return squeeze(slice(maps, 1, 0, std::min(maps.size(1), most)), 0);

@@ -58,8 +58,11 @@ struct FirstLayer {
 };
 FirstLayer first_layer(const ReportInput& input, int64_t most);
 
-/// What the first convolution, wherever it is in the model, makes of an example, as tiles [K,H,W];
-/// undefined if there is none.
-Tensor feature_maps(const ReportInput& input, const Tensor& example, int64_t most);
+/// The model's operands for one example, with a batch axis.
+std::vector<Tensor> example_inputs(const ReportInput& input, int64_t number);
+
+/// What the first convolution, wherever it is in the model, makes of the first example, as tiles
+/// [K,H,W]; undefined if there is none.
+Tensor feature_maps(const ReportInput& input, int64_t most);
 
 }  // namespace taper

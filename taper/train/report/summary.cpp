@@ -19,6 +19,12 @@ int64_t bytes_of(const Spec& spec) {
   return spec.shape.numel() * static_cast<int64_t>(item_size(spec.dtype));
 }
 
+std::vector<Spec> specs_of(const std::vector<Tensor>& tensors) {
+  std::vector<Spec> specs;
+  for (const Tensor& tensor : tensors) specs.push_back(tensor.defined() ? tensor.spec() : Spec());
+  return specs;
+}
+
 struct Leaf {
   nn::Module module;
   LayerSummary summary;
@@ -48,12 +54,12 @@ std::vector<HookHandle> watch(std::vector<Leaf>& leaves) {
     handles.push_back(leaf.module.register_forward_pre_hook(
         [&leaf](const nn::Module&, std::vector<Tensor>&) { leaf.start = Clock::now(); }));
     handles.push_back(leaf.module.register_forward_hook(
-        [&leaf](const nn::Module&, const std::vector<Tensor>&, const Tensor& output) {
+        [&leaf](const nn::Module&, const std::vector<Tensor>&, const std::vector<Tensor>& outputs) {
           const double seconds = std::chrono::duration<double>(Clock::now() - leaf.start).count();
           LayerSummary& summary = leaf.summary;
           summary.seconds = summary.seconds > 0 ? std::min(summary.seconds, seconds) : seconds;
-          summary.output = output.spec();
-          return Tensor();
+          summary.outputs = specs_of(outputs);
+          return std::vector<Tensor>();
         }));
   }
   return handles;
@@ -66,9 +72,17 @@ std::string amount(int64_t bytes) {
 
 }  // namespace
 
-int64_t LayerSummary::output_bytes() const { return ran() ? bytes_of(output) : 0; }
+int64_t LayerSummary::output_bytes() const {
+  int64_t bytes = 0;
+  for (const Spec& output : outputs) bytes += bytes_of(output);
+  return bytes;
+}
 
 ModelSummary summarize(const nn::AnyModule& model, const Tensor& example) {
+  return summarize(model, std::vector<Tensor>{example});
+}
+
+ModelSummary summarize(const nn::AnyModule& model, const std::vector<Tensor>& example) {
   const nn::ModeScope mode(model, false);
   const no_grad off;
   const Value config = model.is_described() ? model.config() : Value();
@@ -82,7 +96,8 @@ ModelSummary summarize(const nn::AnyModule& model, const Tensor& example) {
     throw;
   }
   for (HookHandle& handle : handles) handle.remove();
-  ModelSummary made{.input = example.spec(), .layers = {}, .parameters = model.num_parameters()};
+  ModelSummary made{
+      .inputs = specs_of(example), .layers = {}, .parameters = model.num_parameters()};
   for (const State& cell : model.parameters())
     made.parameter_bytes += bytes_of(cell.value().spec());
   for (const Leaf& leaf : leaves) {
@@ -92,6 +107,12 @@ ModelSummary summarize(const nn::AnyModule& model, const Tensor& example) {
   return made;
 }
 
+std::string to_string(const std::vector<Spec>& specs) {
+  std::string text;
+  for (const Spec& spec : specs) text += (text.empty() ? "" : ", ") + to_string(spec);
+  return text;
+}
+
 std::string to_string(const ModelSummary& summary) {
   std::string text = fmt::format("{:<14}{:<14}{:<22}{:>12}{:>12}\n", "layer", "type", "output",
                                  "parameters", "memory");
@@ -99,11 +120,11 @@ std::string to_string(const ModelSummary& summary) {
     const bool ran = layer.ran();
     text += fmt::format(
         "{:<14}{:<14}{:<22}{:>12}{:>12}\n", layer.path.empty() ? "model" : layer.path,
-        layer.type.empty() ? "-" : layer.type, ran ? to_string(layer.output) : "not run",
+        layer.type.empty() ? "-" : layer.type, ran ? to_string(layer.outputs) : "not run",
         layer.parameters, ran ? amount(layer.output_bytes()) : "-");
   }
   return text + fmt::format("input {}; {} parameters, {}; outputs of one example {}\n",
-                            to_string(summary.input), summary.parameters,
+                            to_string(summary.inputs), summary.parameters,
                             amount(summary.parameter_bytes), amount(summary.output_bytes));
 }
 

@@ -32,13 +32,21 @@ struct ModelFile {
   Required<int64_t> version;
   std::string name;
   std::string data;
-  std::vector<int64_t> input_shape = {};
+  std::vector<int64_t> input_shape = {};  // of the first input, all that older files say
+  std::vector<Fields> inputs = {};        // an InputFields each
   double input_scale = 1;
   std::vector<std::string> class_names = {};
   std::string loss = "CrossEntropyLoss";  // as of files that do not say it
   Task task = Task::classes;
   OutputScale outputs = OutputScale::logits;
   Fields form = {};  // a data::DataForm
+};
+
+/// A ModelInput, in the order of its keys.
+struct InputFields {
+  std::string name = {};
+  std::vector<int64_t> shape = {};
+  std::string dtype = "f32";
 };
 
 [[noreturn]] void rethrow_with_path(const Error& error, const fs::path& path) {
@@ -55,10 +63,20 @@ auto about(const fs::path& path, Action&& action) {
   }
 }
 
+std::vector<Fields> write_inputs(const ModelInfo& info) {
+  std::vector<Fields> inputs;
+  for (const ModelInput& input : info.inputs) {
+    const std::string dtype(dtype_name(input.dtype));
+    inputs.push_back(to_fields(InputFields{input.name, input.shape, dtype}));
+  }
+  return inputs;
+}
+
 Value model_to_value(const nn::AnyModule& model, const ModelInfo& info) {
-  Fields fields = to_fields(ModelFile{
-      format_name, format_version, info.name, info.data, info.input_shape, info.input_scale,
-      info.class_names, info.loss, info.outputs.task, info.outputs.scale, to_fields(info.form)});
+  Fields fields =
+      to_fields(ModelFile{format_name, format_version, info.name, info.data, info.input_shape(),
+                          write_inputs(info), info.input_scale, info.class_names, info.loss,
+                          info.outputs.task, info.outputs.scale, to_fields(info.form)});
   fields.emplace_back("model", model.is_described() ? model.config() : Value());
   return Value(std::move(fields));
 }
@@ -90,16 +108,31 @@ void write_json(const fs::path& path, const Value& value) {
   write_file_atomically(path, text + "\n");
 }
 
+void check_sizes(const char* what, const std::vector<int64_t>& sizes) {
+  const bool negative = std::any_of(sizes.begin(), sizes.end(), [](int64_t n) { return n < 0; });
+  if (negative || sizes.size() > Shape::max_rank) {
+    fail(ErrorKind::value, "`" + std::string(what) + "` must be at most " +
+                               std::to_string(Shape::max_rank) + " sizes of at least 0, got " +
+                               Value(sizes).print());
+  }
+}
+
 void check_model_file(const ModelFile& file) {
   if (!std::isfinite(file.input_scale) || file.input_scale <= 0) {
     fail(ErrorKind::value, "`input_scale` must be above 0, got " + print_real(file.input_scale));
   }
-  const auto& sizes = file.input_shape;
-  const bool negative = std::any_of(sizes.begin(), sizes.end(), [](int64_t n) { return n < 0; });
-  if (negative || sizes.size() > Shape::max_rank) {
-    fail(ErrorKind::value, "`input_shape` must be at most " + std::to_string(Shape::max_rank) +
-                               " sizes of at least 0, got " + Value(sizes).print());
+  check_sizes("input_shape", file.input_shape);
+}
+
+std::vector<ModelInput> read_inputs(const ModelFile& file) {
+  if (file.inputs.empty()) return {{.name = "x", .shape = file.input_shape}};
+  std::vector<ModelInput> inputs;
+  for (const Fields& fields : file.inputs) {
+    const auto known = parse_fields<InputFields>("inputs", fields);
+    check_sizes("shape", known.shape);
+    inputs.push_back({known.name, known.shape, parse_dtype(known.dtype)});
   }
+  return inputs;
 }
 
 /// Throws value for a form that fits no inputs.
@@ -147,7 +180,7 @@ std::pair<ModelInfo, Value> read_model_file(const Value& content) {
   check_model_file(file);
   return {ModelInfo{file.name,
                     file.data,
-                    file.input_shape,
+                    read_inputs(file),
                     file.input_scale,
                     file.class_names,
                     file.loss,

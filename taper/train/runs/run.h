@@ -33,16 +33,28 @@ TAPER_API void save(const nn::Module& module, const std::filesystem::path& path)
 /// dtype (naming the file) if it does not fit; the module is then unchanged.
 TAPER_API void load(nn::Module module, const std::filesystem::path& path);
 
+/// One input of a model.
+struct ModelInput {
+  std::string name = {};            ///< of the operand, see nn::AnyModule::operands
+  std::vector<int64_t> shape = {};  ///< of one example
+  DType dtype = DType::f32;         ///< of the data; floating ones are cast to the model's
+};
+
 /// What is known of a saved model besides its layers.
 struct ModelInfo {
   std::string name;                           ///< the library's name for it; may be empty
   std::string data;                           ///< the dataset that it was trained on; may be empty
-  std::vector<int64_t> input_shape = {};      ///< of one example
+  std::vector<ModelInput> inputs = {};        ///< one for each operand that it must have
   double input_scale = 1;                     ///< what stored numbers are multiplied by
   std::vector<std::string> class_names = {};  ///< in the order of the outputs; may be empty
   std::string loss = {};                      ///< the registered name; empty for one's own
   OutputMeaning outputs = {Task::classes, OutputScale::logits};
   data::DataForm form = {};  ///< how new data become inputs; without a source if that is not known
+
+  /// Of the first input, empty if none is known.
+  std::vector<int64_t> input_shape() const {
+    return inputs.empty() ? std::vector<int64_t>() : inputs[0].shape;
+  }
 };
 
 struct SavedModel {
