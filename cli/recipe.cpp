@@ -267,7 +267,7 @@ void check_ranges(const Recipe& recipe) {
     if (!good) fail(ErrorKind::value, rule);
   };
   require(subject.batch_size >= 1, "`batch_size` must be at least 1");
-  require(subject.lr > 0 && std::isfinite(subject.lr), "`lr` must be above 0");
+  require(!subject.lr || (*subject.lr > 0 && std::isfinite(*subject.lr)), "`lr` must be above 0");
   require(subject.seed >= 0, "`seed` must be at least 0");
   require(subject.validation >= 0 && subject.validation < 1, "`validation` must be in [0, 1)");
   require(subject.picture_size >= 0, "`picture_size` must be at least 0");
@@ -411,9 +411,9 @@ void add_recipe_options(CLI::App& command, Recipe& recipe) {
   command.add_option("--batch-size", subject.batch_size, "Examples in a step")
       ->check(whole_number(1))
       ->capture_default_str();
-  command.add_option("--lr", subject.lr, "The learning rate")
-      ->check(positive_number())
-      ->capture_default_str();
+  command
+      .add_option("--lr", subject.lr, "The learning rate, the optimizer's own if it is not given")
+      ->check(positive_number());
   const auto named = [&](const char* option, auto& value, const char* text,
                          std::vector<std::string> names) {
     CLI::Option* made = command.add_option(option, value, text + listed(names));
@@ -494,7 +494,7 @@ data::Examples load_examples(const Recipe& recipe) {
 void complete_recipe(Recipe& recipe, const data::Examples& examples) {
   Subject& subject = recipe.subject;
   const bool for_tables = !subject.target.empty() || !subject.drop.empty() || !subject.task.empty();
-  if (examples.form.source != "table" && for_tables) {
+  if (examples.form.columns.empty() && for_tables) {
     throw UsageError("--target, --drop and --task are for tables, " + data_name(subject.data) +
                      " is none");
   }
@@ -504,6 +504,14 @@ void complete_recipe(Recipe& recipe, const data::Examples& examples) {
   if (examples.validation && !examples.was_split) subject.validation = 0;
   if (!examples.form.columns.empty() && subject.task.empty() && !subject.target.empty()) {
     subject.task = examples.has_classes ? "classes" : "numbers";
+  }
+  if (!subject.lr) {
+    const auto fields = OptimizerFactory::get(subject.optimizer, "optimizer").options();
+    const auto lr = std::ranges::find(fields, "lr", &FieldInfo::name);
+    const double* value = lr != fields.end() ? lr->default_value.get_if<double>() : nullptr;
+    if (value == nullptr)
+      throw UsageError("--lr: " + subject.optimizer + " has no rate of its own");
+    subject.lr = *value;
   }
   if (subject.loss.empty()) subject.loss = examples.has_classes ? "CrossEntropyLoss" : "MSELoss";
   if (subject.metrics.empty() && examples.has_classes) subject.metrics = {"accuracy"};
@@ -517,7 +525,8 @@ std::string data_name(const std::string& data) {
 }
 
 std::shared_ptr<optim::Optimizer> make_optimizer(const Recipe& recipe) {
-  Fields options{{"lr", Value(recipe.subject.lr)}};
+  Fields options;
+  if (recipe.subject.lr) options.emplace_back("lr", Value(*recipe.subject.lr));
   for (const auto& field : recipe.optimizer_options) options.push_back(field);
   return OptimizerFactory::get(recipe.subject.optimizer, "optimizer").make(options);
 }

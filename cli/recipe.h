@@ -31,7 +31,7 @@ struct Subject {
   std::string loss = {};
   std::vector<std::string> metrics = {};
   std::string optimizer = "Adam";
-  double lr = 1e-3;
+  std::optional<double> lr = {};  // empty: the optimizer's own
   int64_t batch_size = 64;
   int64_t seed = 0;
   double validation = 0;

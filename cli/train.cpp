@@ -155,8 +155,8 @@ void describe(const Recipe& recipe, int64_t epochs, const data::Examples& exampl
             << fmt::format("training  {} of {}, batch {}, {} lr {} {}, seed {}, {}\n",
                            counted(epochs, "epoch"),
                            counted((counts.training - 1) / run.batch_size + 1, "step"),
-                           run.batch_size, run.optimizer, run.lr, schedule_text(recipe, epochs),
-                           run.seed, counted(threads(), "thread"))
+                           run.batch_size, run.optimizer, run.lr.value(),
+                           schedule_text(recipe, epochs), run.seed, counted(threads(), "thread"))
             << fmt::format("out       {}\n", printable(out.string())) << std::flush;
 }
 

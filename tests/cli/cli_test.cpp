@@ -159,6 +159,11 @@ TEST_F(Command, TrainsAsItIsTold) {
   put(folder_ / "some.json", R"({"lr": 0.5, "epochs": 1, "model": "logistic"})");
   const Outcome some = run("train mnist --config some.json --lr 0.25 --out some --data-dir mnist");
   EXPECT_TRUE(has(some.out, "1 epoch of 1 step, batch 64, Adam lr 0.25")) << some.out << some.error;
+  // Without a rate it is the optimizer's own, and the run says which.
+  put(folder_ / "own.json", R"({"epochs": 1, "model": "logistic", "optimizer": "RMSprop"})");
+  const Outcome own = run("train mnist --config own.json --out own --data-dir mnist");
+  EXPECT_TRUE(has(own.out, "1 epoch of 1 step, batch 64, RMSprop lr 0.01")) << own.out << own.error;
+  EXPECT_TRUE(has(content_of(folder_ / "own" / "run.json"), "\"lr\": 0.01")) << own.error;
   expect_failure("train --resume --out run --momentum 0.5 --data-dir mnist", 1,
                  "cannot go on with run: `momentum` was 0.9, is 0.5");
 }

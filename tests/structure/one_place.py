@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Checks that no second list is keyed by op name: one_place.py TAPER_COMMAND [CHECKOUT]
+"""Checks that no second list is keyed by a registered name: one_place.py TAPER_COMMAND [CHECKOUT]
 
 An op's name, or an alias, stands as a string in the op's own file under taper/ops (of control flow:
-taper/graph) and nowhere else in taper/ and cli/. Words that mean something else are listed in
+taper/graph) and nowhere else in taper/ and cli/. So does the name of whatever else a registry
+holds (layers, losses, optimizers, schedules, metrics, callbacks, models, data sources, ...): in the
+file that registers it, or the header of that name. Words that mean something else are listed in
 one_place.allow: `FILE NAME  # reason` a line.
 """
 
@@ -15,8 +17,12 @@ from pathlib import Path
 from source_files import files, finish, root_of, string_literals, without_comments
 
 NAME = re.compile(r'\.name\s*=\s*"([^"]+)"')
-# The names of operands, results and attributes are no names of ops.
-OPERANDS = re.compile(r"\.(?:inputs|outputs)\s*=\s*\{[^{}]*\}|AttributeDoc \w+\{[^{}]*\}")
+# The names of operands, results and attributes are no names of ops, nor are those of ONNX.
+OPERANDS = re.compile(r"\.(?:inputs|outputs|onnx)\s*=\s*\{[^{}]*\}|AttributeDoc \w+\{[^{}]*\}")
+# What makes an entry of a registry: of a class, or of a name.
+ENTRY = re.compile(r"^TAPER_[A-Z]+\((\w+), *\"|FactoryFor<[\w:]+, (?:\w+::)*(\w+)> \w+_entry\{|"
+                   r"^(?:static )?const \w+ \w+_entry\{\s*\"([^\"]+)\"", re.M)
+TYPE_NAME = re.compile(r"\btype_name = \"([^\"]+)\"")
 ALLOWED = re.compile(r"(\S+) (\S+) +# *(\S.*)\Z")
 
 
@@ -52,6 +58,18 @@ def op_names(command):
     return {row["name"] for row in rows}, aliases
 
 
+def registered(root):
+    """The files that may hold each name of a registry besides those of ops."""
+    own = {}
+    for path in files(root, ["taper"], {".h", ".cpp"}):
+        text = without_comments(path.read_text())
+        pair = {str(path.with_suffix(suffix).relative_to(root)) for suffix in (".h", ".cpp")}
+        names = [next(name for name in entry if name) for entry in ENTRY.findall(text)]
+        for name in names + TYPE_NAME.findall(text):
+            own.setdefault(name, set()).update(pair)
+    return own
+
+
 def read_allowed(problems):
     file = Path(__file__).with_name("one_place.allow")
     allowed = {}
@@ -74,6 +92,9 @@ def main():
     problems += [f"{' and '.join(sorted(paths))}: which one holds the row of {name}?"
                  for name, paths in own.items() if len(paths) > 1]
     own |= {alias: own[name] for alias, name in aliases.items()}
+    entries = registered(root)
+    for name, paths in entries.items():
+        own[name] = own.get(name, set()) | paths
     allowed = read_allowed(problems)
     for path in files(root, ["taper", "cli"], {".h", ".cpp", ".cu"}):
         where = str(path.relative_to(root))
@@ -83,10 +104,10 @@ def main():
             if (where, text) in allowed:
                 allowed[where, text] = True
             else:
-                problems.append(f'{where}:{line}: "{text}" is the name of an op')
+                problems.append(f'{where}:{line}: "{text}" is the name of an op or entry')
     problems += [f"one_place.allow: {path} {name} is allowed for nothing"
                  for (path, name), used in allowed.items() if not used]
-    finish(problems, f"one place ({len(names)} ops)")
+    finish(problems, f"one place ({len(names)} ops, {len(entries)} entries)")
 
 
 main()
