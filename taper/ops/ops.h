@@ -307,6 +307,9 @@ TAPER_API Tensor binary_cross_entropy_with_logits(const Tensor& input, const Ten
                                                   Reduction reduction = Reduction::mean);
 TAPER_API Tensor mse_loss(const Tensor& input, const Tensor& target,
                           Reduction reduction = Reduction::mean);
+/// d^2 / 2 of differences d up to `delta`, beyond it the line delta (|d| - delta / 2).
+TAPER_API Tensor huber_loss(const Tensor& input, const Tensor& target,
+                            Reduction reduction = Reduction::mean, double delta = 1);
 /// (x - mean) / sqrt(var + eps) * weight + bias with statistics for each channel (axis 1).
 TAPER_API Tensor batch_norm(const Tensor& x, const Tensor& mean, const Tensor& var,
                             const Tensor& weight = {}, const Tensor& bias = {}, double eps = 1e-5);

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+import golden_losses
 import golden_views
 from golden_format import Writer, distinct, elementwise, uniform
 
@@ -569,7 +570,9 @@ def main():
             family()
         for family in golden_views.FAMILIES:
             family(golden)
-        complex_numbers()  # last, since it draws numbers
+        complex_numbers()  # these last, since they draw numbers
+        for family in golden_losses.FAMILIES:
+            family(golden)
     golden.cases.sort(key=lambda case: case["op"])
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in golden.cases)
     Path(__file__).with_name("golden.json").write_text(f"[\n{lines}\n]\n")

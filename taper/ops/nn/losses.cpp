@@ -1,3 +1,4 @@
+#include <taper/ops/nn/loss_reduction.h>
 #include <taper/ops/op.h>
 #include <taper/ops/ops.h>
 #include <taper/ops/tape.h>
@@ -12,37 +13,10 @@ struct LossAttrs {
   Reduction reduction = Reduction::mean;
 };
 
-constexpr AttributeDoc reduction_line{
-    "reduction", "What is done with the losses: nothing, their mean or their sum."};
-
-Results one(Tensor tensor) {
-  Results results;
-  results[0] = std::move(tensor);
-  return results;
-}
-
-Tensor reduce_loss(const Tensor& losses, Reduction reduction) {
-  switch (reduction) {
-    case Reduction::none:
-      return losses;
-    case Reduction::sum:
-      return sum(losses);
-    case Reduction::mean:
-      return mean(losses);
-  }
-  return losses;
-}
-
 void require_floats(const InSpecs& in) {
   if (!is_float(in[0].dtype)) {
     violate(ErrorKind::dtype, "input must be floating; convert with astype");
   }
-}
-
-Spec loss_spec(const Spec& input, const Shape& losses, Reduction reduction) {
-  Spec out = input;
-  out.shape = reduction == Reduction::none ? losses : Shape{};
-  return out;
 }
 
 // ---------------------------------------------------------------------------------- cross_entropy
@@ -72,7 +46,7 @@ Results expand_cross_entropy(const Inputs& in, const LossAttrs& attrs) {
   const Tensor target =
       expand_dims(in[1].dtype() == DType::i64 ? in[1] : astype(in[1], DType::i64), 1);
   const Tensor picked = take_along_axis(log_softmax(in[0], 1), target, 1, false);
-  return one(reduce_loss(-squeeze(picked, 1), attrs.reduction));
+  return one_result(reduce_loss(-squeeze(picked, 1), attrs.reduction));
 }
 
 /// (softmax(input) - one_hot(target)) times the gradient of each loss.
@@ -138,7 +112,7 @@ Results expand_bce(const Inputs& in, const LossAttrs& attrs) {
   // log(0) counts as -100: the loss stays finite, as in PyTorch.
   const Tensor log_x = maximum(log(x), -100);
   const Tensor log_rest = maximum(log1p(-x), -100);
-  return one(reduce_loss(-(t * log_x + (1 - t) * log_rest), attrs.reduction));
+  return one_result(reduce_loss(-(t * log_x + (1 - t) * log_rest), attrs.reduction));
 }
 
 Tensor loss_scale(const Saved& s, Reduction reduction) {
@@ -160,7 +134,7 @@ Results expand_bce_logits(const Inputs& in, const LossAttrs& attrs) {
   const Tensor& x = in[0];
   const Tensor& t = in[1];
   // softplus(x) - x t would cancel where the prediction is right.
-  return one(reduce_loss((1 - t) * softplus(x) + t * softplus(-x), attrs.reduction));
+  return one_result(reduce_loss((1 - t) * softplus(x) + t * softplus(-x), attrs.reduction));
 }
 
 /// sigmoid(x) - t
@@ -170,6 +144,48 @@ Grads bce_logits_vjp(const Saved& s, const LossAttrs& attrs) {
   if (s.needs(0)) grads[0] = (sigmoid(s.in(0)) - s.in(1)) * scale;
   if (s.needs(1)) grads[1] = -(s.in(0) * scale);
   return grads;
+}
+
+struct HuberAttrs {
+  Reduction reduction = Reduction::mean;
+  double delta = 1;
+};
+
+Specs infer_huber(const InSpecs& in, const HuberAttrs& attrs) {
+  if (!(attrs.delta > 0)) {  // a NaN, too
+    violate(ErrorKind::value, "delta must be above 0, got " + print_real(attrs.delta));
+  }
+  return infer_elementwise(in, {attrs.reduction});
+}
+
+/// With c the difference d kept within [-delta, delta]: c (d - c / 2).
+Results expand_huber(const Inputs& in, const HuberAttrs& attrs) {
+  const Tensor difference = in[0] - in[1];
+  const Tensor kept = clip(difference, -attrs.delta, attrs.delta);
+  return one_result(reduce_loss(kept * (difference - kept * 0.5), attrs.reduction));
+}
+
+/// The difference kept within [-delta, delta].
+Grads huber_vjp(const Saved& s, const HuberAttrs& attrs) {
+  const Tensor kept = clip(s.in(0) - s.in(1), -attrs.delta, attrs.delta);
+  const Tensor slope = kept * loss_scale(s, attrs.reduction);
+  Grads grads(2);
+  if (s.needs(0)) grads[0] = slope;
+  if (s.needs(1)) grads[1] = -slope;
+  return grads;
+}
+
+/// Differences on either side of delta, none so near that a step crosses it.
+std::vector<Sample<HuberAttrs>> huber_samples() {
+  const SampleInput x{.shape = {4, 3}, .low = 0.05, .high = 0.95};
+  const SampleInput far{.shape = {4, 3}, .low = 2.05, .high = 2.95};
+  return {{.inputs = {x, x}},
+          {.inputs = {x, far}},
+          {.inputs = {far, x}, .attrs = {Reduction::sum, 0.5}},
+          {.inputs = {x, x}, .attrs = {Reduction::none, 2.5}},
+          {.inputs = {x, x}, .attrs = {.delta = 0}, .error = "delta must be above 0, got 0"},
+          {.inputs = {{.shape = {4, 1}}, {.shape = {4}}},
+           .error = "target must have the shape of input"}};
 }
 
 /// 2 (x - t)
@@ -182,7 +198,7 @@ Grads mse_vjp(const Saved& s, const LossAttrs& attrs) {
 }
 
 Results expand_mse(const Inputs& in, const LossAttrs& attrs) {
-  return one(reduce_loss(square(in[0] - in[1]), attrs.reduction));
+  return one_result(reduce_loss(square(in[0] - in[1]), attrs.reduction));
 }
 
 std::vector<Sample<LossAttrs>> probability_samples() {
@@ -226,6 +242,18 @@ const Op<LossAttrs> mse_op{{.name = "mse_loss",
                             .grad = {mse_vjp, Saves::inputs},
                             .samples = probability_samples}};
 
+const Op<HuberAttrs> huber_op{
+    {.name = "huber_loss",
+     .doc = "Half the squared difference, beyond `delta` a line of slope `delta`.",
+     .attributes = {reduction_line, {"delta", "Where the line begins."}},
+     .inputs = {"input", "target"},
+     .outputs = {"loss"},
+     .promotion = Promotion::to_first,
+     .infer = infer_huber,
+     .expand = expand_huber,
+     .grad = {huber_vjp, Saves::inputs},
+     .samples = huber_samples}};
+
 // ---------------------------------------------------------------------------------- batch_norm
 
 struct BatchNormAttrs {
@@ -260,7 +288,7 @@ Results expand_batch_norm(const Inputs& in, const BatchNormAttrs& attrs) {
   if (in.present(4)) shift = shift + widened(in[4]);
   const Shape& shape = x.shape();
   const Tensor y = x * along_channels(scale, shape) + along_channels(shift, shape);
-  return one(narrowed(y, in[0].dtype()));
+  return one_result(narrowed(y, in[0].dtype()));
 }
 
 /// With r = 1 / sqrt(var + eps), sums over all axes but the channels': dx = g w r,
@@ -331,6 +359,9 @@ Tensor binary_cross_entropy_with_logits(const Tensor& input, const Tensor& targe
 }
 Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction) {
   return mse_op({input, target}, {reduction});
+}
+Tensor huber_loss(const Tensor& input, const Tensor& target, Reduction reduction, double delta) {
+  return huber_op({input, target}, {reduction, delta});
 }
 Tensor batch_norm(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor& weight,
                   const Tensor& bias, double eps) {
