@@ -3,3 +3,4 @@
 
 #include <taper/nn/losses/classes.h>
 #include <taper/nn/losses/differences.h>
+#include <taper/nn/losses/sequences.h>

@@ -310,6 +310,17 @@ TAPER_API Tensor mse_loss(const Tensor& input, const Tensor& target,
 /// d^2 / 2 of differences d up to `delta`, beyond it the line delta (|d| - delta / 2).
 TAPER_API Tensor huber_loss(const Tensor& input, const Tensor& target,
                             Reduction reduction = Reduction::mean, double delta = 1);
+/// Connectionist temporal classification: -log of the probability that frames give the target,
+/// where each label is drawn out over one or more frames and `blank` may stand between labels, and
+/// must between equal ones. Log probabilities [T,N,C], or [T,C] of one sequence; targets [N,S], or
+/// those of all sequences behind each other; lengths [N], or of one element for [T,C]; labels and
+/// lengths are integers. Infinite where no alignment exists, and 0 with `zero_infinity`. A mean
+/// divides each loss by its target's length, but by no less than 1. Graves et al., "Connectionist
+/// temporal classification" (2006).
+TAPER_API Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets,
+                          const Tensor& input_lengths, const Tensor& target_lengths,
+                          int64_t blank = 0, Reduction reduction = Reduction::mean,
+                          bool zero_infinity = false);
 /// (x - mean) / sqrt(var + eps) * weight + bias with statistics for each channel (axis 1).
 TAPER_API Tensor batch_norm(const Tensor& x, const Tensor& mean, const Tensor& var,
                             const Tensor& weight = {}, const Tensor& bias = {}, double eps = 1e-5);
