@@ -240,7 +240,9 @@ TAPER_API Tensor pad(const Tensor& x, const std::vector<int64_t>& widths, const 
 
 // ---------------------------------------------------------------------------------- indexing
 /// y[..., i, ...] = x[..., indices[i], ...] along `axis`; `indices` is 1-d or more, i32 or i64.
-TAPER_API Tensor take(const Tensor& x, const Tensor& indices, int64_t axis = 0);
+/// Negative ones count from the end if `from_end`, else they are out of range.
+TAPER_API Tensor take(const Tensor& x, const Tensor& indices, int64_t axis = 0,
+                      bool from_end = true);
 /// y[i][j] = x[i][indices[i][j]] for axis 1 and so on: PyTorch's gather.
 TAPER_API Tensor take_along_axis(const Tensor& x, const Tensor& indices, int64_t axis = -1,
                                  bool from_end = true);

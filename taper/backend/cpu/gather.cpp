@@ -28,12 +28,14 @@ void take_rows(const T* from, int64_t inner, const int64_t* indices, int64_t cou
 /// Single elements by indices that are checked on the way. False for an index out of range: then
 /// what was written means nothing.
 template <class T, class Index>
-bool take_checked(const T* from, int64_t size, const Index* indices, int64_t count, T* to) {
+bool take_checked(const T* from, int64_t size, const Index* indices, int64_t count, bool from_end,
+                  T* to) {
+  const int64_t turn = from_end ? size : 0;
   std::atomic<bool> good{true};
   parallel_for(count, index_grain(sizeof(T)), [&](int64_t begin, int64_t end) {
     bool all_good = true;
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t index = indices[i] < 0 ? indices[i] + size : indices[i];
+      const int64_t index = indices[i] < 0 ? indices[i] + turn : indices[i];
       const bool is_good = index >= 0 && index < size;
       all_good &= is_good;
       to[i] = from[is_good ? index : 0];
@@ -134,7 +136,7 @@ void put_columns(const T* values, const int64_t* indices, T* out, const AxisSpli
 
 }  // namespace
 
-void take(const KernelContext& context, const View& x, const View& indices, int axis,
+void take(const KernelContext& context, const View& x, const View& indices, int axis, bool from_end,
           const View& out) {
   const AxisSplit from = split_at(x.shape(), axis);
   const int64_t count = indices.numel();
@@ -142,12 +144,14 @@ void take(const KernelContext& context, const View& x, const View& indices, int 
     bool good = false;
     visit_width(x.dtype(), [&]<class T>(T) {
       const bool wide = indices.dtype() == DType::i64;
-      good = wide ? take_checked(x.as<T>(), from.size, indices.as<int64_t>(), count, out.as<T>())
-                  : take_checked(x.as<T>(), from.size, indices.as<int32_t>(), count, out.as<T>());
+      const auto run = [&]<class Index>(const Index* all) {
+        return take_checked(x.as<T>(), from.size, all, count, from_end, out.as<T>());
+      };
+      good = wide ? run(indices.as<int64_t>()) : run(indices.as<int32_t>());
     });
     if (good) return;
   }
-  const Indices checked = axis_indices(context, indices, from.size, axis);
+  const Indices checked = axis_indices(context, indices, from.size, axis, from_end);
   if (out.numel() == 0) return;
   visit_width(x.dtype(), [&]<class T>(T) {
     const auto bytes = static_cast<int64_t>(sizeof(T)) * from.inner;

@@ -9,8 +9,9 @@
 
 namespace taper {
 
-/// The slices of x at `indices`, i32 or i64, along `axis`.
-void take(const KernelContext& context, const View& x, const View& indices, int axis,
+/// The slices of x at `indices`, i32 or i64, along `axis`; negative ones count from the end if
+/// `from_end`, else they are out of range.
+void take(const KernelContext& context, const View& x, const View& indices, int axis, bool from_end,
           const View& out);
 
 /// The adjoint of `take`: zeros with each slice of `grad` added at its index.

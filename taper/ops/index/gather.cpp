@@ -11,8 +11,9 @@
 namespace taper {
 namespace {
 
-struct AxisAttrs {
+struct TakeAttrs {
   Axis axis = 0;
+  bool from_end = true;  // negative indices count from the end; else they are out of range
 };
 
 /// The adjoints need the shape that the indices once picked from.
@@ -43,7 +44,7 @@ Shape taken_shape(const Shape& x, const Shape& indices, int axis) {
   return shape;
 }
 
-Specs infer_take(const InSpecs& in, const AxisAttrs& attrs) {
+Specs infer_take(const InSpecs& in, const TakeAttrs& attrs) {
   check_index_dtype(in[1]);
   const int axis = normalize_axis(attrs.axis, in[0].shape.rank());
   Spec out = in[0];
@@ -51,11 +52,12 @@ Specs infer_take(const InSpecs& in, const AxisAttrs& attrs) {
   return out;
 }
 
-void take_cpu(const Kernel& k, const AxisAttrs& attrs) {
-  take(k.context, k.in(0), k.in(1), normalize_axis(attrs.axis, k.in(0).rank()), k.out());
+void take_cpu(const Kernel& k, const TakeAttrs& attrs) {
+  const int axis = normalize_axis(attrs.axis, k.in(0).rank());
+  take(k.context, k.in(0), k.in(1), axis, attrs.from_end, k.out());
 }
 
-Results take_reference(const Inputs& in, const AxisAttrs& attrs) {
+Results take_reference(const Inputs& in, const TakeAttrs& attrs) {
   const int axis = normalize_axis(attrs.axis, in[0].rank());
   const AxisSplit from = split_at(in[0].shape(), axis);
   const std::vector<Element> x = elements_of(in[0]);
@@ -156,12 +158,12 @@ const Op<ScatterAttrs> take_grad_op{
      .no_golden = golden_in_its_row,
      .samples = take_grad_samples}};
 
-Grads take_vjp(const Saved& s, const AxisAttrs& attrs) {
+Grads take_vjp(const Saved& s, const TakeAttrs& attrs) {
   if (!s.needs(0)) return {Tensor(), Tensor()};
   return {take_grad_op({s.grad(), s.in(1)}, {s.in_spec(0).shape, attrs.axis}), Tensor()};
 }
 
-std::vector<Sample<AxisAttrs>> take_samples() {
+std::vector<Sample<TakeAttrs>> take_samples() {
   const SampleInput integers{.shape = {4, 3}, .low = -9, .high = 9, .dtype = DType::i32};
   return {{.inputs = {{.shape = {5, 3}}, index_input({7}, -5, 5)}},
           {.inputs = {{.shape = {2, 6, 4}}, index_input({3, 2}, 0, 6, DType::i32)}, .attrs = {-2}},
@@ -171,6 +173,14 @@ std::vector<Sample<AxisAttrs>> take_samples() {
           {.inputs = {{.shape = {4, 3}}, index_input({0}, 0, 4)}},
           {.inputs = {{.shape = {0, 3}}, index_input({0}, 0, 1)}},
           {.inputs = {integers, index_input({3}, 0, 4)}},
+          {.inputs = {{.shape = {5, 3}}, index_input({2, 4}, 0, 5)}, .attrs = {0, false}},
+          {.inputs = {{.shape = {6}}, index_input({4}, 0, 6, DType::i32)}, .attrs = {0, false}},
+          {.inputs = {{.shape = {4, 3}}, index_input({2}, -1, 0)},
+           .attrs = {0, false},
+           .error = "index -1 at position 0 is out of range for axis 0 of size 4"},
+          {.inputs = {{.shape = {4}}, index_input({2}, -1, 0)},
+           .attrs = {0, false},
+           .error = "index -1 at position 0 is out of range for axis 0 of size 4"},
           {.inputs = {{.shape = {4, 10}}, index_input({3}, 12, 13)},
            .attrs = {1},
            .error = "index 12 at position 0 is out of range for axis 1 of size 10"},
@@ -183,10 +193,12 @@ std::vector<Sample<AxisAttrs>> take_samples() {
            .error = "axis must be in [-1, 0], got 1"}};
 }
 
-const Op<AxisAttrs> take_op{
+const Op<TakeAttrs> take_op{
     {.name = "take",
-     .doc = "The slices of x at `indices` along `axis`; negative ones count from the end.",
-     .attributes = {{"axis", "The axis, counted from the end if negative."}},
+     .doc = "The slices of x at `indices` along `axis`.",
+     .attributes = {{"axis", "The axis, counted from the end if negative."},
+                    {"from_end",
+                     "Whether negative indices count from the end; else they are out of range."}},
      .inputs = {"x", "indices"},
      .takes = kinds::every,
      .infer = infer_take,
@@ -194,7 +206,7 @@ const Op<AxisAttrs> take_op{
      .grad = {take_vjp, Saves::only({1})},
      .refuses_values = true,
      .kernels = {.cpu = take_cpu},
-     .onnx = {"Gather", 13},
+     .onnx = {"Gather", 13, {{"from_end", ""}}},
      .samples = take_samples}};
 
 // ------------------------------------------------------------------- take_along_axis and adjoint
@@ -383,8 +395,8 @@ const Op<AlongAttrs> take_along_axis_op{
 
 }  // namespace
 
-Tensor take(const Tensor& x, const Tensor& indices, int64_t axis) {
-  return take_op({x, indices}, {axis});
+Tensor take(const Tensor& x, const Tensor& indices, int64_t axis, bool from_end) {
+  return take_op({x, indices}, {axis, from_end});
 }
 
 Tensor take_along_axis(const Tensor& x, const Tensor& indices, int64_t axis, bool from_end) {
