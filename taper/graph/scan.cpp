@@ -36,8 +36,21 @@ Spec sequence_of(Spec element, int64_t length) {
   return element;
 }
 
-Tensor element(const Tensor& sequence, int64_t index) {
-  return squeeze(slice(sequence, 0, index, index + 1), {0});
+// An op on the tape has not any number of operands or results.
+constexpr int64_t most_elements = 1 << 14;
+
+/// The elements, each still with its first axis. One op gives them, whose gradient puts those of
+/// the steps together once: a slice for each would give one of the whole sequence for each.
+Tensors elements(const Tensor& sequence) {
+  const int64_t length = sequence.shape()[0];
+  if (length == 0) return {};
+  Tensors all;
+  for (int64_t first = 0; first < length; first += most_elements) {
+    const bool whole = length <= most_elements;
+    const Tensor part = whole ? sequence : slice(sequence, 0, first, first + most_elements);
+    for (Tensor& each : split(part, 1)) all.push_back(std::move(each));
+  }
+  return all;
 }
 
 void check_sequence(const Spec& spec, size_t index, int64_t length) {
@@ -76,9 +89,8 @@ Specs infer(const InSpecs& in, const ScanAttrs& attrs) {
   return specs;
 }
 
-/// In parts, since an op on the tape has not any number of operands.
 Tensor stack_all(const Tensors& tensors) {
-  constexpr size_t most = 1 << 14;
+  constexpr auto most = static_cast<size_t>(most_elements);
   if (tensors.size() <= most) return stack(tensors);
   Tensors parts;
   for (size_t i = 0; i < tensors.size(); i += most) {
@@ -96,9 +108,13 @@ Tensors loop(FunctionOfTensors step, const Tensors& initial, const Tensors& xs, 
              bool reverse, const std::vector<Spec>& results) {
   Tensors carries = initial;
   std::vector<Tensors> ys;
+  std::vector<Tensors> steps;
+  for (const Tensor& x : xs) steps.push_back(elements(x));
   for (int64_t i = 0; i < length; ++i) {
     const int64_t at = reverse ? length - 1 - i : i;
-    for (const Tensor& x : xs) carries.push_back(element(x, at));
+    for (Tensors& x : steps) {
+      carries.push_back(squeeze(std::exchange(x[static_cast<size_t>(at)], {}), {0}));
+    }
     Tensors next = step(carries);
     const size_t count = next.size() - initial.size();
     if (i == 0) ys.assign(count, Tensors(static_cast<size_t>(length)));
