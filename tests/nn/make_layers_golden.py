@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""Writes layers_golden.json beside this file: layers with the results of PyTorch.
+
+Needs the packages numpy and torch. layers_golden_test.cpp reads the file; one line is one case: a
+registered layer's name, its options, its mode, the values of its cells in the order of PyTorch's
+state_dict, its operands (null: not given) and what PyTorch says of them: the outputs (null: there
+is none), the gradients of operands and parameters for a cotangent of each output, and the cells
+that the call changed. A case with a `call` gives the layer's own call parameters, too. PyTorch
+computes in float64 from what is rounded to the dtype of the case.
+
+A new layer brings its rows: they are all that the test needs of it.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.append(str(Path(__file__).parents[1] / "ops"))
+import golden_format as form  # noqa: E402
+from golden_format import distinct, exact, largest, uniform  # noqa: E402
+
+cases = []
+# How PyTorch takes the operands in our order, where that is not its own.
+CALLS = {}
+
+
+def flat(results):
+    """The tensors of nested tuples."""
+    if results is None or isinstance(results, torch.Tensor):
+        return [results]
+    return [x for each in results for x in flat(each)]
+
+
+def cell_value(name, cell):
+    """The value that a cell of PyTorch's module gets, for a float cell."""
+    values = 0.5 * uniform(*cell.shape)
+    return np.abs(values) + 0.5 if name.endswith("running_var") else values
+
+
+def numbers(x):
+    return None if x is None else x.detach().numpy()
+
+
+def with_cells(module, dtype):
+    """Gives the module's float cells values; returns those of all."""
+    values = {}
+    for name, cell in module.state_dict().items():
+        if cell.is_floating_point():
+            values[name] = cell_value(name, cell)
+            cell.copy_(torch.tensor(exact(values[name], dtype)))
+        else:
+            values[name] = cell.numpy().copy()
+    return values
+
+
+def layer(name, options, *inputs, dtype="f32", training=False, ulps=32, call=None,
+          is_derivative=True):
+    """One case. A result may differ from PyTorch's by `ulps` of the largest one. Differences are
+    not taken where the gradient is not that of the function on purpose."""
+    keywords = {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
+    module = getattr(torch.nn, name)(**keywords).double().train(training)
+    cells = with_cells(module, dtype)
+    leaves = [None if x is None else torch.tensor(exact(x, dtype)) for x in inputs]
+    floats = [x.requires_grad_() for x in leaves if x is not None and x.is_floating_point()]
+    run = CALLS.get(name, lambda m, *operands: m(*operands))
+    outputs = flat(run(module, *leaves, **(call or {})))
+    cotangents = [None if y is None else uniform(*y.shape) for y in outputs]
+    loss = sum((y * torch.tensor(exact(c, dtype))).sum()
+               for y, c in zip(outputs, cotangents) if y is not None)
+    parameters = dict(module.named_parameters())
+    variables = [*floats, *parameters.values()]
+    found = torch.autograd.grad(loss, variables, allow_unused=True) if variables else []
+    of_floats = iter(found[:len(floats)])
+    grads = [numbers(next(of_floats)) if x is not None and x.requires_grad else None
+             for x in leaves]
+    of_cells = dict(zip(parameters, map(numbers, found[len(floats):])))
+    changed = {key: x.numpy() for key, x in module.state_dict().items()
+               if not np.array_equal(x.numpy(), exact(cells[key], dtype))}
+    results = [*map(numbers, outputs), *grads, *of_cells.values(), *changed.values()]
+    relative = ulps * form.EPSILON[dtype]
+    room = relative * largest([x for x in results if x is not None])
+
+    def tensors(of):
+        return [form.tensor(x, dtype) for x in of]
+
+    def named(of):
+        return [[key, form.tensor(x, dtype)] for key, x in of.items()]
+
+    cases.append({
+        "layer": name, "options": options, "training": training,
+        **({"call": call} if call else {}), **({} if is_derivative else {"is_derivative": False}),
+        "cells": named(cells), "inputs": tensors(inputs),
+        "outputs": tensors(map(numbers, outputs)), "cotangents": tensors(cotangents),
+        "grads": tensors(grads), "cell_grads": named(of_cells), "changed": named(changed),
+        "rtol": float(f"{relative:.1e}"), "atol": float(f"{max(room, form.SMALLEST[dtype]):.1e}")})
+
+
+def in_both(name, options, *inputs, **others):
+    for dtype in "f32", "f64":
+        layer(name, options, *inputs, dtype=dtype, **others)
+
+
+def functions():
+    values = np.array([[-3.7, -1, -0.625], [0.3, 2.5, 6.1]])
+    for name in "ReLU", "Sigmoid", "Tanh", "GELU", "SiLU", "Identity":
+        in_both(name, {}, values)
+    in_both("Softmax", {"dim": -1}, values)
+    layer("Softmax", {"dim": 0}, values, dtype="f64")
+    layer("Flatten", {}, uniform(2, 3, 2), dtype="f64")
+    layer("Flatten", {"start_dim": 0, "end_dim": 1}, uniform(2, 3, 2))
+    layer("Dropout", {"p": 0.7}, values)
+    layer("Dropout", {"p": 0.0}, values, training=True, dtype="f64")
+
+
+def products():
+    in_both("Linear", {"in_features": 4, "out_features": 3}, uniform(2, 4))
+    layer("Linear", {"in_features": 1, "out_features": 2, "bias": False}, uniform(2, 3, 1))
+    images = uniform(2, 4, 5, 6)
+    in_both("Conv2d", {"in_channels": 4, "out_channels": 2, "kernel_size": 3}, images)
+    in_both("Conv2d", {"in_channels": 4, "out_channels": 6, "kernel_size": [3, 2],
+                       "stride": [2, 1], "padding": [1, 0], "dilation": [1, 2], "groups": 2,
+                       "bias": False}, images)
+    peaks = distinct(2, 2, 5, 6)
+    in_both("MaxPool2d", {"kernel_size": 2}, peaks)
+    layer("MaxPool2d", {"kernel_size": [3, 2], "stride": 1, "padding": 1}, peaks)
+    in_both("AvgPool2d", {"kernel_size": [2, 3]}, images)
+    layer("AvgPool2d", {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False},
+          images)
+
+
+def norms():
+    rows, images = uniform(5, 3), uniform(2, 3, 4, 2)
+    for training in False, True:
+        for name, x in ("BatchNorm1d", rows), ("BatchNorm2d", images):
+            in_both(name, {"num_features": 3}, x, training=training)
+        layer("BatchNorm1d", {"num_features": 3, "eps": 0.1, "momentum": 0.4, "affine": False},
+              uniform(2, 3, 4), dtype="f64", training=training)
+        layer("BatchNorm2d", {"num_features": 3, "track_running_stats": False}, images,
+              dtype="f64", training=training)
+
+
+functions()
+products()
+norms()
+path = Path(__file__).parent / "layers_golden.json"
+lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
+path.write_text(f"[\n{lines}\n]\n")
+print(f"{len(cases)} cases, {path.stat().st_size} bytes")
