@@ -142,9 +142,22 @@ def norms():
               dtype="f64", training=training)
 
 
+def layer_norms():
+    rows, images = uniform(5, 4), uniform(2, 3, 4)
+    in_both("LayerNorm", {"normalized_shape": 4}, rows)
+    in_both("LayerNorm", {"normalized_shape": [3, 4], "eps": 0.1}, images, training=True)
+    layer("LayerNorm", {"normalized_shape": [4], "elementwise_affine": False}, images, dtype="f64")
+    layer("LayerNorm", {"normalized_shape": 4, "bias": False}, images)
+    layer("LayerNorm", {"normalized_shape": 4}, uniform(4))
+    layer("LayerNorm", {"normalized_shape": 1}, uniform(3, 1), dtype="f64", ulps=2048)
+    for dtype in "f16", "bf16":
+        layer("LayerNorm", {"normalized_shape": 4}, images, dtype=dtype, ulps=2)
+
+
 functions()
 products()
 norms()
+layer_norms()
 path = Path(__file__).parent / "layers_golden.json"
 lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
 path.write_text(f"[\n{lines}\n]\n")

@@ -4,17 +4,14 @@
 
 #include <taper/autograd/autograd.h>
 #include <taper/nn/hints.h>
+#include <taper/ops/composed.h>
 #include <taper/ops/ops.h>
 
 namespace taper::nn {
 namespace {
 
 [[noreturn]] void refuse(const std::string& rule, const Tensor& x) {
-  const std::string layer = layer_path();
-  throw Error(ErrorKind::shape,
-              "batch_norm: " + rule + " (x " + to_string(x.spec()) + ")" +
-                  (layer.empty() ? "" : " in " + layer),
-              "batch_norm", layer);
+  report("batch_norm", {ErrorKind::shape, rule}, {{"x", x}});
 }
 
 /// 16-bit numbers as f32, lest every step of a formula rounds to 16 bits.
@@ -114,7 +111,65 @@ void BatchNorm<Derived>::update_statistics(const Tensor& mean, const Tensor& var
 template class BatchNorm<BatchNorm1d>;
 template class BatchNorm<BatchNorm2d>;
 
+// ---------------------------------------------------------------------------------- LayerNorm
+
+void LayerNormOptions::check(std::string_view owner) const {
+  check_rule(normalized_shape->shape().rank() > 0, owner, "`normalized_shape` needs a size",
+             Value(normalized_shape->shape().to_vector()));
+}
+
+Parameter LayerNorm::make(bool wanted, const char* name, double value) {
+  if (!wanted) return {};
+  return parameter(name, init::constant(options().normalized_shape->shape(), value));
+}
+
+namespace {
+
+/// The last axes of x, which must have these sizes. Throws Violation.
+Shape last_axes(const Shape& x, const Shape& sizes) {
+  const int first = x.rank() - sizes.rank();
+  bool fits = first >= 0;
+  Shape axes;
+  for (int i = 0; fits && i < sizes.rank(); ++i) {
+    fits = x[first + i] == sizes[i];
+    axes.push_back(first + i);
+  }
+  if (!fits) violate(ErrorKind::shape, "the last axes must be " + to_string(sizes));
+  return axes;
+}
+
+}  // namespace
+
+Tensor LayerNorm::forward(const Tensor& x) const {
+  const auto scale = value_of(weight);
+  return composed(
+      "layer_norm", [&] { return NamedOperands{{"x", x}, {"weight", scale}}; },
+      [&] {
+        const Shape axes = last_axes(x.shape(), options().normalized_shape->shape());
+        if (!is_float(x.dtype()) || (scale.defined() && scale.dtype() != x.dtype())) {
+          violate(ErrorKind::dtype, "takes floating numbers of the weight's dtype");
+        }
+        const Tensor values = widened(x);
+        const Tensor centred = values - mean(values, axes, true);
+        Tensor y = centred * rsqrt(mean(square(centred), axes, true) + options().eps.value());
+        if (scale.defined()) y = y * widened(scale);
+        if (bias) y = y + widened(bias.value());
+        return astype(y, x.dtype());
+      });
+}
+
+std::string LayerNorm::hint(const Tensor& x) const {
+  if (!x.defined()) return {};
+  const Shape& sizes = options().normalized_shape->shape();
+  if (weight && x.dtype() != weight.value().dtype()) {
+    return hint_for_dtype("x", x, weight.value().dtype());
+  }
+  const bool other = sizes.rank() == 1 && x.rank() > 0 && x.size(-1) > 0 && x.size(-1) != sizes[0];
+  return other ? "LayerNorm(" + std::to_string(x.size(-1)) + ") would fit" : "";
+}
+
 }  // namespace taper::nn
 
 TAPER_LAYER(BatchNorm1d, "Batch normalisation of [N,C] or [N,C,L].")
 TAPER_LAYER(BatchNorm2d, "Batch normalisation of images [N,C,H,W].")
+TAPER_LAYER(LayerNorm, "Normalises the last axes of each example.")

@@ -2,6 +2,7 @@
 
 #include <taper/nn/init.h>
 #include <taper/nn/layer_entry.h>
+#include <taper/nn/sizes.h>
 
 namespace taper::nn {
 
@@ -52,7 +53,32 @@ class TAPER_API BatchNorm2d : public BatchNorm<BatchNorm2d> {
 extern template class BatchNorm<BatchNorm1d>;
 extern template class BatchNorm<BatchNorm2d>;
 
+struct LayerNormOptions {
+  Required<Positive<Sizes>> normalized_shape;
+  NonNegative<double> eps = 1e-5;
+  bool elementwise_affine = true;
+  bool bias = true;
+  /// Throws value without a size.
+  TAPER_API void check(std::string_view owner) const;
+};
+/// Ba et al., "Layer normalization" (2016): the elements along the last axes, which have
+/// `normalized_shape`, to mean 0 and variance 1, times weight plus bias; 16-bit numbers in f32. No
+/// weight without `elementwise_affine`, and no bias without it or without `bias`.
+class TAPER_API LayerNorm : public Layer<LayerNorm, LayerNormOptions> {
+ public:
+  using Layer::Layer;
+  Tensor forward(const Tensor& x) const;
+  std::string hint(const Tensor& x) const;
+
+  Parameter weight = make(options().elementwise_affine, "weight", 1);
+  Parameter bias = make(options().elementwise_affine && options().bias, "bias", 0);
+
+ private:
+  Parameter make(bool wanted, const char* name, double value);
+};
+
 }  // namespace taper::nn
 
 TAPER_LAYER_TYPE(BatchNorm1d)
 TAPER_LAYER_TYPE(BatchNorm2d)
+TAPER_LAYER_TYPE(LayerNorm)
