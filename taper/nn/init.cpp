@@ -28,5 +28,9 @@ Tensor constant(const Shape& shape, double value) {
   return uninitialised ? empty(shape) : full(shape, value);
 }
 
+Tensor normal(const Shape& shape, double std) {
+  return uninitialised ? empty(shape) : taper::normal(shape, 0, std);
+}
+
 }  // namespace init
 }  // namespace taper::nn

@@ -28,6 +28,8 @@ namespace init {
 TAPER_API Tensor fan_in_uniform(const Shape& shape, int64_t fan_in);
 /// All elements are `value`, f32.
 TAPER_API Tensor constant(const Shape& shape, double value);
+/// Normal with mean 0, f32.
+TAPER_API Tensor normal(const Shape& shape, double std);
 
 }  // namespace init
 }  // namespace taper::nn

@@ -5,6 +5,7 @@
 #include <taper/nn/layers/activation.h>
 #include <taper/nn/layers/conv.h>
 #include <taper/nn/layers/dropout.h>
+#include <taper/nn/layers/embedding.h>
 #include <taper/nn/layers/flatten.h>
 #include <taper/nn/layers/linear.h>
 #include <taper/nn/layers/norm.h>

@@ -154,10 +154,26 @@ def layer_norms():
         layer("LayerNorm", {"normalized_shape": 4}, images, dtype=dtype, ulps=2)
 
 
+def embeddings():
+    sizes = {"num_embeddings": 5, "embedding_dim": 3}
+    ids = np.array([[0, 4, 1], [4, 2, 4]])
+    in_both("Embedding", sizes, ids)
+    layer("Embedding", sizes, np.array(3, dtype=np.int32))
+    for padding in 4, -4:
+        layer("Embedding", {**sizes, "padding_idx": padding}, ids, dtype="f64",
+              is_derivative=False)
+    layer("Embedding", {**sizes, "max_norm": 0.9}, ids, training=True)
+    layer("Embedding", {**sizes, "max_norm": 1.1, "norm_type": 1.0, "padding_idx": 2}, ids,
+          dtype="f64", is_derivative=False)
+    layer("Embedding", {"num_embeddings": 1, "embedding_dim": 1}, np.zeros((2, 0), np.int64))
+    layer("Embedding", sizes, ids, dtype="bf16", ulps=2)
+
+
 functions()
 products()
 norms()
 layer_norms()
+embeddings()
 path = Path(__file__).parent / "layers_golden.json"
 lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
 path.write_text(f"[\n{lines}\n]\n")
