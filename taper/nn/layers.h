@@ -10,3 +10,4 @@
 #include <taper/nn/layers/linear.h>
 #include <taper/nn/layers/norm.h>
 #include <taper/nn/layers/pool.h>
+#include <taper/nn/layers/recurrent.h>

@@ -24,7 +24,9 @@ from golden_format import distinct, exact, largest, uniform  # noqa: E402
 
 cases = []
 # How PyTorch takes the operands in our order, where that is not its own.
-CALLS = {}
+CALLS = {
+    "LSTM": lambda m, x, *states: m(x, states or None),
+}
 
 
 def flat(results):
@@ -169,11 +171,28 @@ def embeddings():
     layer("Embedding", sizes, ids, dtype="bf16", ulps=2)
 
 
+def lstms():
+    sizes = {"input_size": 3, "hidden_size": 4}
+    x = uniform(5, 2, 3)
+    in_both("LSTM", sizes, x)
+    in_both("LSTM", sizes, x, uniform(1, 2, 4), uniform(1, 2, 4))
+    layer("LSTM", {**sizes, "bias": False, "batch_first": True}, x, dtype="f64")
+    in_both("LSTM", {**sizes, "num_layers": 2, "bidirectional": True, "batch_first": True}, x,
+            uniform(4, 5, 4), uniform(4, 5, 4))
+    layer("LSTM", {**sizes, "num_layers": 2, "proj_size": 2, "dropout": 0.5}, x,
+          uniform(2, 2, 2), uniform(2, 2, 4), dtype="f64")
+    layer("LSTM", {**sizes, "proj_size": 1, "bidirectional": True}, uniform(5, 3))
+    layer("LSTM", {**sizes, "batch_first": True}, uniform(5, 3), uniform(1, 4), uniform(1, 4))
+    layer("LSTM", {"input_size": 1, "hidden_size": 1}, uniform(1, 1, 1), dtype="f64")
+    layer("LSTM", sizes, uniform(3, 0, 3))
+
+
 functions()
 products()
 norms()
 layer_norms()
 embeddings()
+lstms()
 path = Path(__file__).parent / "layers_golden.json"
 lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
 path.write_text(f"[\n{lines}\n]\n")
