@@ -32,5 +32,11 @@ Tensor normal(const Shape& shape, double std) {
   return uninitialised ? empty(shape) : taper::normal(shape, 0, std);
 }
 
+Tensor xavier_uniform(const Shape& shape, int64_t fan_in, int64_t fan_out) {
+  if (uninitialised) return empty(shape);
+  const double bound = std::sqrt(6 / static_cast<double>(fan_in + fan_out));
+  return uniform(shape, -bound, bound);
+}
+
 }  // namespace init
 }  // namespace taper::nn

@@ -30,6 +30,9 @@ TAPER_API Tensor fan_in_uniform(const Shape& shape, int64_t fan_in);
 TAPER_API Tensor constant(const Shape& shape, double value);
 /// Normal with mean 0, f32.
 TAPER_API Tensor normal(const Shape& shape, double std);
+/// Uniform within sqrt(6 / (fan_in + fan_out)), f32: Glorot and Bengio, "Understanding the
+/// difficulty of training deep feedforward neural networks" (2010).
+TAPER_API Tensor xavier_uniform(const Shape& shape, int64_t fan_in, int64_t fan_out);
 
 }  // namespace init
 }  // namespace taper::nn

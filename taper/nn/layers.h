@@ -3,6 +3,7 @@
 #pragma once
 
 #include <taper/nn/layers/activation.h>
+#include <taper/nn/layers/attention.h>
 #include <taper/nn/layers/conv.h>
 #include <taper/nn/layers/dropout.h>
 #include <taper/nn/layers/embedding.h>

@@ -26,6 +26,8 @@ cases = []
 # How PyTorch takes the operands in our order, where that is not its own.
 CALLS = {
     "LSTM": lambda m, x, *states: m(x, states or None),
+    "MultiheadAttention": lambda m, q, k, v, padding=None, mask=None, **call: m(
+        q, k, v, key_padding_mask=padding, attn_mask=mask, **call),
 }
 
 
@@ -187,12 +189,52 @@ def lstms():
     layer("LSTM", sizes, uniform(3, 0, 3))
 
 
+def attentions():
+    sizes = {"embed_dim": 4, "num_heads": 2}
+    q, k, v = uniform(3, 2, 4), uniform(5, 2, 4), uniform(5, 2, 4)
+    in_both("MultiheadAttention", sizes, q, k, v)
+    padding = np.array([[False, True, False, False, True], [False, False, False, True, False]])
+    causal = np.triu(np.ones((3, 5), dtype=bool), 1)
+    of_heads = uniform(4, 3, 5)
+    layer("MultiheadAttention", sizes, q, k, v, padding)
+    layer("MultiheadAttention", sizes, q, k, v, None, causal, dtype="f64")
+    layer("MultiheadAttention", {**sizes, "bias": False}, q, k, v, padding, of_heads, dtype="f64")
+    layer("MultiheadAttention", sizes, q, k, v, uniform(2, 5), uniform(3, 5))
+    first = [x.swapaxes(0, 1).copy() for x in (q, k, v)]
+    options = {**sizes, "batch_first": True}
+    in_both("MultiheadAttention", options, *first, padding, causal)
+    layer("MultiheadAttention", {**options, "num_heads": 1}, *first, training=True)
+    layer("MultiheadAttention", {**options, "dropout": 0.3}, *first)
+    others = uniform(2, 5, 3), uniform(2, 5, 2)
+    in_both("MultiheadAttention", {**options, "kdim": 3, "vdim": 2}, first[0], *others)
+    in_both("MultiheadAttention", {**options, "add_bias_kv": True, "add_zero_attn": True}, *first,
+            padding, of_heads)
+    layer("MultiheadAttention", {**sizes, "add_zero_attn": True}, q, k, v)
+    layer("MultiheadAttention", {**options, "kdim": 3, "add_bias_kv": True, "bias": False},
+          first[0], others[0], first[2], None, causal, dtype="f64")
+    layer("MultiheadAttention", sizes, q[:, 0], k[:, 0], v[:, 0], padding[0], of_heads[:2])
+    nothing = causal.copy()
+    nothing[1] = True  # a query that no key is allowed for
+    for call in ({"need_weights": False}, {"average_attn_weights": False},
+                 {"average_attn_weights": False, "need_weights": False}):
+        layer("MultiheadAttention", sizes, q, k, v, None, causal, dtype="f64", call=call)
+    layer("MultiheadAttention", sizes, q, k, v, padding, nothing, call={"need_weights": False})
+    layer("MultiheadAttention", sizes, q[:, 0], k[:, 0], v[:, 0],
+          call={"average_attn_weights": False})
+    square = np.triu(np.ones((5, 5), dtype=bool), 1)
+    layer("MultiheadAttention", options, first[1], first[1], first[2], None, square,
+          call={"is_causal": True})
+    layer("MultiheadAttention", sizes, k, k, v, padding, square,
+          call={"is_causal": True, "need_weights": False})
+
+
 functions()
 products()
 norms()
 layer_norms()
 embeddings()
 lstms()
+attentions()
 path = Path(__file__).parent / "layers_golden.json"
 lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
 path.write_text(f"[\n{lines}\n]\n")
