@@ -18,6 +18,7 @@
 #include <taper/data/idx.h>
 #include <taper/data/loader.h>
 #include <taper/data/standardizer.h>
+#include <taper/data/transforms.h>
 #include <taper/data/vision.h>
 #include <taper/graph/compile.h>
 #include <taper/graph/control_flow.h>

@@ -5,8 +5,9 @@
 #include <cstring>
 #include <numeric>
 
-#include <taper/core/philox.h>
 #include <taper/core/value.h>
+#include <taper/data/batch_check.h>
+#include <taper/data/draws.h>
 #include <taper/data/epoch_scope.h>
 #include <taper/io/sha256.h>
 
@@ -28,28 +29,6 @@ void check_index(int64_t index, int64_t size, const char* who) {
   if (index >= 0 && index < size) return;
   fail(ErrorKind::index, std::string(who) + ": there is no example " + std::to_string(index) +
                              ", the dataset has " + std::to_string(size));
-}
-
-/// Throws unless `batch` has room for `rows` examples of these specs.
-void check_batch(std::span<const Spec> specs, size_t rows, std::span<const Tensor> batch) {
-  if (batch.size() != specs.size()) {
-    fail(ErrorKind::value, "fill: the batch has " + std::to_string(batch.size()) +
-                               " tensors, the examples have " + std::to_string(specs.size()) +
-                               " fields");
-  }
-  for (size_t i = 0; i < specs.size(); ++i) {
-    const Spec wanted = batch_spec(specs[i], rows);
-    const Tensor& given = batch[i];
-    const std::string who = "fill: tensor " + std::to_string(i) + " of the batch";
-    if (!given.defined() || given.spec() != wanted || !given.is_contiguous()) {
-      fail(ErrorKind::shape, who + " must be a row-major " + to_string(wanted) + ", got " +
-                                 (given.defined() ? to_string(given.spec()) : "undefined"));
-    }
-    const Storage& storage = *given.impl()->storage;
-    if (storage.foreign || !given.impl()->storage.sole_owner()) {
-      fail(ErrorKind::value, who + " shares its buffer with another tensor");
-    }
-  }
 }
 
 /// Copies the elements of `from` in row-major order.
@@ -117,45 +96,31 @@ void copy_plain(const Tensor& from, std::span<const int64_t> rows, const Spec& s
   }
 }
 
-/// Random integers without bias, from one stream of Philox.
-class BoundedIntegers {
- public:
-  BoundedIntegers(uint64_t seed, uint64_t stream) : seed_(seed), stream_(stream) {}
-
-  /// In [0, bound), by Lemire's "Fast random integer generation in an interval" (2019).
-  uint64_t below(uint64_t bound) {
-    __extension__ using Wide = unsigned __int128;
-    Wide product = Wide{next()} * bound;
-    if (static_cast<uint64_t>(product) < bound) {
-      const uint64_t least = -bound % bound;
-      while (static_cast<uint64_t>(product) < least) product = Wide{next()} * bound;
-    }
-    return static_cast<uint64_t>(product >> 64);
-  }
-
- private:
-  uint64_t next() {
-    if (has_spare_) {
-      has_spare_ = false;
-      return spare_;
-    }
-    const auto words = philox(seed_, block_++, stream_);
-    spare_ = uint64_t{words[2]} << 32 | words[3];
-    has_spare_ = true;
-    return uint64_t{words[0]} << 32 | words[1];
-  }
-
-  uint64_t seed_;
-  uint64_t stream_;
-  uint64_t block_ = 0;
-  uint64_t spare_ = 0;
-  bool has_spare_ = false;
-};
-
 }  // namespace
 
 // ---------------------------------------------------------------------------------------------
 // Dataset
+
+void check_batch(std::span<const Spec> specs, size_t rows, std::span<const Tensor> batch) {
+  if (batch.size() != specs.size()) {
+    fail(ErrorKind::value, "fill: the batch has " + std::to_string(batch.size()) +
+                               " tensors, the examples have " + std::to_string(specs.size()) +
+                               " fields");
+  }
+  for (size_t i = 0; i < specs.size(); ++i) {
+    const Spec wanted = batch_spec(specs[i], rows);
+    const Tensor& given = batch[i];
+    const std::string who = "fill: tensor " + std::to_string(i) + " of the batch";
+    if (!given.defined() || given.spec() != wanted || !given.is_contiguous()) {
+      fail(ErrorKind::shape, who + " must be a row-major " + to_string(wanted) + ", got " +
+                                 (given.defined() ? to_string(given.spec()) : "undefined"));
+    }
+    const Storage& storage = *given.impl()->storage;
+    if (storage.foreign || !given.impl()->storage.sole_owner()) {
+      fail(ErrorKind::value, who + " shares its buffer with another tensor");
+    }
+  }
+}
 
 std::vector<Spec> Dataset::specs() const {
   if (size() == 0) {
@@ -244,7 +209,7 @@ std::vector<int64_t> permutation(int64_t count, uint64_t seed, int64_t stream) {
          "permutation: the count must be at least 0, got " + std::to_string(count));
   }
   // The top bit keeps these streams apart from those that random ops use with the same seed.
-  BoundedIntegers random(seed, static_cast<uint64_t>(stream) ^ uint64_t{1} << 63);
+  Draws random(seed, static_cast<uint64_t>(stream) ^ uint64_t{1} << 63);
   std::vector<int64_t> order(static_cast<size_t>(count));
   std::iota(order.begin(), order.end(), int64_t{0});
   for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);

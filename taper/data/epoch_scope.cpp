@@ -19,6 +19,8 @@ EpochScope::EpochScope(uint64_t seed, int64_t epoch)
 
 EpochScope::~EpochScope() { innermost = outer_; }
 
+const EpochScope* EpochScope::current() { return innermost; }
+
 void EpochScope::draw_for_example(std::optional<GeneratorScope>& scope, int64_t example) {
   scope.reset();  // scopes end in reverse order
   if (innermost == nullptr) return;

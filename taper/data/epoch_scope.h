@@ -20,6 +20,11 @@ class EpochScope {
   /// Takes the place of the default generator for one example; does nothing outside of an epoch.
   static void draw_for_example(std::optional<GeneratorScope>& scope, int64_t example);
 
+  /// The innermost one of this thread; null outside of an epoch.
+  static const EpochScope* current();
+  uint64_t seed() const { return seed_; }
+  int64_t epoch() const { return epoch_; }
+
  private:
   uint64_t seed_;
   int64_t epoch_;
