@@ -105,6 +105,8 @@ class TAPER_API Transformed : public Dataset {
   std::vector<Spec> specs() const override { return specs_; }
   void fill(std::span<const int64_t> indices, std::span<Tensor> batch) const override;
   std::vector<std::string> class_names() const override { return dataset_->class_names(); }
+  /// Those of the dataset: transforms make no other values of labels, and no NaN.
+  std::optional<StoredField> stored(size_t field) const override { return dataset_->stored(field); }
   double input_scale() const override { return dataset_->input_scale(); }
   /// Of the dataset and of the transforms with their options.
   std::string digest() const override;

@@ -14,6 +14,7 @@
 #include <taper/io/files.h>
 #include <taper/io/sha256.h>
 #include <taper/train/callbacks/board.h>
+#include <taper/train/fit/fit_run.h>
 #include <taper/train/report/report.h>
 #include <taper/train/runs/checkpoint.h>
 #include <taper/train/runs/run.h>
@@ -113,7 +114,8 @@ Fields options_of(const Trainer& trainer, const FitOptions& options) {
           {"optimizer_options", Value(trainer.optimizer()->group_options(0))},
           {"batch_size", Value(options.batch_size)},
           {"seed", seed ? Value(*seed) : Value(std::to_string(options.seed))},
-          {"validation_split", Value(options.validation_split)}};
+          {"validation_split", Value(options.validation_split)},
+          {"transforms", texts_of(options.transforms)}};
 }
 
 std::vector<ModelInput> inputs_of(const nn::AnyModule& model, const std::vector<Spec>& specs) {

@@ -9,6 +9,7 @@
 #include <taper/core/warning.h>
 #include <taper/graph/capture.h>
 #include <taper/nn/mode_scope.h>
+#include <taper/ops/random/generator.h>
 #include <taper/train/batch/batch_loss.h>
 #include <taper/train/batch/batch_rules.h>
 #include <taper/train/batch/weighting.h>
@@ -352,6 +353,7 @@ std::vector<Tensor> first_rows(const data::Dataset& dataset, const std::vector<S
                                int64_t count) {
   std::vector<int64_t> rows(static_cast<size_t>(count));
   std::iota(rows.begin(), rows.end(), int64_t{0});
+  const GeneratorScope draws(default_generator(), 0, 0, 0);  // to look moves no generator on
   return data::read_batch(dataset, specs, rows);
 }
 
@@ -426,6 +428,9 @@ std::shared_ptr<const Graph> check_before_training(
   if (measured.test != nullptr) {
     check_measured(measuring, specs, *measured.test, "test dataset");
     check_alike(train, *measured.test, "test dataset");
+  }
+  if (measured.unchanged != nullptr && measured.unchanged->specs() != specs) {
+    check_measured(measuring, specs, *measured.unchanged, "training dataset without transforms");
   }
   warn_of_missing_classes(counts);
   if (!run.captured) return nullptr;

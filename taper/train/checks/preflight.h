@@ -28,15 +28,17 @@ struct PreflightOptions {
 struct MeasuredData {
   const data::Dataset* validation = nullptr;  ///< after each epoch
   const data::Dataset* test = nullptr;        ///< at the end
+  /// The training data without transforms, of the shape that new data have.
+  const data::Dataset* unchanged = nullptr;
 };
 
 /// Runs model and loss, weights included, on tensors without data of the first batch's shapes, of
 /// the last batch's where that is smaller, and of the validation and test data's. Looks for NaN in
 /// the examples, for labels that are no class of the model, and for binary targets outside [0, 1]
-/// (with metrics: other than 0 and 1): in all examples of a TensorDataset and its Subsets (the
-/// first 2^24 elements), else in the first batch. Warns of unscaled pixels, of a loss of logits
-/// behind a softmax or sigmoid, of BCELoss behind a layer that gives logits, of classes without an
-/// example, and of trainable cells that are not the model's.
+/// (with metrics: other than 0 and 1): in all examples of a TensorDataset and its Subsets,
+/// transformed or not (the first 2^24 elements), else in the first batch. Warns of unscaled pixels,
+/// of a loss of logits behind a softmax or sigmoid, of BCELoss behind a layer that gives logits, of
+/// classes without an example, and of trainable cells that are not the model's.
 ///
 /// Nothing is changed: cells, generators and modes keep their values. The model's `forward` is
 /// called, though; one that asks a tensor for its value or has hooks is left to the first step.

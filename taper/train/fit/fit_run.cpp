@@ -22,17 +22,23 @@ std::vector<std::string> names_recorded(const std::vector<AnyMetric>& metrics, b
   return names;
 }
 
+/// What the steps are taken on.
+data::AnyDataset augmented(const data::AnyDataset& train, const FitOptions& options) {
+  if (options.transforms.empty()) return train;
+  return data::Transformed(train, options.transforms);
+}
+
 }  // namespace
 
 FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
                const std::optional<data::AnyDataset>& validation, const FitOptions& options)
     : trainer_(trainer),
       options_(options),
-      loader_(train, {.batch_size = options.batch_size,
-                      .shuffle = options.shuffle,
-                      .seed = options.seed,
-                      .drop_last = options.drop_last,
-                      .workers = options.workers}),
+      loader_(augmented(train, options), {.batch_size = options.batch_size,
+                                          .shuffle = options.shuffle,
+                                          .seed = options.seed,
+                                          .drop_last = options.drop_last,
+                                          .workers = options.workers}),
       rule_{trainer.loss_, trainer.task_},
       step_(trainer, options),
       progress_(options.verbose, options.epochs, loader_.batches()),
@@ -49,15 +55,17 @@ FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
   }
   if (options.checkpoint) make_digests(*train, validation ? &**validation : nullptr);
   const auto& test = options.run_details.test_data;
-  trainer.graph_ = check_before_training(
-      trainer.model_, trainer.loss_, *trainer.optimizer_, *train,
-      {.validation = validation ? &**validation : nullptr, .test = test ? &**test : nullptr},
-      {.task = trainer.task_,
-       .batch_size = options.batch_size,
-       .drop_last = options.drop_last,
-       .class_weight = options.class_weight,
-       .metrics = trainer.metrics_});
-  rule_ = trainer.output_rule(*train);
+  trainer.graph_ =
+      check_before_training(trainer.model_, trainer.loss_, *trainer.optimizer_, loader_.dataset(),
+                            {.validation = validation ? &**validation : nullptr,
+                             .test = test ? &**test : nullptr,
+                             .unchanged = options.transforms.empty() ? nullptr : &*train},
+                            {.task = trainer.task_,
+                             .batch_size = options.batch_size,
+                             .drop_last = options.drop_last,
+                             .class_weight = options.class_weight,
+                             .metrics = trainer.metrics_});
+  rule_ = trainer.output_rule(loader_.dataset());
   trainer.recorded_names_ = names_recorded(trainer.metrics_, validation_.has_value());
 }
 

@@ -13,6 +13,9 @@
 
 namespace taper {
 
+/// With their options, for checkpoints and manifests.
+Value texts_of(const std::vector<data::AnyTransform>& transforms);
+
 class FitRun {
  public:
   FitRun(Trainer& trainer, const data::AnyDataset& train,

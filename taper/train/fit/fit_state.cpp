@@ -106,6 +106,12 @@ void restore_first_rates(optim::Optimizer& optimizer, const std::vector<double>&
 
 }  // namespace
 
+Value texts_of(const std::vector<data::AnyTransform>& transforms) {
+  Value::List texts;
+  for (const data::AnyTransform& each : transforms) texts.push_back(Value(to_string(*each)));
+  return Value(std::move(texts));
+}
+
 /// What a resumed fit is compared by and that takes time to make.
 void FitRun::make_digests(const data::Dataset& train, const data::Dataset* validation) {
   data_digest_ = train.digest();
@@ -120,6 +126,7 @@ Fields FitRun::fixed_options() const {
           {"examples", Value(loader_.examples())},
           {"data", Value(data_digest_)},
           {"validation", Value(validation_digest_)},
+          {"transforms", texts_of(options_.transforms)},
           {"batch_size", Value(options_.batch_size)},
           {"shuffle", Value(options_.shuffle)},
           {"seed", Value(std::to_string(options_.seed))},
@@ -177,6 +184,8 @@ void FitRun::check_fixed(const Value* then) const {
   for (const auto& [name, value] : now) {
     const Value* was = then != nullptr ? then->find(name) : nullptr;
     if (was != nullptr && (*was == value || was->print() == value.print())) continue;
+    // A checkpoint from before there were any.
+    if (name == "transforms" && was == nullptr && options_.transforms.empty()) continue;
     if (name == "model" && was != nullptr) {
       fail(ErrorKind::value, "the model's layers are not those that it began with");
     }

@@ -17,6 +17,7 @@
 #include <taper/data/dataset.h>
 #include <taper/data/loader.h>
 #include <taper/data/source.h>
+#include <taper/data/transform.h>
 #include <taper/graph/graph.h>
 #include <taper/nn/any_module.h>
 #include <taper/nn/loss.h>
@@ -80,6 +81,10 @@ struct FitOptions {
   uint64_t seed = 0;            ///< of the order of the examples
   double validation_split = 0;  ///< the part of the examples, the last ones, set aside
   std::optional<data::AnyDataset> validation_data = {};
+  /// Random changes of the images that are trained on, in this order (see taper/data/transform.h);
+  /// what is validated, measured and predicted on is left as it is, so that the model must take
+  /// images of that shape, too. A training is resumed with the same ones only.
+  std::vector<data::AnyTransform> transforms = {};
   bool drop_last = false;
   int workers = 1;
   bool verbose = true;
