@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <utility>
 
@@ -13,6 +12,8 @@
 #include <taper/train/batch/class_weights.h>
 #include <taper/train/callbacks/csv_logger.h>
 #include <taper/train/callbacks/stopping.h>
+
+#include "augment.h"
 
 namespace taper::cli {
 namespace {
@@ -28,20 +29,6 @@ constexpr const char* format_name = "recipe";  // of the entries that a manifest
 constexpr int64_t format_version = 1;
 constexpr const char* optimizer_options_name = "optimizer_options";
 constexpr size_t largest_config = size_t{16} << 20;
-
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
-
-/// The registered name, in capitals or not; `name` itself if there is none.
-template <class Registry>
-std::string registered_name(const std::string& name) {
-  for (const auto* entry : Registry::all()) {
-    if (lower(std::string(entry->name)) == lower(name)) return std::string(entry->name);
-  }
-  return name;
-}
 
 template <class Registry>
 std::vector<std::string> names_of() {
@@ -150,15 +137,6 @@ std::string option_name(std::string_view field) {
   return name;
 }
 
-/// `0.9`, `[0.9, 0.99]` and `true` are what they are in JSON, anything else is a text.
-Value value_of(const std::string& text) {
-  try {
-    return parse_json(text);
-  } catch (const Error&) {
-    return Value(text);
-  }
-}
-
 /// An option for each field of any optimizer, but for the rate.
 void add_optimizer_options(CLI::App& command, Recipe& recipe) {
   std::vector<std::pair<std::string, std::string>> fields;  // with what is said of them
@@ -224,6 +202,16 @@ void add_course_options(CLI::App& command, Course& course) {
             ->capture_default_str()
             ->group(group),
         {"none", "balanced"});
+  offer(command
+            .add_option("--augment", course.augment,
+                        "Change the pictures that are trained on at random, NAME:option=value,...; "
+                        "several in turn: " +
+                            listed(transform_names()))
+            ->check(some_text())
+            ->allow_extra_args(false)
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+            ->group(group),
+        transform_names());
   command.add_flag("--csv", course.csv, "Write logs/epochs.csv")->group(group);
   command
       .add_flag("--detect-anomaly", course.detect_anomaly,
@@ -244,6 +232,7 @@ void check_names(const Recipe& recipe) {
     find_named([&] { MetricFactory::get(metric, "metric"); });
   }
   find_named([&] { schedule_of(recipe); });
+  check_augment(recipe.course.augment);
   const std::string& task = recipe.subject.task;
   if (!task.empty() && task != "classes" && task != "numbers") {
     throw UsageError("--task: must be classes or numbers, got `" + task + "`");
@@ -332,6 +321,14 @@ bool take_other(const std::string& name, const Value& value, Config& config) {
 }
 
 }  // namespace
+
+Value value_of(const std::string& text) {
+  try {
+    return parse_json(text);
+  } catch (const Error&) {
+    return Value(text);
+  }
+}
 
 Fields to_fields(const Recipe& recipe) {
   Fields fields{{format_name, Value(format_version)}};
@@ -458,6 +455,7 @@ void normalise(Recipe& recipe) {
   Subject& subject = recipe.subject;
   subject.optimizer = registered_name<OptimizerFactory>(subject.optimizer);
   subject.loss = registered_name<nn::LossFactory>(subject.loss);
+  for (std::string& text : recipe.course.augment) text = normal_augment(text);
   std::error_code ignored;
   const data::DataSource* named = Registry<data::DataSource>::find(subject.data);
   if ((named == nullptr || !named->is_named()) && fs::exists(subject.data, ignored)) {
@@ -553,6 +551,7 @@ FitOptions fit_options(const Recipe& recipe, int64_t epochs, const data::Example
       .seed = static_cast<uint64_t>(recipe.subject.seed),
       .validation_split = examples.validation ? 0 : recipe.subject.validation,
       .validation_data = examples.validation,
+      .transforms = make_transforms(recipe.course.augment, examples),
       .callbacks = make_callbacks(recipe.course, folder),
       .schedule = make_schedule(recipe, epochs),
       .accumulate = recipe.course.accumulate,

@@ -2,6 +2,8 @@
 // it.
 #pragma once
 
+#include <algorithm>
+#include <cctype>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,6 +49,7 @@ struct Course {
   bool best = false;       // the best epoch's weights at the end
   double time_limit = 0;   // seconds; 0: none
   std::string class_weights = "none";
+  std::vector<std::string> augment = {};  // transforms, as `normal_augment` writes them
   bool csv = false;
   bool detect_anomaly = false;
   bool compile = false;
@@ -57,6 +60,21 @@ struct Recipe {
   Course course;
   Fields optimizer_options = {};  // besides the rate
 };
+
+/// The registered name, in capitals or not; `name` itself if there is none.
+template <class Registry>
+std::string registered_name(const std::string& name) {
+  const auto same = [](unsigned char a, unsigned char b) {
+    return std::tolower(a) == std::tolower(b);
+  };
+  for (const auto* entry : Registry::all()) {
+    if (std::ranges::equal(entry->name, name, same)) return std::string(entry->name);
+  }
+  return name;
+}
+
+/// `0.9`, `[0.9, 0.99]` and `true` are what they are in JSON, anything else is a text.
+Value value_of(const std::string& text);
 
 /// As one list, and back. Throws value naming what is wrong, also for numbers out of range.
 Fields to_fields(const Recipe& recipe);

@@ -18,6 +18,7 @@
 #include <taper/train/run_fit.h>
 #include <taper/train/runs/run.h>
 
+#include "augment.h"
 #include "commands.h"
 #include "interrupted.h"
 #include "recipe.h"
@@ -157,6 +158,9 @@ void describe(const Recipe& recipe, int64_t epochs, const data::Examples& exampl
                            counted((counts.training - 1) / run.batch_size + 1, "step"),
                            run.batch_size, run.optimizer, run.lr.value(),
                            schedule_text(recipe, epochs), run.seed, counted(threads(), "thread"))
+            << (recipe.course.augment.empty()
+                    ? ""
+                    : fmt::format("augment   {}\n", fmt::join(recipe.course.augment, " ")))
             << fmt::format("out       {}\n", printable(out.string())) << std::flush;
 }
 
@@ -373,6 +377,7 @@ void check_options_fit(const Recipe& recipe, const Fields& wanted, int64_t epoch
   if (recipe.subject.picture_size > 0 && examples.form.source != "pictures") {
     throw UsageError("--picture-size is for folders of pictures, " + name + " is none");
   }
+  make_transforms(recipe.course.augment, examples);
   if (recipe.course.warmup >= epochs) {
     throw UsageError(fmt::format("--warmup: {} epochs of {} leave none for the training",
                                  recipe.course.warmup, epochs));
