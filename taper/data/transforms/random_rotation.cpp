@@ -112,54 +112,84 @@ void turn_nearest(const View& image, const View& out, const Turn& turn,
   });
 }
 
-/// Four pixels with their weights; one that is outside weighs nothing. At the border torchvision
-/// weighs the sum once more by the part that is there, and so do we.
+/// The mean of the four pixels around a place, of which those outside of the image weigh nothing;
+/// at the border torchvision weighs the sum once more by the part that is there, and so do we.
 struct Neighbours {
-  std::array<int64_t, 4> pixels{};
-  std::array<double, 4> weights{};
-  double inside = 0;  ///< the weights together
+  int64_t left, top;
+  double right_part, lower_part;
 
-  Neighbours(Place at, int64_t height, int64_t width) {
-    const bool is_near = at.x > -1 && at.y > -1 && at.x < static_cast<double>(width) &&
-                         at.y < static_cast<double>(height);
-    if (!is_near) return;
-    const auto left = static_cast<int64_t>(std::floor(at.x));
-    const auto top = static_cast<int64_t>(std::floor(at.y));
-    const double right_part = at.x - static_cast<double>(left);
-    const double lower_part = at.y - static_cast<double>(top);
-    for (size_t i = 0; i < 4; ++i) {
-      const int64_t x = left + static_cast<int64_t>(i % 2);
-      const int64_t y = top + static_cast<int64_t>(i / 2);
-      if (x < 0 || x >= width || y < 0 || y >= height) continue;
-      pixels[i] = y * width + x;
-      weights[i] =
-          (i % 2 == 0 ? 1 - right_part : right_part) * (i / 2 == 0 ? 1 - lower_part : lower_part);
+  // Rounded down: places near the image are above -1, and a call of floor takes longer.
+  explicit Neighbours(Place at)
+      : left(static_cast<int64_t>(at.x + 1) - 1),
+        top(static_cast<int64_t>(at.y + 1) - 1),
+        right_part(at.x - static_cast<double>(left)),
+        lower_part(at.y - static_cast<double>(top)) {}
+
+  bool all_inside(int64_t height, int64_t width) const {
+    return left >= 0 && top >= 0 && left + 1 < width && top + 1 < height;
+  }
+
+  template <class T>
+  double inside(const T* channel, int64_t width) const {
+    const T* upper = channel + top * width + left;
+    const T* lower = upper + width;
+    const auto between = [this](const T* pair) {
+      return static_cast<double>(pair[0]) * (1 - right_part) +
+             static_cast<double>(pair[1]) * right_part;
+    };
+    return between(upper) * (1 - lower_part) + between(lower) * lower_part;
+  }
+
+  template <class T>
+  double at_border(const T* channel, int64_t height, int64_t width, double fill) const {
+    double sum = 0;
+    double there = 0;
+    for (int64_t y = std::max<int64_t>(top, 0); y <= std::min(top + 1, height - 1); ++y) {
+      for (int64_t x = std::max<int64_t>(left, 0); x <= std::min(left + 1, width - 1); ++x) {
+        const double weight =
+            (x == left ? 1 - right_part : right_part) * (y == top ? 1 - lower_part : lower_part);
+        there += weight;
+        sum += weight * static_cast<double>(channel[y * width + x]);
+      }
     }
-    inside = weights[0] + weights[1] + weights[2] + weights[3];
+    return sum * there + (1 - there) * fill;
   }
 };
+
+template <class T>
+T interpolated(double value) {
+  if constexpr (std::is_floating_point_v<T>) return static_cast<T>(value);
+  return convert<T>(std::is_integral_v<T> ? std::nearbyint(value) : value,
+                    RandomRotation::type_name);
+}
 
 template <class T>
 void turn_bilinear(const View& image, const View& out, const Turn& turn,
                    const ChannelValues& fill) {
   const Shape& shape = image.shape();
-  const int64_t size_in = shape[1] * shape[2];
+  const int64_t height = shape[1];
+  const int64_t width = shape[2];
   const int64_t size_out = out.shape()[1] * out.shape()[2];
-  const T* from = image.as<T>();
   T* to = out.as<T>();
   for_each_place(turn, shape, out.shape(), [&](int64_t i, Place at) {
-    const Neighbours near(at, shape[1], shape[2]);
-    for (int64_t c = 0; c < shape[0]; ++c) {
-      double sum = 0;
-      for (size_t k = 0; k < 4; ++k) {
-        if (near.weights[k] == 0) continue;  // an infinity there must not count
-        sum += near.weights[k] * static_cast<double>(from[c * size_in + near.pixels[k]]);
-      }
-      sum = sum * near.inside + (1 - near.inside) * fill[c];
-      if constexpr (std::is_integral_v<T>) sum = std::nearbyint(sum);
-      to[c * size_out + i] = convert<T>(sum, RandomRotation::type_name);
+    const bool near = at.x > -1 && at.y > -1 && at.x < static_cast<double>(width) &&
+                      at.y < static_cast<double>(height);
+    const Neighbours pixels(near ? at : Place{0, 0});
+    const bool all = near && pixels.all_inside(height, width);
+    const T* channel = image.as<T>();
+    for (int64_t c = 0; c < shape[0]; ++c, channel += height * width) {
+      const double value = all    ? pixels.inside(channel, width)
+                           : near ? pixels.at_border(channel, height, width, fill[c])
+                                  : fill[c];
+      to[c * size_out + i] = interpolated<T>(value);
     }
   });
+}
+
+/// Whether each pixel of the result is one of the image.
+bool moves_pixels(const Turn& turn, const Shape& image, const Shape& out) {
+  if (turn.x0 != 0 || turn.y0 != 0) return false;
+  return turn.xy == 0 || (turn.xx == 0 && out[1] == image[2] && out[2] == image[1]);
 }
 
 }  // namespace
@@ -195,7 +225,8 @@ void RandomRotation::apply(const View& image, const View& out, Draws& draws) con
   const Degrees& range = options().degrees;
   const double angle = range[0] + (range[1] - range[0]) * draws.uniform();
   const Turn turn = turn_of(options(), angle, image.shape());
-  if (options().interpolation == Interpolation::bilinear) {
+  const bool exact = moves_pixels(turn, image.shape(), out.shape());
+  if (options().interpolation == Interpolation::bilinear && !exact) {
     visit_dtype(image.dtype(),
                 [&]<class T>() { turn_bilinear<T>(image, out, turn, options().fill); });
     return;
