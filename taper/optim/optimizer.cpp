@@ -11,10 +11,24 @@ namespace taper::optim {
 namespace {
 
 constexpr std::string_view missed_name = "missed";
+constexpr std::string_view options_name = "options";
 
-}  // namespace
+/// Begins the names of a group's cells.
+std::string prefix_of(size_t group) {
+  return group == 0 ? "" : "group" + std::to_string(group) + ".";
+}
 
-namespace {
+const Tensor* find(const std::vector<std::pair<std::string, Tensor>>& values,
+                   std::string_view name) {
+  for (const auto& [known, value] : values) {
+    if (known == name) return &value;
+  }
+  return nullptr;
+}
+
+Tensor tensor_of(const std::vector<double>& numbers) {
+  return from_values<double>({std::ssize(numbers)}, numbers);
+}
 
 void check_rate(double lr, std::string_view owner) {
   check_rule(lr >= 0 && std::isfinite(lr), owner, "`lr` must be finite and at least 0", lr);
@@ -29,7 +43,7 @@ void Optimizer::begin(const std::vector<double>& rates) {
   for (const double lr : rates) {
     groups_.push_back({.steps = State("step", zeros({}, DType::i64)),
                        .lr = State("lr", full({}, lr, DType::f64)),
-                       .first_lr = std::make_shared<double>(lr)});
+                       .shared = std::make_shared<Shared>(Shared{.first_lr = lr, .options = {}})});
   }
 }
 
@@ -47,7 +61,11 @@ Optimizer::Optimizer(const Optimizer& other)
       group.lr = State(group.lr.name(), group.lr.value());
     }
   }
-  for (Group& group : groups_) group.first_lr = std::make_shared<double>(*group.first_lr);
+  for (Group& group : groups_) {
+    group.shared = std::make_shared<Shared>(*group.shared);
+    State& options = group.shared->options;
+    if (options && !CloneScope::active()) options = State(options.name(), options.value());
+  }
 }
 
 AnyOptimizer::AnyOptimizer(const AnyOptimizer& other) : inner_(other.inner_) {
@@ -141,9 +159,42 @@ void Optimizer::step() {
   step(grads);
 }
 
+Tensor Optimizer::step(const std::function<Tensor()>& closure) {
+  check_attached();
+  if (!closure) fail(ErrorKind::value, std::string(type()) + ": the closure is empty");
+  const enable_grad on;
+  if (!needs_closure()) {
+    Tensor loss = closure();
+    step();
+    return loss;
+  }
+  check_places();
+  const no_grad off;
+  Tensor loss = minimise(
+      [&] {
+        const enable_grad again;
+        return closure();
+      },
+      lr());
+  groups_[0].steps.set(groups_[0].steps.value() + 1);
+  return loss;
+}
+
+Tensor Optimizer::minimise(const std::function<Tensor()>& /*closure*/, double /*lr*/) {
+  internal_failure("a step by a closure", __FILE__, __LINE__);
+}
+
+void Optimizer::check_attached() const {
+  if (attached()) return;
+  fail(ErrorKind::value, "optimizer: attach(parameters) must come before the first step");
+}
+
 void Optimizer::step(const std::vector<Tensor>& grads) {
-  if (!attached()) {
-    fail(ErrorKind::value, "optimizer: attach(parameters) must come before the first step");
+  check_attached();
+  if (needs_closure()) {
+    fail(ErrorKind::value, std::string(type()) +
+                               ": step(closure) is needed, whose closure clears the gradients, "
+                               "computes the loss, calls its backward and returns it");
   }
   check_places();
   if (grads.size() != parameters_.size()) {
@@ -200,8 +251,10 @@ void Optimizer::check_slots(size_t number) const {
 void Optimizer::step_checked(std::span<const Tensor> grads) {
   size_t i = 0;
   for (size_t group = 0; group < groups_.size(); ++group) {
-    Step now{
-        .lr = groups_[group].lr.value(), .steps = groups_[group].steps.value() + 1, .missed = {}};
+    Step now{.lr = groups_[group].lr.value(),
+             .steps = groups_[group].steps.value() + 1,
+             .missed = {},
+             .options = options_cell(group)};
     groups_[group].steps.set(now.steps);
     for (; i < groups_[group].end; ++i) {
       now.missed = kept_[i].missed.value();
@@ -227,7 +280,7 @@ size_t Optimizer::checked(size_t group) const {
 }
 
 double Optimizer::lr(size_t group) const { return groups_[checked(group)].lr.value().item(); }
-double Optimizer::first_lr(size_t group) const { return *groups_[checked(group)].first_lr; }
+double Optimizer::first_lr(size_t group) const { return groups_[checked(group)].shared->first_lr; }
 
 void Optimizer::set_rates(const std::vector<double>& rates) {
   std::vector<std::pair<State, Tensor>> values;
@@ -242,29 +295,79 @@ void Optimizer::set_lr(double lr, size_t group) {
   const Group& one = groups_[checked(group)];
   check_rate(lr);
   one.lr.set(full({}, lr, DType::f64));
-  *one.first_lr = lr;
+  one.shared->first_lr = lr;
 }
 
 void Optimizer::set_lr(double lr) {
   set_rates(std::vector<double>(groups(), lr));
-  for (const Group& group : groups_) *group.first_lr = lr;
+  for (const Group& group : groups_) group.shared->first_lr = lr;
 }
 
 void Optimizer::scale_lr(double factor) {
   check_rule(factor >= 0 && std::isfinite(factor), type(),
              "the factor of the rate must be finite and at least 0", factor);
   std::vector<double> rates;
-  for (const Group& group : groups_) rates.push_back(*group.first_lr * factor);
+  for (const Group& group : groups_) rates.push_back(group.shared->first_lr * factor);
   set_rates(rates);
+}
+
+void Optimizer::schedule_lr(const std::vector<double>& rates) {
+  check_rule(rates.size() == groups(), type(), "there must be a rate for each group",
+             static_cast<int64_t>(rates.size()));
+  set_rates(rates);
+}
+
+/// Undefined while none was set. A plan that knows of none holds until there is one.
+Tensor Optimizer::options_cell(size_t group) const {
+  const std::shared_ptr<Shared>& shared = groups_[group].shared;
+  if (interpreter != nullptr) {
+    interpreter->depend_on(shared.get(),
+                           [shared] { return uint64_t{static_cast<bool>(shared->options)}; });
+  }
+  return shared->options ? shared->options.value() : Tensor();
+}
+
+std::vector<double> Optimizer::first_numbers(size_t group) const {
+  return checked_numbers(group, group_options(group));
+}
+
+std::vector<double> Optimizer::present_numbers(size_t group) const {
+  const State& cell = groups_[group].shared->options;
+  return cell ? cell.value().to_vector<double>() : first_numbers(group);
+}
+
+Fields Optimizer::present_options(size_t group) const {
+  const State& cell = groups_[checked(group)].shared->options;
+  return merged(cell ? options_with(group, present_numbers(group)) : group_options(group),
+                {{"lr", Value(lr(group))}});
+}
+
+void Optimizer::set_option(std::string_view name, const Value& value, size_t group) {
+  const Fields next = merged(present_options(group), {{std::string(name), value}});
+  const std::vector<double> numbers = checked_numbers(group, next);
+  if (name == "lr") {
+    const double* real = value.get_if<double>();
+    return set_lr(real != nullptr ? *real : static_cast<double>(*value.get_if<int64_t>()), group);
+  }
+  const Tensor values = tensor_of(numbers);
+  State& cell = groups_[group].shared->options;
+  if (cell) {
+    cell.set(values);
+  } else {
+    cell = State(std::string(options_name), values);
+  }
 }
 
 std::vector<std::pair<std::string, State>> Optimizer::all_cells() const {
   std::vector<std::pair<std::string, State>> all;
   size_t i = 0;
   for (size_t group = 0; group < groups_.size(); ++group) {
-    const std::string prefix = group == 0 ? "" : "group" + std::to_string(group) + ".";
+    const std::string prefix = prefix_of(group);
     all.emplace_back(prefix + "step", groups_[group].steps);
     all.emplace_back(prefix + "lr", groups_[group].lr);
+    if (const State& options = groups_[group].shared->options) {
+      all.emplace_back(prefix + options.name(), options);
+    }
     for (const size_t first = i; i < groups_[group].end; ++i) {
       const std::string own = prefix + std::to_string(i - first) + ".";
       for (const State& slot : kept_[i].slots) all.emplace_back(own + slot.name(), slot);
@@ -282,25 +385,42 @@ std::vector<std::pair<std::string, State>> Optimizer::state() const {
   return cells;
 }
 
+/// What a cell becomes for which a checkpoint has nothing. Throws not_found.
+Tensor Optimizer::value_without(const std::string& name, const State& cell) const {
+  if (cell.name() == missed_name) return zeros({}, DType::i64);
+  for (size_t group = 0; group < groups_.size(); ++group) {
+    if (cell == groups_[group].shared->options) return tensor_of(first_numbers(group));
+  }
+  fail(ErrorKind::not_found, "the optimizer's `" + name + "` is missing");
+}
+
 void Optimizer::load_state(const std::vector<std::pair<std::string, Tensor>>& values) {
-  const auto cells = all_cells();
+  auto cells = all_cells();
+  std::vector<State> options(groups());  // as they will be
+  for (size_t group = 0; group < groups(); ++group) {
+    options[group] = groups_[group].shared->options;
+    const std::string name = prefix_of(group) + std::string(options_name);
+    if (options[group] || find(values, name) == nullptr) continue;
+    options[group] = State(std::string(options_name), tensor_of(first_numbers(group)));
+    cells.emplace_back(name, options[group]);
+  }
   std::vector<std::pair<State, Tensor>> found;
   int64_t taken = 0;
   for (const auto& [name, cell] : cells) {
-    const auto is_it = [&](const auto& value) { return value.first == name; };
-    const auto value = std::ranges::find_if(values, is_it);
+    const Tensor* value = find(values, name);
     const Spec spec = cell.value().spec();
-    const bool is_there = value != values.end();
-    if (!is_there && cell.name() != missed_name) {
-      fail(ErrorKind::not_found, "the optimizer's `" + name + "` is missing");
-    }
-    if (is_there && value->second.spec() != spec) {
+    if (value != nullptr && value->spec() != spec) {
       fail(ErrorKind::shape, name + " is " + to_string(spec) + " in this training, " +
-                                 to_string(value->second.spec()) + " in the checkpoint");
+                                 to_string(value->spec()) + " in the checkpoint");
     }
-    if (cell.name() == groups_[0].lr.name()) check_rate(value->second.item());
-    taken += is_there ? 1 : 0;
-    found.emplace_back(cell, is_there ? value->second : zeros({}, DType::i64));
+    taken += value != nullptr ? 1 : 0;
+    found.emplace_back(cell, value != nullptr ? *value : value_without(name, cell));
+    if (cell.name() == groups_[0].lr.name()) check_rate(found.back().second.item());
+  }
+  for (size_t group = 0; group < groups(); ++group) {
+    const Tensor* numbers = find(values, prefix_of(group) + std::string(options_name));
+    if (numbers == nullptr) continue;
+    checked_numbers(group, options_with(group, numbers->to_vector<double>()));
   }
   if (taken != std::ssize(values)) {
     fail(ErrorKind::value, "the optimizer keeps " + std::to_string(taken) +
@@ -308,6 +428,7 @@ void Optimizer::load_state(const std::vector<std::pair<std::string, Tensor>>& va
                                std::to_string(values.size()));
   }
   set_together(found);
+  for (size_t group = 0; group < groups(); ++group) groups_[group].shared->options = options[group];
 }
 
 }  // namespace taper::optim

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -9,6 +11,7 @@
 
 #include <taper/core/factory.h>
 #include <taper/core/state.h>
+#include <taper/optim/option_numbers.h>
 
 namespace taper::optim {
 
@@ -45,6 +48,13 @@ class TAPER_API Optimizer {
   /// Throws value, shape or dtype, before anything changes, for a gradient that is not like its
   /// parameter. Where memory cannot be had each cell keeps its old value or has its new one.
   void step(const std::vector<Tensor>& grads);
+  /// Updates by the gradients that `closure` leaves: it clears them, computes the loss, calls its
+  /// backward and returns it. It is called once, or as often as LBFGS and its kin look at the loss.
+  /// Returns the first loss.
+  Tensor step(const std::function<Tensor()>& closure);
+  /// Whether a step looks at the loss more than once and so takes a closure only; the other two
+  /// throw value.
+  virtual bool needs_closure() const { return false; }
   void zero_grad();
 
   size_t groups() const { return groups_.size(); }
@@ -56,16 +66,27 @@ class TAPER_API Optimizer {
   double first_lr(size_t group = 0) const;
   /// Gives each group its own first rate times `factor`: what a schedule does.
   void scale_lr(double factor);
+  /// Gives each group a rate of its own and leaves its first one: what other schedules do. Throws
+  /// value unless there is one for each.
+  void schedule_lr(const std::vector<double>& rates);
+
+  /// The options of a group as they are now: its rate and what `set_option` changed.
+  Fields present_options(size_t group = 0) const;
+  /// Gives an option made of real numbers, such as `momentum` or `betas`, another value from the
+  /// next step on, in a captured step too: from the first such call on they are a cell, `options`
+  /// in `state()`. `lr` is set as by `set_lr`. Throws value for a value out of bounds, for another
+  /// kind of option and for one that needs slots which the options at first did not.
+  void set_option(std::string_view name, const Value& value, size_t group = 0);
 
   /// Of all groups, in their order.
   const std::vector<State>& parameters() const { return parameters_; }
   /// Step count, learning rate and the slots of each parameter, named, for checkpoints: `step`,
   /// `lr`, `0.exp_avg`, ... of group 0, `group1.step`, `group1.lr`, `group1.0.exp_avg`, ...
   /// `0.missed` counts the steps in which a parameter had no part, if there were any.
-  std::vector<std::pair<std::string, State>> state() const;
+  virtual std::vector<std::pair<std::string, State>> state() const;
   /// Takes the values of such cells. Throws value, not_found or shape, all before anything changes,
   /// if they are those of another optimizer or of other parameters.
-  void load_state(const std::vector<std::pair<std::string, Tensor>>& values);
+  virtual void load_state(const std::vector<std::pair<std::string, Tensor>>& values);
 
   /// The registered name; empty for one that no registry knows.
   virtual std::string_view type() const = 0;
@@ -82,6 +103,8 @@ class TAPER_API Optimizer {
     Tensor lr;      // f64, 0-d
     Tensor steps;   // i64, 0-d: of the optimizer, from 1
     Tensor missed;  // i64, 0-d: those in which the parameter had no part
+    /// The real numbers of the options, f64 in their order, but lr; undefined while none changed.
+    Tensor options = {};
     /// The parameter's own count of steps, from 1 (f64, 0-d).
     Tensor count() const;
   };
@@ -91,6 +114,9 @@ class TAPER_API Optimizer {
   /// the parameter, and the tape is off.
   virtual void update(size_t group, const State& parameter, const Tensor& grad,
                       std::span<const State> slots, const Step& step) = 0;
+  /// A step of one that needs the closure, which may run with the tape; itself it has none. Returns
+  /// the first loss.
+  virtual Tensor minimise(const std::function<Tensor()>& closure, double lr);
 
   /// One group for each rate, still without parameters.
   void begin(const std::vector<double>& rates);
@@ -99,17 +125,32 @@ class TAPER_API Optimizer {
   size_t checked(size_t group) const;
 
  private:
+  struct Shared {  // by copies, as the cells are
+    double first_lr = 0;
+    State options;  // null while none was set
+  };
   struct Group {
     State steps;
     State lr;
-    std::shared_ptr<double> first_lr;  // shared by copies, as the cells are
-    size_t end = 0;                    // behind its last parameter
+    std::shared_ptr<Shared> shared;
+    size_t end = 0;  // behind its last parameter
   };
   struct Kept {
     std::vector<State> slots;
     State missed;             // steps in which the parameter had no part
     uint32_t departures = 0;  // of the parameter when it was attached
   };
+
+  /// The real numbers of these options, checked. Throws value unless they are those of the group
+  /// but for such numbers.
+  virtual std::vector<double> checked_numbers(size_t group, const Fields& options) const = 0;
+  /// The options of a group with these numbers.
+  virtual Fields options_with(size_t group, std::span<const double> numbers) const = 0;
+  std::vector<double> first_numbers(size_t group) const;
+  std::vector<double> present_numbers(size_t group) const;
+  Tensor options_cell(size_t group) const;
+  Tensor value_without(const std::string& name, const State& cell) const;
+  void check_attached() const;
 
   /// All of them, or nothing where that throws; `several` for messages.
   void take(std::span<const std::vector<State>> groups, bool several);
@@ -131,7 +172,8 @@ class TAPER_API Optimizer {
 /// An optimizer with one struct of options, of which each group has its own. `Derived` says
 /// `update` and `static std::vector<std::string> slots_of(const Options&)`, and is made of options,
 /// of parameters and options or of groups and the options that they have in common; these have
-/// `lr`.
+/// `lr`. One that reads the changed numbers of `Step` says `static constexpr bool changes_options`,
+/// one that takes a single group `single_group`.
 template <class Derived, class Options>
 class TAPER_API OptimizerWith : public WithOptions<Derived, Optimizer, Options> {
  public:
@@ -165,6 +207,10 @@ class TAPER_API OptimizerWith : public WithOptions<Derived, Optimizer, Options> 
   std::vector<std::string> slot_names(size_t group) const final {
     return Derived::slots_of(group_options_[group]);
   }
+  std::vector<double> checked_numbers(size_t group, const Fields& options) const final;
+  Fields options_with(size_t group, std::span<const double> numbers) const final {
+    return to_fields(detail::with_numbers(group_options_[group], numbers));
+  }
   void take(const std::vector<ParameterGroup>& groups);
 
   std::vector<Options> group_options_;
@@ -180,6 +226,10 @@ OptimizerWith<Derived, Options>::OptimizerWith(Options options)
 
 template <class Derived, class Options>
 void OptimizerWith<Derived, Options>::take(const std::vector<ParameterGroup>& groups) {
+  if constexpr (requires { Derived::single_group; }) {
+    check_rule(groups.size() <= 1, Derived::type_name, "it takes one group of parameters",
+               static_cast<int64_t>(groups.size()));
+  }
   std::vector<Options> options;
   std::vector<double> rates;
   for (const ParameterGroup& group : groups) {
@@ -197,6 +247,25 @@ void OptimizerWith<Derived, Options>::take(const std::vector<ParameterGroup>& gr
 template <class Derived, class Options>
 Fields OptimizerWith<Derived, Options>::group_options(size_t group) const {
   return to_fields(group_options_[this->checked(group)]);
+}
+
+template <class Derived, class Options>
+std::vector<double> OptimizerWith<Derived, Options>::checked_numbers(size_t group,
+                                                                     const Fields& options) const {
+  const Options& made = group_options_[group];
+  const Options next = parse_fields<Options>(Derived::type_name, options);
+  std::vector<double> numbers = detail::real_numbers(next);
+  Options same = detail::with_numbers(made, numbers);
+  same.lr = next.lr;
+  const bool can_change = requires { Derived::changes_options; };
+  check_rule(can_change && fields_equal(same, next), Derived::type_name,
+             "only real numbers of an elementwise optimizer change after it was made", options);
+  const std::vector<std::string> slots = Derived::slots_of(made);
+  for (const std::string& slot : Derived::slots_of(next)) {
+    check_rule(std::ranges::find(slots, slot) != slots.end(), Derived::type_name,
+               "what needs a slot must not be 0 when the optimizer is made", slot);
+  }
+  return numbers;
 }
 
 template <class Derived, class Options>
@@ -264,6 +333,7 @@ using OptimizerFactory = Factory<Optimizer>;
   class TAPER_API Name final : public OptimizerWith<Name, Name##Options> {  \
    public:                                                                  \
     using OptimizerWith::OptimizerWith;                                     \
+    static constexpr bool changes_options = true;                           \
     static std::vector<std::string> slots_of(const Name##Options& options); \
                                                                             \
    private:                                                                 \

@@ -4,12 +4,13 @@
 
 namespace taper::optim::detail {
 
-void check_update(const InSpecs& in, size_t slots) {
-  if (in.size() != first_slot + slots) {
+void check_update(const InSpecs& in, size_t slots, size_t options) {
+  const size_t end = first_slot + slots;
+  if (in.size() != end && (in.size() != end + 1 || options == 0)) {
     violate(ErrorKind::value, "these options keep " + std::to_string(slots) + " slots");
   }
   if (!is_float(in[0].dtype)) violate(ErrorKind::dtype, "p must be floating");
-  for (size_t i = 1; i < in.size(); ++i) {
+  for (size_t i = 1; i < end; ++i) {
     if ((i > 1 && i < first_slot) || in[i] == in[0]) continue;
     violate(in[i].shape == in[0].shape ? ErrorKind::dtype : ErrorKind::shape,
             "p, its gradient and its slots must have one shape and dtype");
@@ -22,6 +23,22 @@ void check_update(const InSpecs& in, size_t slots) {
       violate(ErrorKind::shape, "steps and missed must be i64[]");
     }
   }
+  const auto count = static_cast<int64_t>(options);
+  if (in.size() > end && !(is_float(in[end].dtype) && in[end].shape == Shape{count})) {
+    violate(ErrorKind::shape,
+            "the changed options must be " + std::to_string(count) + " floating numbers");
+  }
+}
+
+std::vector<double> numbers_in(const View& view) {
+  std::vector<double> numbers;
+  const int64_t stride = (*view.strides)[0];
+  visit_dtype(view.dtype(), [&]<class T>() {
+    for (int64_t i = 0; i < view.numel(); ++i) {
+      numbers.push_back(static_cast<double>(view.as<T>()[i * stride]));
+    }
+  });
+  return numbers;
 }
 
 StepNumbers step_numbers(const Kernel& kernel) {
@@ -35,10 +52,10 @@ StepNumbers step_numbers(const Inputs& in) {
   return {in[2].item(), static_cast<double>(in[3].item<int64_t>() - in[4].item<int64_t>())};
 }
 
-void run_update(const TileSet& tiles, const void* functor, const Kernel& kernel) {
+void run_update(const TileSet& tiles, const void* functor, const Kernel& kernel, size_t end) {
   std::array<View, 2 + most_kept> operands{kernel.in(0), kernel.in(1)};
   size_t count = 2;
-  for (size_t i = first_slot; i < kernel.inputs.size(); ++i) operands[count++] = kernel.in(i);
+  for (size_t i = first_slot; i < end; ++i) operands[count++] = kernel.in(i);
   run_pointwise(tiles, functor, std::span(operands).first(count), kernel.outputs,
                 taper::detail::pointwise_grain);
 }
@@ -111,10 +128,12 @@ void apply_update(const OpBase& op, const void* rule, const State& parameter, co
   std::array<const State*, 1 + most_kept> cells{&parameter};
   for (size_t i = 0; i < slots.size(); ++i) cells[i + 1] = &slots[i];
   taper::update(std::span(cells).first(slots.size() + 1), [&](std::span<Tensor* const> old) {
-    std::array<Arg, first_slot + most_kept> args{donate(*old[0]), grad, numbers[0], numbers[1],
-                                                 numbers[2]};
-    for (size_t i = 1; i < old.size(); ++i) args[first_slot + i - 1] = donate(*old[i]);
-    return call(op, rule, std::span(args).first(first_slot + old.size() - 1));
+    std::array<Arg, first_slot + most_kept + 1> args{donate(*old[0]), grad, numbers[0], numbers[1],
+                                                     numbers[2]};
+    size_t count = first_slot;
+    for (size_t i = 1; i < old.size(); ++i) args[count++] = donate(*old[i]);
+    if (numbers[3].defined()) args[count++] = numbers[3];
+    return call(op, rule, std::span(args).first(count));
   });
 }
 

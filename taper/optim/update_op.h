@@ -13,6 +13,7 @@
 #include <taper/ops/op.h>
 #include <taper/ops/pointwise/pointwise.h>
 #include <taper/optim/optimizer.h>
+#include <taper/optim/option_numbers.h>
 #include <taper/optim/update_rule.h>
 
 namespace taper::optim::detail {
@@ -23,10 +24,13 @@ inline constexpr size_t first_slot = 5;
 /// With the parameter as many cells as `taper::update` changes together.
 inline constexpr size_t most_kept = 3;
 
-void check_update(const InSpecs& in, size_t slots);
+void check_update(const InSpecs& in, size_t slots, size_t options);
+/// Of a 1-d operand.
+std::vector<double> numbers_in(const View& view);
 StepNumbers step_numbers(const Kernel& kernel);
 StepNumbers step_numbers(const Inputs& in);
-void run_update(const TileSet& tiles, const void* functor, const Kernel& kernel);
+/// `end`: behind the slots among the operands.
+void run_update(const TileSet& tiles, const void* functor, const Kernel& kernel, size_t end);
 /// "adam_update" for "Adam".
 std::string update_name(std::string_view optimizer);
 /// What the samples of a rule are made of: its defaults, and for each field those with another
@@ -44,16 +48,16 @@ size_t kept_count(const Rule& rule) {
   return static_cast<size_t>(std::popcount(slots_kept(rule)));
 }
 
-/// Calls `use` with the functor of this step.
+/// Calls `use` with the functor of this step, which keeps these slots.
 template <unsigned mask = 0, class Rule, class Use>
-auto with_step(const Rule& rule, const StepNumbers& now, Use&& use) {
+auto with_step(const Rule& rule, unsigned kept, const StepNumbers& now, Use&& use) {
   if constexpr (can_keep<Rule>(mask)) {
-    if (slots_kept(rule) == mask) {
+    if (kept == mask) {
       return use(UpdateStep<Rule, mask>{rule, numbers_of(rule, now)});
     }
   }
   if constexpr (mask + 1 < masks<Rule>) {
-    return with_step<mask + 1>(rule, now, std::forward<Use>(use));
+    return with_step<mask + 1>(rule, kept, now, std::forward<Use>(use));
   } else {
     internal_failure("slots that can be kept", __FILE__, __LINE__);
   }
@@ -64,22 +68,28 @@ struct UpdateOp {
   static_assert(slot_count<Rule> <= most_kept);
 
   static Specs infer(const InSpecs& in, const Rule& rule) {
-    check_update(in, kept_count(rule));
+    check_update(in, kept_count(rule), real_numbers(rule).size());
     Specs specs;
     for (size_t i = 0; i <= kept_count(rule); ++i) specs.push_back(in[0]);
     return specs;
   }
 
   static void run(const Kernel& kernel, const Rule& rule) {
-    const TileSet& tiles = update_tiles<Rule>()[slots_kept(rule)];
-    with_step(rule, step_numbers(kernel),
-              [&](const auto& step) { run_update(tiles, &step, kernel); });
+    const unsigned kept = slots_kept(rule);
+    const TileSet& tiles = update_tiles<Rule>()[kept];
+    const size_t operands = first_slot + kept_count(rule);
+    const bool changed = kernel.inputs.size() > operands;
+    const Rule now = changed ? with_numbers(rule, numbers_in(kernel.in(operands))) : rule;
+    with_step(now, kept, step_numbers(kernel),
+              [&](const auto& step) { run_update(tiles, &step, kernel, operands); });
   }
 
   static Results reference(const Inputs& in, const Rule& rule) {
     std::vector<Arg> operands{in[0], in[1]};
-    for (size_t i = first_slot; i < in.size(); ++i) operands.emplace_back(in[i]);
-    return with_step(rule, step_numbers(in), [&](const auto& step) {
+    const size_t end = first_slot + kept_count(rule);
+    for (size_t i = first_slot; i < end; ++i) operands.emplace_back(in[i]);
+    const Rule now = in.size() > end ? with_numbers(rule, in[end].to_vector<double>()) : rule;
+    return with_step(now, slots_kept(rule), step_numbers(in), [&](const auto& step) {
       return taper::detail::reference_pointwise(Inputs(operands), step);
     });
   }
@@ -93,6 +103,13 @@ struct UpdateOp {
       } catch (const Error&) {  // NOLINT(bugprone-empty-catch): fields that do not go together
       }
     }
+    const auto reals = static_cast<int64_t>(real_numbers(all.front().attrs).size());
+    if (reals > 0) {
+      for (Sample<Rule> changed : std::vector(all)) {
+        changed.inputs.push_back({.shape = {reals}, .low = 0.1, .high = 0.9, .dtype = DType::f64});
+        all.push_back(std::move(changed));
+      }
+    }
     Sample<Rule> wrong = all.front();
     wrong.inputs[1].shape = {5};
     wrong.error = "must have one shape and dtype";
@@ -101,6 +118,11 @@ struct UpdateOp {
     wrong.inputs[first_slot - 1].shape = {1};
     wrong.error = "steps and missed must be i64[]";
     all.push_back(std::move(wrong));
+    wrong = all.front();
+    wrong.inputs.push_back({.shape = {reals + 1}, .dtype = DType::f64});
+    if (reals > 0) wrong.error = "the changed options must be";
+    if (reals == 0) wrong.error = "these options keep";
+    all.push_back(std::move(wrong));
     return all;
   }
 
@@ -108,7 +130,7 @@ struct UpdateOp {
     return {.name = name,
             .doc = doc,
             .internal = true,
-            .inputs = {"p", "grad", "lr", "steps", "missed", "slots*"},
+            .inputs = {"p", "grad", "lr", "steps", "missed", "slots_and_options*"},
             .outputs = {"p", "slots*"},
             .infer = infer,
             .reference = reference,
@@ -129,7 +151,8 @@ struct UpdateOp {
   }
 };
 
-/// Gives the cells their next values by the op.
+/// Gives the cells their next values by the op. `numbers` are lr, steps, missed and, if they
+/// changed, those of the options.
 void apply_update(const OpBase& op, const void* rule, const State& parameter, const Tensor& grad,
                   std::span<const State> slots, std::span<const Tensor> numbers);
 
@@ -160,7 +183,7 @@ void apply_update(const OpBase& op, const void* rule, const State& parameter, co
   void Name::update(size_t group, const State& parameter, const Tensor& grad,                  \
                     std::span<const State> slots, const Step& step) {                          \
     detail::apply_update(Name##_op, &options_of(group), parameter, grad, slots,                \
-                         {{step.lr, step.steps, step.missed}});                                \
+                         {{step.lr, step.steps, step.missed, step.options}});                  \
   }                                                                                            \
   }                                                                                            \
   }
