@@ -39,7 +39,7 @@
 #include <taper/ops/random/generator.h>
 #include <taper/optim/clipping.h>
 #include <taper/optim/optimizers.h>
-#include <taper/optim/schedule.h>
+#include <taper/optim/schedules.h>
 #include <taper/train/batch/class_weights.h>
 #include <taper/train/callbacks/board.h>
 #include <taper/train/callbacks/csv_logger.h>

@@ -8,7 +8,7 @@
 #include <taper/core/parse_fields.h>
 #include <taper/ops/ops.h>
 #include <taper/train/callbacks/log_file.h>
-#include <taper/train/callbacks/monitor.h>
+#include <taper/train/fit/monitor.h>
 #include <taper/train/fit/trainer.h>
 #include <taper/train/report/mosaic.h>
 

@@ -1,6 +1,7 @@
 #include <taper/train/callbacks/rates.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include <taper/core/error.h>
@@ -14,31 +15,45 @@ void ReduceLROnPlateau::on_train_begin(Trainer& trainer) {
   if (!resumed()) memory_ = {};
 }
 
+/// Keras reduces in the epoch in which its patience is full, PyTorch in the next one, and Keras
+/// counts the last epoch of a cooldown.
+optim::ReduceLROnPlateau ReduceLROnPlateau::rule() const {
+  return optim::ReduceLROnPlateau(optim::ReduceLROnPlateauOptions{
+      .mode = monitor_.larger_is_better() ? optim::PlateauMode::max : optim::PlateauMode::min,
+      .factor = options().factor.value(),
+      .patience = std::max<int64_t>(options().patience - 1, 0),
+      .threshold = std::abs(options().min_delta),
+      .threshold_mode = optim::ThresholdMode::abs,
+      .cooldown = std::max<int64_t>(options().cooldown - 1, 0),
+      .min_lr = options().min_lr.value(),
+      .eps = 0});
+}
+
 void ReduceLROnPlateau::on_epoch_end(Trainer& trainer, const Logs& logs) {
-  const double value = monitor_.read(logs);
-  if (memory_.cooldown > 0) {
-    --memory_.cooldown;
-    memory_.wait = 0;
+  const optim::ReduceLROnPlateau rule = this->rule();
+  if (!rule.sees(monitor_.read(logs), memory_)) return;
+  optim::Optimizer& optimizer = *trainer.optimizer();
+  optim::SchedulePlace place{.groups = optimizer.groups()};
+  for (; place.group < place.groups; ++place.group) {
+    const double lr = optimizer.lr(place.group);
+    const double next = rule.reduced(lr, place);
+    if (next != lr) optimizer.set_lr(next, place.group);
   }
-  if (monitor_.improves(value, memory_.best)) {
-    memory_.best = value;
-    memory_.wait = 0;
-    return;
-  }
-  if (memory_.cooldown > 0 || ++memory_.wait < options().patience) return;
-  const double lr = trainer.optimizer()->lr();
-  if (lr <= options().min_lr) return;
-  trainer.optimizer()->set_lr(std::max(lr * options().factor, options().min_lr.value()));
-  memory_.cooldown = options().cooldown;
-  memory_.wait = 0;
 }
 
 CallbackState ReduceLROnPlateau::state() const {
-  return {.values = to_fields(memory_), .tensors = {}};
+  const int64_t left = memory_.cooldown_counter;
+  return {.values = to_fields(Memory{.best = memory_.best,
+                                     .wait = memory_.num_bad_epochs,
+                                     .cooldown = left > 0 ? left + 1 : 0}),
+          .tensors = {}};
 }
 
 void ReduceLROnPlateau::load_state(const CallbackState& state) {
-  memory_ = parse_fields<Memory>(type_name, state.values);
+  const auto kept = parse_fields<Memory>(type_name, state.values);
+  memory_ = {.best = kept.best,
+             .num_bad_epochs = kept.wait,
+             .cooldown_counter = std::max<int64_t>(kept.cooldown - 1, 0)};
 }
 
 LearningRateScheduler::LearningRateScheduler(Function function) : function_(std::move(function)) {

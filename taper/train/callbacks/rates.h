@@ -1,5 +1,4 @@
-// Callbacks that set the learning rate. A `schedule` of the fit sets it at the begin of each epoch,
-// before they do.
+// Callbacks that set the learning rate. A `schedule` of the fit sets it before they do.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +6,8 @@
 #include <optional>
 #include <string>
 
-#include <taper/train/callbacks/monitor.h>
+#include <taper/optim/plateau.h>
+#include <taper/train/fit/monitor.h>
 
 namespace taper {
 
@@ -20,8 +20,9 @@ struct ReduceLROnPlateauOptions {
   NonNegative<int64_t> cooldown = 0;  ///< epochs after a reduction in which none is counted
   NonNegative<double> min_lr = 0;
 };
-/// Multiplies the learning rate by `factor` after `patience` epochs without improvement, as Keras
-/// defines it.
+/// Multiplies the learning rate of each group by `factor` after `patience` epochs without
+/// improvement: the rule of optim::ReduceLROnPlateau with Keras' options. As a callback it leaves
+/// the rates reduced when the fit ends; as the fit's schedule it would not.
 class TAPER_API ReduceLROnPlateau final
     : public WithOptions<ReduceLROnPlateau, Callback, ReduceLROnPlateauOptions> {
  public:
@@ -33,14 +34,17 @@ class TAPER_API ReduceLROnPlateau final
   void load_state(const CallbackState& state) override;
 
  private:
+  /// By Keras' names and counts.
   struct Memory {
     std::optional<double> best = {};
     int64_t wait = 0;
     int64_t cooldown = 0;
   };
 
+  optim::ReduceLROnPlateau rule() const;
+
   Monitor monitor_{type_name, options().monitor, options().mode, options().min_delta};
-  Memory memory_;
+  optim::ReduceLROnPlateau::Memory memory_;
 };
 
 /// Sets the learning rate at the begin of each epoch to what a function makes of the epoch (from 0)

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include <taper/train/callbacks/monitor.h>
+#include <taper/train/fit/monitor.h>
 
 namespace taper {
 

@@ -41,6 +41,7 @@ FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
                                           .workers = options.workers}),
       rule_{trainer.loss_, trainer.task_},
       step_(trainer, options),
+      monitor_("fit: the schedule", options.schedule_monitor, MonitorMode::min),
       progress_(options.verbose, options.epochs, loader_.batches()),
       first_loader_epoch_(trainer.epochs_trained_),
       last_save_(Clock::now()) {
@@ -52,6 +53,9 @@ FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
     fail(ErrorKind::value, "fit: `drop_last` leaves no batch of " +
                                std::to_string(options.batch_size) + " from " +
                                std::to_string(loader_.examples()) + " examples");
+  }
+  if (options.schedule) {
+    schedule_interval_ = options.schedule_interval.value_or(options.schedule->interval());
   }
   if (options.checkpoint) make_digests(*train, validation ? &**validation : nullptr);
   const auto& test = options.run_details.test_data;
@@ -67,12 +71,40 @@ FitRun::FitRun(Trainer& trainer, const data::AnyDataset& train,
                              .metrics = trainer.metrics_});
   rule_ = trainer.output_rule(loader_.dataset());
   trainer.recorded_names_ = names_recorded(trainer.metrics_, validation_.has_value());
+  if (options.schedule) start_schedule();
+}
+
+void FitRun::start_schedule() {
+  if (options_.schedule->watches()) {
+    if (schedule_interval_ == optim::ScheduleInterval::update) {
+      fail(ErrorKind::value, "fit: a schedule that watches a number moves by epochs");
+    }
+    monitor_.begin(trainer_);
+  }
+  scheduler_.emplace(trainer_.optimizer_, options_.schedule, schedule_steps());
+}
+
+int64_t FitRun::updates_of_epoch() const {
+  return (loader_.batches() + options_.accumulate - 1) / options_.accumulate;
+}
+
+int64_t FitRun::schedule_steps() const {
+  const bool by_update = schedule_interval_ == optim::ScheduleInterval::update;
+  return options_.epochs * (by_update ? updates_of_epoch() : 1);
+}
+
+/// Before what it makes a step of.
+void FitRun::move_schedule(optim::ScheduleInterval now) {
+  if (!scheduler_ || schedule_interval_ != now || scheduler_->schedule().watches()) return;
+  scheduler_->move_to(now == optim::ScheduleInterval::epoch
+                          ? epoch_
+                          : epoch_ * updates_of_epoch() + logs_.step / options_.accumulate);
 }
 
 FitRun::~FitRun() {
-  if (!options_.schedule) return;
+  if (!scheduler_) return;
   try {
-    trainer_.optimizer_->scale_lr(1);
+    scheduler_->put_back();
   } catch (const Error&) {  // NOLINT(bugprone-empty-catch): no memory for a number
   }
 }
@@ -116,7 +148,7 @@ void FitRun::run_epoch() {
 void FitRun::begin_epoch() {
   epoch_start_ = Clock::now();
   seconds_before_ = 0;
-  if (options_.schedule) trainer_.optimizer_->scale_lr(options_.schedule->factor(epoch_));
+  move_schedule(optim::ScheduleInterval::epoch);
   for (const auto& callback : options_.callbacks) callback->on_epoch_begin(trainer_, epoch_);
   progress_.begin_epoch(epoch_);
   loader_.epoch(first_loader_epoch_ + epoch_);
@@ -174,6 +206,7 @@ void FitRun::run_step(const data::Batch& batch) {
 
 void FitRun::learn(const data::Batch& batch) {
   const bool begins = logs_.step % options_.accumulate == 0;
+  if (begins) move_schedule(optim::ScheduleInterval::update);
   const int64_t together = examples_of_update(batch.index);
   const double share = static_cast<double>(batch.size) / static_cast<double>(together);
   // Messages count the epochs of this fit.
@@ -223,6 +256,7 @@ void FitRun::end_epoch() {
   ++trainer_.epochs_trained_;
   ++epoch_;
   in_epoch_ = false;
+  if (scheduler_ && scheduler_->schedule().watches()) scheduler_->step(monitor_.read(logs_));
   for (const auto& callback : options_.callbacks) callback->on_epoch_end(trainer_, logs_);
   if (save_is_due()) save_or_warn();
 }

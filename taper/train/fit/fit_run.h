@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include <taper/optim/lr_scheduler.h>
+#include <taper/train/fit/monitor.h>
 #include <taper/train/fit/progress.h>
 #include <taper/train/fit/train_step.h>
 #include <taper/train/fit/trainer.h>
@@ -39,6 +41,11 @@ class FitRun {
   void learn(const data::Batch& batch);
   void learn_with_checks(const data::Batch& batch);
   void end_epoch();
+  void start_schedule();
+  void move_schedule(optim::ScheduleInterval now);
+  int64_t updates_of_epoch() const;
+  /// How many steps the schedule has in this fit.
+  int64_t schedule_steps() const;
   std::optional<data::Batch> next_batch();
   int64_t examples_of_update(int64_t batch) const;
   double epoch_seconds() const;
@@ -64,6 +71,9 @@ class FitRun {
   std::optional<data::Loader> validation_;
   OutputRule rule_;
   TrainStep step_;
+  std::optional<optim::LRScheduler> scheduler_;
+  optim::ScheduleInterval schedule_interval_ = optim::ScheduleInterval::epoch;
+  Monitor monitor_;
   Progress progress_;
   History history_;
   std::optional<Meter> meter_;  // of the epoch that runs

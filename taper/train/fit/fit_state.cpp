@@ -15,8 +15,8 @@ namespace {
 /// Saving may take this part of the time.
 constexpr double time_for_saving = 0.02;
 
-/// Where a fit stands. What is also needed are objects of their own: `options`, `history`, `meter`
-/// and `callbacks`.
+/// Where a fit stands. What is also needed are objects of their own: `options`, `history`, `meter`,
+/// `callbacks` and `scheduler`.
 struct Position {
   int64_t epoch = 0;
   bool in_epoch = false;
@@ -60,14 +60,13 @@ const Fields& object(const Fields& fields, std::string_view name) {
   return *found;
 }
 
-/// Tells the factors of a schedule from those of another; without a schedule they are 1.
-std::string schedule_digest(const optim::Schedule* schedule, int64_t epochs) {
-  constexpr int64_t most_compared = 10000;
-  std::string factors;
-  for (int64_t epoch = 0; epoch < std::min(epochs, most_compared); ++epoch) {
-    factors += print_real(schedule != nullptr ? schedule->factor(epoch) : 1) + "\n";
-  }
-  return sha256(factors);
+/// Tells a schedule from another; without one the factors of all epochs are 1.
+std::string schedule_digest(const optim::Schedule* schedule, optim::ScheduleInterval interval,
+                            int64_t steps, size_t groups) {
+  const optim::Schedule constant;
+  const optim::Schedule& of = schedule != nullptr ? *schedule : constant;
+  const std::string signature = of.signature(steps, groups);
+  return sha256(interval == optim::ScheduleInterval::epoch ? signature : "update\n" + signature);
 }
 
 Value names_of(const std::vector<AnyMetric>& metrics) {
@@ -116,7 +115,8 @@ Value texts_of(const std::vector<data::AnyTransform>& transforms) {
 void FitRun::make_digests(const data::Dataset& train, const data::Dataset* validation) {
   data_digest_ = train.digest();
   if (validation != nullptr) validation_digest_ = validation->digest();
-  schedule_digest_ = schedule_digest(options_.schedule.get(), options_.epochs);
+  schedule_digest_ = schedule_digest(options_.schedule.get(), schedule_interval_, schedule_steps(),
+                                     trainer_.optimizer_->groups());
 }
 
 /// What must be the same when a fit goes on.
@@ -176,6 +176,7 @@ Checkpoint FitRun::snapshot() const {
   made.progress.emplace_back("meter", Value(in_epoch_ ? meter_->state() : Fields()));
   made.progress.emplace_back("callbacks", Value(std::move(callbacks)));
   made.progress.emplace_back("history", history_.to_value());
+  if (scheduler_) made.progress.emplace_back("scheduler", Value(scheduler_->state()));
   return made;
 }
 
@@ -238,7 +239,8 @@ void FitRun::restore(const Checkpoint& checkpoint) {
   Fields known;
   for (const auto& field : checkpoint.progress) {
     const bool own_object = field.first == "options" || field.first == "meter" ||
-                            field.first == "callbacks" || field.first == "history";
+                            field.first == "callbacks" || field.first == "history" ||
+                            field.first == "scheduler";
     if (!own_object) known.push_back(field);
   }
   const auto position = parse_fields<Position>("progress", known);
@@ -251,6 +253,11 @@ void FitRun::restore(const Checkpoint& checkpoint) {
   // More epochs may have a schedule of their own.
   if (options_.epochs == position.epochs && position.schedule != schedule_digest_) {
     fail(ErrorKind::value, "`schedule` gives other learning rates than it did");
+  }
+  // First, since a callback may have changed the optimizer's rate behind it.
+  const bool same_schedule = position.schedule == schedule_digest_;
+  if (scheduler_ && same_schedule && find(checkpoint.progress, "scheduler") != nullptr) {
+    scheduler_->load_state(object(checkpoint.progress, "scheduler"));
   }
   restore_training(checkpoint, position.first_lr);
   if (const Value* history = find(checkpoint.progress, "history")) {

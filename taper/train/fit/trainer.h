@@ -89,9 +89,13 @@ struct FitOptions {
   int workers = 1;
   bool verbose = true;
   std::vector<std::shared_ptr<Callback>> callbacks = {};
-  /// Gives the factor of the learning rate for each epoch of this fit; afterwards the rate is what
-  /// it was before.
+  /// Gives the learning rates, and with some schedules the momentum, of this fit; afterwards they
+  /// are what they were before. One that wants to know how many steps there will be is told.
   std::shared_ptr<optim::Schedule> schedule = {};
+  /// What it makes a step of: by its nature an epoch, of OneCycleLR an update.
+  std::optional<optim::ScheduleInterval> schedule_interval = {};
+  /// The number of the history that a schedule such as ReduceLROnPlateau watches.
+  std::string schedule_monitor = "val_loss";
 
   /// Batches whose gradients are added up for one update, as if they were one batch.
   int64_t accumulate = 1;

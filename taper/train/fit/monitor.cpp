@@ -1,4 +1,4 @@
-#include <taper/train/callbacks/monitor.h>
+#include <taper/train/fit/monitor.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,7 +10,7 @@ namespace taper {
 namespace {
 
 /// Of the numbers that are none of the metrics, such as the loss, the smaller is better.
-bool larger_is_better(std::string_view name, const std::vector<AnyMetric>& metrics) {
+bool is_larger_better(std::string_view name, const std::vector<AnyMetric>& metrics) {
   if (name.starts_with(validation_prefix)) name.remove_prefix(validation_prefix.size());
   for (const AnyMetric& metric : metrics) {
     if (metric->name() == name) return metric->larger_is_better();
@@ -30,7 +30,7 @@ Monitor::Monitor(std::string_view owner, std::string name, MonitorMode mode, dou
 
 void Monitor::begin(const Trainer& trainer) {
   if (mode_ == MonitorMode::automatic) {
-    larger_is_better_ = larger_is_better(name_, trainer.metrics());
+    larger_is_better_ = is_larger_better(name_, trainer.metrics());
   }
   const std::vector<std::string>& names = trainer.recorded_names();
   if (names.empty()) return;  // called by other than a fit

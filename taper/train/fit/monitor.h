@@ -32,6 +32,8 @@ class TAPER_API Monitor {
   /// Whether `value` is better by more than `min_delta`, as Keras compares. Nothing is worse than
   /// no number; what is not finite never improves.
   bool improves(double value, const std::optional<double>& than) const;
+  /// As far as it is known before `begin`.
+  bool larger_is_better() const { return larger_is_better_; }
 
  private:
   [[noreturn]] void fail_unknown(const std::vector<std::string>& names) const;
