@@ -216,7 +216,7 @@ void FitRun::learn(const data::Batch& batch) {
   });
   ++logs_.step;
   logs_.total_step = ++total_step_;
-  if (logs_.step % options_.accumulate == 0 || logs_.step == logs_.steps) step_.update();
+  if (logs_.step % options_.accumulate == 0 || logs_.step == logs_.steps) step_.update(batch);
 }
 
 void FitRun::learn_with_checks(const data::Batch& batch) {

@@ -1,5 +1,7 @@
 #include <taper/train/fit/train_step.h>
 
+#include <utility>
+
 #include <taper/ops/ops.h>
 #include <taper/optim/clipping.h>
 
@@ -8,7 +10,7 @@ namespace taper {
 TrainStep::TrainStep(const Trainer& trainer, const FitOptions& options)
     : trainer_(trainer),
       options_(options),
-      loss_(trainer.model_, trainer.loss_, options.class_weight),
+      batch_loss_(trainer.model_, trainer.loss_, options.class_weight),
       update_([this] { update_now(); }) {
   for (const bool begins : {false, true}) learn_.push_back(compiled_learn(begins));
 }
@@ -23,6 +25,13 @@ Compiled<TrainStep::Learn> TrainStep::compiled_learn(bool begins) {
 
 BatchLoss::Result TrainStep::learn(const data::Batch& batch, bool begins, double share,
                                    std::optional<Spec>& output) {
+  BatchLoss::Result found = learn_by_mode(batch, begins, share, output);
+  if (trainer_.optimizer_->needs_closure()) loss_ = found.loss.detach();
+  return found;
+}
+
+BatchLoss::Result TrainStep::learn_by_mode(const data::Batch& batch, bool begins, double share,
+                                           std::optional<Spec>& output) {
   if (!options_.compile || options_.detect_anomaly) {
     const Tensor part = share == 1 ? Tensor() : full({}, share, DType::f64);
     return learn_now(batch.fields, begins, part, output);
@@ -34,7 +43,7 @@ BatchLoss::Result TrainStep::learn(const data::Batch& batch, bool begins, double
     return {std::move(loss), std::move(result)};
   } catch (const Error&) {
     output = output_;
-    const Tensor& target = batch[loss_.roles().target()];
+    const Tensor& target = batch[batch_loss_.roles().target()];
     const bool has_rows = output && output->shape.rank() > 0 && target.rank() > 0;
     if (has_rows) output->shape[0] = target.shape()[0];
     throw;
@@ -44,7 +53,7 @@ BatchLoss::Result TrainStep::learn(const data::Batch& batch, bool begins, double
 BatchLoss::Result TrainStep::learn_now(std::span<const Tensor> fields, bool begins,
                                        const Tensor& share, std::optional<Spec>& output) {
   if (begins) trainer_.optimizer_->zero_grad();
-  BatchLoss::Result found = loss_("fit", fields, output);
+  BatchLoss::Result found = batch_loss_("fit", fields, output);
   Tensor& loss = found.loss;
   if (options_.l1 > 0 || options_.l2 > 0) {
     loss = loss + trainer_.penalty(options_.l1, options_.l2);
@@ -53,19 +62,36 @@ BatchLoss::Result TrainStep::learn_now(std::span<const Tensor> fields, bool begi
   return found;
 }
 
-void TrainStep::update() {
-  if (options_.compile && !options_.detect_anomaly) {
+void TrainStep::update(const data::Batch& batch) {
+  if (trainer_.optimizer_->needs_closure()) {
+    minimise(batch);
+  } else if (options_.compile && !options_.detect_anomaly) {
     update_();
   } else {
     update_now();
   }
 }
 
+/// Begins with the loss and gradients that `learn` left.
+void TrainStep::minimise(const data::Batch& batch) {
+  bool first = true;
+  trainer_.optimizer_->step([&] {
+    std::optional<Spec> output;
+    if (!std::exchange(first, false)) loss_ = learn_by_mode(batch, true, 1, output).loss.detach();
+    clip();
+    return loss_;
+  });
+}
+
 void TrainStep::update_now() {
+  clip();
+  trainer_.optimizer_->step();
+}
+
+void TrainStep::clip() {
   const auto& parameters = trainer_.optimizer_->parameters();
   if (options_.clip_value > 0) optim::clip_grad_value(parameters, options_.clip_value);
   if (options_.clip_norm > 0) optim::clip_grad_norm(parameters, options_.clip_norm);
-  trainer_.optimizer_->step();
 }
 
 }  // namespace taper

@@ -22,9 +22,10 @@ class TrainStep {
   /// begins anew. `output` is the spec of what the model gave, also where the loss refused it.
   BatchLoss::Result learn(const data::Batch& batch, bool begins, double share,
                           std::optional<Spec>& output);
-  /// Clips the gradients and lets the optimizer step.
-  void update();
-  const BatchLoss& loss() const { return loss_; }
+  /// Clips the gradients and lets the optimizer step; one that needs it computes the loss of the
+  /// batch again, with its gradients clipped alike.
+  void update(const data::Batch& batch);
+  const BatchLoss& loss() const { return batch_loss_; }
 
  private:
   // Of the fields of a batch and, as the last one, its share.
@@ -34,11 +35,16 @@ class TrainStep {
   BatchLoss::Result learn_now(std::span<const Tensor> fields, bool begins, const Tensor& share,
                               std::optional<Spec>& output);
   Compiled<Learn> compiled_learn(bool begins);
+  BatchLoss::Result learn_by_mode(const data::Batch& batch, bool begins, double share,
+                                  std::optional<Spec>& output);
+  void clip();
+  void minimise(const data::Batch& batch);
   void update_now();
 
   const Trainer& trainer_;
   const FitOptions& options_;
-  BatchLoss loss_;
+  BatchLoss batch_loss_;
+  Tensor loss_;                         // of the last batch, for an optimizer that minimises it
   std::optional<Spec> output_;          // of the call that was captured last
   std::vector<Compiled<Learn>> learn_;  // by `begins`
   Compiled<std::function<void()>> update_;

@@ -40,10 +40,16 @@ void require(bool good, const char* rule, double got) {
 
 bool is_amount(double value) { return value >= 0 && std::isfinite(value); }
 
-void check_options(const FitOptions& options) {
+void check_options(const FitOptions& options, const optim::Optimizer& optimizer) {
   require(options.epochs >= 1, "`epochs` must be at least 1", static_cast<double>(options.epochs));
   require(options.accumulate >= 1, "`accumulate` must be at least 1",
           static_cast<double>(options.accumulate));
+  if (optimizer.needs_closure() && options.accumulate > 1) {
+    fail(ErrorKind::unsupported, "fit: " + std::string(optimizer.type()) +
+                                     " computes the loss of a batch again, so `accumulate` must be "
+                                     "1, got " +
+                                     std::to_string(options.accumulate));
+  }
   require(is_amount(options.clip_norm), "`clip_norm` must be at least 0", options.clip_norm);
   require(is_amount(options.clip_value), "`clip_value` must be at least 0", options.clip_value);
   require(is_amount(options.l1), "`l1` must be at least 0", options.l1);
@@ -125,7 +131,7 @@ Tensor Trainer::penalty(double l1, double l2) const {
 }
 
 void Trainer::check_fit(const data::AnyDataset& dataset, const FitOptions& options) const {
-  check_options(options);
+  check_options(options, *optimizer_);
   const FieldRoles roles(model_, loss_);
   check_fields(roles, *dataset, "fit");
   if (options.validation_data) {
