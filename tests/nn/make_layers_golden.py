@@ -228,6 +228,15 @@ def attentions():
           call={"is_causal": True, "need_weights": False})
 
 
+def half_precision():
+    """Sums are made in f32, but every step of a layer that is made of ops is rounded."""
+    x, q, k = uniform(5, 2, 3), uniform(3, 2, 4), uniform(5, 2, 4)
+    for dtype in "f16", "bf16":
+        layer("Linear", {"in_features": 4, "out_features": 3}, uniform(2, 4), dtype=dtype, ulps=2)
+        layer("LSTM", {"input_size": 3, "hidden_size": 4}, x, dtype=dtype, ulps=8)
+        layer("MultiheadAttention", {"embed_dim": 4, "num_heads": 2}, q, k, k, dtype=dtype, ulps=8)
+
+
 functions()
 products()
 norms()
@@ -235,6 +244,7 @@ layer_norms()
 embeddings()
 lstms()
 attentions()
+half_precision()
 path = Path(__file__).parent / "layers_golden.json"
 lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
 path.write_text(f"[\n{lines}\n]\n")
