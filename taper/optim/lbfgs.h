@@ -43,7 +43,9 @@ class TAPER_API LBFGS final : public OptimizerWith<LBFGS, LBFGSOptions> {
   using OptimizerWith::OptimizerWith;
   static constexpr bool single_group = true;
   LBFGS(const LBFGS& other);
+  LBFGS(LBFGS&&) = default;
   LBFGS& operator=(const LBFGS&) = default;
+  LBFGS& operator=(LBFGS&&) = default;
   ~LBFGS() override = default;
 
   bool needs_closure() const override { return true; }

@@ -51,6 +51,12 @@ LRScheduler::LRScheduler(AnyOptimizer optimizer, std::shared_ptr<const Schedule>
                                  std::string(optimizer_->type()) +
                                  " has neither `momentum` nor `betas`");
     }
+    if (found->second == Value(0.0)) {
+      fail(ErrorKind::value, "LRScheduler: the schedule moves the momentum, but " +
+                                 std::string(optimizer_->type()) +
+                                 " was made without one; give it a `momentum`, or the schedule "
+                                 "`cycle_momentum` = false");
+    }
     first_momentum_.push_back(found->second);
   }
   apply(0);

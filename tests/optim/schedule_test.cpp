@@ -200,8 +200,8 @@ TEST(LRScheduler, NeedsAMomentumToMove) {
     LRScheduler(std::move(optimizer), OneCycleLR({.max_lr = 1, .total_steps = 4}));
   };
   EXPECT_EQ(thrown_text(ErrorKind::value, [&] { cycle(SGD(x)); }),
-            "SGD: what needs a slot must not be 0 when the optimizer is made, got "
-            "\"momentum_buffer\"");
+            "LRScheduler: the schedule moves the momentum, but SGD was made without one; give it a "
+            "`momentum`, or the schedule `cycle_momentum` = false");
 }
 
 /// By updates within one after the other.

@@ -94,6 +94,48 @@ TEST(SetOption, IsACellOfCapturedSteps) {
   EXPECT_EQ(step.captures(), 2u);
 }
 
+/// A module with optimizers that have changed.
+struct Learner : nn::Layer<Learner> {
+  nn::Parameter weight = parameter("weight", ones({2}));
+  AnyOptimizer adam = attached(Adam({.lr = 1.0}));
+  AnyOptimizer lbfgs = attached(LBFGS({.max_iter = 2}));
+  Tensor forward(const Tensor& x) const { return x * weight.value(); }
+
+ private:
+  AnyOptimizer attached(auto optimizer) {
+    optimizer.attach(parameters());
+    return optimizer;
+  }
+};
+
+TEST(SetOption, BelongsToTheCloneAlone) {
+  Learner net;
+  net.adam->set_option("eps", Value(0.5));
+  const auto closure_of = [](const Learner& learner) {
+    return [&learner] {
+      learner.weight.zero_grad();
+      Tensor loss = sum(square(square(learner.weight.value())));
+      loss.backward();
+      return loss;
+    };
+  };
+  net.lbfgs->step(closure_of(net));
+  const size_t cells = net.lbfgs->state().size();
+  Learner copy = nn::clone(net);
+  EXPECT_EQ(copy.adam->present_options(), net.adam->present_options());
+  copy.adam->set_option("eps", Value(0.25));
+  EXPECT_EQ(*Value(net.adam->present_options()).find("eps"), Value(0.5));
+  const std::vector<float> before = net.weight.value().to_vector<float>();
+  for (int i = 0; i < 2; ++i) copy.lbfgs->step(closure_of(copy));
+  EXPECT_EQ(net.weight.value().to_vector<float>(), before);
+  EXPECT_EQ(net.lbfgs->state().size(), cells);
+  EXPECT_EQ(copy.lbfgs->state()[2].second.value().item(), 3);
+  EXPECT_EQ(net.lbfgs->state()[2].second.value().item(), 1);
+  net.lbfgs->step(closure_of(net));  // with what it knew itself
+  net.lbfgs->step(closure_of(net));
+  EXPECT_EQ(net.weight.value().to_vector<float>(), copy.weight.value().to_vector<float>());
+}
+
 TEST(SetOption, SaysWhatIsWrong) {
   const State w("w", zeros({1}), true);
   SGD sgd(std::vector<State>{w}, {.lr = 0.1, .momentum = 0.9});
