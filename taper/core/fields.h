@@ -36,7 +36,7 @@ namespace detail {
 // An object that is declared and never defined: the addresses of its fields are constants, and the
 // compiler writes such an address with the field's name.
 template <class A>
-struct Sample {
+struct Prototype {
   A value;
 };
 #pragma GCC diagnostic push
@@ -45,7 +45,7 @@ struct Sample {
 #pragma clang diagnostic ignored "-Wundefined-var-template"
 #endif
 template <class A>
-extern const Sample<A> sample;
+extern const Prototype<A> prototype;
 
 template <class T>
 struct Address {
@@ -62,8 +62,8 @@ constexpr auto address_of(First& first, Rest&... rest) {
 }
 
 template <class A, size_t I>
-consteval auto sample_address() {
-  return with_fields(sample<A>.value, [](auto&... fields) { return address_of<I>(fields...); });
+consteval auto prototype_address() {
+  return with_fields(prototype<A>.value, [](auto&... fields) { return address_of<I>(fields...); });
 }
 #pragma GCC diagnostic pop
 
@@ -72,7 +72,8 @@ consteval std::string_view signature() {
   return __PRETTY_FUNCTION__;
 }
 
-/// The last identifier of e.g. "... [with auto address = Address<int>{(& sample<A>.A::axis)}; ...".
+/// The last identifier of e.g. "... [with auto address = Address<int>{(& prototype<A>.A::axis)};
+/// ...".
 consteval std::string_view last_identifier(std::string_view text) {
   const auto is_letter = [](char c) {
     return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
@@ -88,7 +89,7 @@ consteval std::string_view last_identifier(std::string_view text) {
 template <class A, size_t... I>
 consteval auto make_field_names(std::index_sequence<I...>) {
   return std::array<std::string_view, sizeof...(I)>{
-      last_identifier(signature<sample_address<A, I>()>())...};
+      last_identifier(signature<prototype_address<A, I>()>())...};
 }
 
 template <class A>

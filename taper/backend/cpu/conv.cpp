@@ -110,7 +110,7 @@ void sum_channels(const View& grad_out, const View& grad_bias) {
 // ---------------------------------------------------------------- oneDNN
 
 using onednn::ConvKind;
-using onednn::Layout;
+using onednn::ImageOrder;
 
 /// The layout in which oneDNN 3.2 computes fastest, its reorders included, as measured on AVX2 (ms
 /// of one thread, channels-last / row-major / oneDNN's blocks; the others lie channels-last):
@@ -118,48 +118,49 @@ using onednn::Layout;
 ///   64x32x13x13 * 64x32x3x3  forward 4.0 / 7.3 / 5.0 input 4.5 / 7.8 / 5.0 weight 7.0 / 8 / 6
 ///   16x64x56x56 * 64x64x3x3  forward 37 / 72 / 44    input 41 / 78 / 41    weight 109 / 81 / 58
 /// AVX-512 has a good channels-last weight gradient. Row-major 1x1 kernels are plain products.
-Layout fastest_layout(ConvKind kind, const Shape& w, const ConvParams& params, bool x_row_major,
-                      bool out_row_major) {
+ImageOrder fastest_layout(ConvKind kind, const Shape& w, const ConvParams& params, bool x_row_major,
+                          bool out_row_major) {
   const bool few_channels = w[1] < 8 && params.groups == 1;
   const bool pointwise = w[2] == 1 && w[3] == 1 && params.groups == 1;
   const bool row_major = x_row_major && out_row_major;
-  if (row_major && pointwise) return Layout::row_major;
+  if (row_major && pointwise) return ImageOrder::row_major;
   switch (kind) {
     case ConvKind::forward:
-      return row_major && few_channels ? Layout::row_major : Layout::channels_last;
+      return row_major && few_channels ? ImageOrder::row_major : ImageOrder::channels_last;
     case ConvKind::input_grad:
-      return few_channels ? Layout::row_major : Layout::channels_last;
+      return few_channels ? ImageOrder::row_major : ImageOrder::channels_last;
     case ConvKind::weight_grad: {
       const bool slow = !few_channels && !pointwise && !onednn::has_avx512();
-      return slow ? Layout::chosen_by_onednn : Layout::channels_last;
+      return slow ? ImageOrder::chosen_by_onednn : ImageOrder::channels_last;
     }
   }
   internal_failure("a known kind of convolution", __FILE__, __LINE__);
 }
 
 /// How an operand lies, or the layout to copy it to; `preferred` if it lies in both.
-Layout layout_of(const View& view, Layout preferred) {
+ImageOrder order_of(const View& view, ImageOrder preferred) {
   const bool last = lies_as(view, channels_last_strides(view.shape()));
   const bool row_major = lies_as(view, row_major_strides(view.shape()));
-  if (row_major && (!last || preferred == Layout::row_major)) return Layout::row_major;
-  return last || preferred != Layout::row_major ? Layout::channels_last : Layout::row_major;
+  if (row_major && (!last || preferred == ImageOrder::row_major)) return ImageOrder::row_major;
+  return last || preferred != ImageOrder::row_major ? ImageOrder::channels_last
+                                                    : ImageOrder::row_major;
 }
 
-Strides strides_of(Layout layout, const Shape& shape) {
-  return layout == Layout::row_major ? row_major_strides(shape) : channels_last_strides(shape);
+Strides strides_of(ImageOrder layout, const Shape& shape) {
+  return layout == ImageOrder::row_major ? row_major_strides(shape) : channels_last_strides(shape);
 }
 
 onednn::ConvProblem problem_of(ConvKind kind, const View& x, const View& w, const View& bias,
                                const View& out, const ConvParams& params) {
   const bool x_row_major = lies_as(x, row_major_strides(x.shape()));
   const bool out_row_major = lies_as(out, row_major_strides(out.shape()));
-  const Layout inner = fastest_layout(kind, w.shape(), params, x_row_major, out_row_major);
+  const ImageOrder inner = fastest_layout(kind, w.shape(), params, x_row_major, out_row_major);
   return {.kind = kind,
           .dtype = onednn::computes_conv(x.dtype()) ? x.dtype() : DType::f32,
           .bias = bias.present(),
-          .x_layout = layout_of(x, inner),
-          .out_layout = layout_of(out, inner),
-          .inner_layout = inner,
+          .x_order = order_of(x, inner),
+          .out_order = order_of(out, inner),
+          .inner_order = inner,
           .x = x.shape(),
           .w = w.shape(),
           .out = out.shape(),
@@ -169,10 +170,10 @@ onednn::ConvProblem problem_of(ConvKind kind, const View& x, const View& w, cons
 void onednn_forward(const View& x, const View& w, const View& bias, const View& out,
                     const ConvParams& params) {
   const auto problem = problem_of(ConvKind::forward, x, w, bias, out, params);
-  const Input source(x, strides_of(problem.x_layout, problem.x), problem.dtype);
+  const Input source(x, strides_of(problem.x_order, problem.x), problem.dtype);
   const Input weights(w, row_major_strides(problem.w), problem.dtype);
   const Input added(bias, bias_strides(), problem.dtype);
-  const Output result(out, strides_of(problem.out_layout, problem.out), problem.dtype);
+  const Output result(out, strides_of(problem.out_order, problem.out), problem.dtype);
   onednn::run_conv(problem, source.data(), weights.data(), added.data(), result.data());
   result.finish();
 }
@@ -180,9 +181,9 @@ void onednn_forward(const View& x, const View& w, const View& bias, const View& 
 void onednn_input_grad(const View& grad_out, const View& w, const View& grad_x,
                        const ConvParams& params) {
   const auto problem = problem_of(ConvKind::input_grad, grad_x, w, View{}, grad_out, params);
-  const Input source(grad_out, strides_of(problem.out_layout, problem.out), problem.dtype);
+  const Input source(grad_out, strides_of(problem.out_order, problem.out), problem.dtype);
   const Input weights(w, row_major_strides(problem.w), problem.dtype);
-  const Output result(grad_x, strides_of(problem.x_layout, problem.x), problem.dtype);
+  const Output result(grad_x, strides_of(problem.x_order, problem.x), problem.dtype);
   onednn::run_conv(problem, result.data(), weights.data(), nullptr, source.data());
   result.finish();
 }
@@ -190,8 +191,8 @@ void onednn_input_grad(const View& grad_out, const View& w, const View& grad_x,
 void onednn_weight_grad(const View& x, const View& grad_out, const View& grad_w,
                         const View& grad_bias, const ConvParams& params) {
   const auto problem = problem_of(ConvKind::weight_grad, x, grad_w, grad_bias, grad_out, params);
-  const Input source(x, strides_of(problem.x_layout, problem.x), problem.dtype);
-  const Input above(grad_out, strides_of(problem.out_layout, problem.out), problem.dtype);
+  const Input source(x, strides_of(problem.x_order, problem.x), problem.dtype);
+  const Input above(grad_out, strides_of(problem.out_order, problem.out), problem.dtype);
   const Output result(grad_w, row_major_strides(problem.w), problem.dtype);
   const Output bias(grad_bias, bias_strides(), problem.dtype);
   onednn::run_conv(problem, source.data(), result.data(), bias.data(), above.data());

@@ -21,7 +21,7 @@ namespace taper {
 namespace {
 
 /// The matrices of a or b; strides in elements, `batch` 0 where one matrix serves several products.
-struct Operand {
+struct Matrices {
   const std::byte* data;
   int64_t row;
   int64_t col;
@@ -35,8 +35,8 @@ struct Product {
   int64_t m;
   int64_t n;
   int64_t k;
-  Operand a;
-  Operand b;
+  Matrices a;
+  Matrices b;
   const std::byte* bias;
   int64_t bias_stride;
   std::byte* out;
@@ -48,10 +48,10 @@ struct Product {
 
 // ---------------------------------------------------------------- from views to a product
 
-Operand operand_of(const View& view, const Shape& out) {
+Matrices operand_of(const View& view, const Shape& out) {
   const int rank = view.rank();
   const int batch_rank = out.rank() - 2;
-  Operand operand{view.data, (*view.strides)[rank - 2], (*view.strides)[rank - 1], {}};
+  Matrices operand{view.data, (*view.strides)[rank - 2], (*view.strides)[rank - 1], {}};
   for (int i = 0; i < batch_rank; ++i) {
     const int own = i - (out.rank() - rank);
     const bool shared = own < 0 || view.shape()[own] == 1;
@@ -117,7 +117,7 @@ Product product_of(const View& a, const View& b, const View& bias, const View& o
 // ---------------------------------------------------------------- walking the batch
 
 /// The start of matrix `index` of an operand.
-const std::byte* matrix(const Product& p, const Operand& operand, int64_t index) {
+const std::byte* matrix(const Product& p, const Matrices& operand, int64_t index) {
   int64_t offset = 0;
   for (int axis = p.batch.rank() - 1; axis > 0; --axis) {
     offset += index % p.batch[axis] * operand.batch[axis];
@@ -238,7 +238,7 @@ bool try_small(const View& a, const View& b, const View& bias, const View& out) 
 // ---------------------------------------------------------------- oneDNN
 
 /// Gives axes of size one the stride that a dense matrix has; false if no stride is 1.
-bool make_unit_stride(Operand& operand, int64_t rows, int64_t cols) {
+bool make_unit_stride(Matrices& operand, int64_t rows, int64_t cols) {
   if (cols == 1 && operand.row != 1) operand.col = 1;
   if (rows == 1 && operand.col != 1) operand.row = 1;
   if (rows == 1 && operand.col == 1) operand.row = cols;
@@ -247,10 +247,10 @@ bool make_unit_stride(Operand& operand, int64_t rows, int64_t cols) {
 }
 
 /// Replaces an operand by a dense copy in `dtype`, with each shared matrix stored once.
-void copy_operand(const Product& p, Operand& operand, int64_t rows, int64_t cols, DType dtype,
+void copy_operand(const Product& p, Matrices& operand, int64_t rows, int64_t cols, DType dtype,
                   std::optional<Buffer>& memory) {
   const bool by_columns = std::abs(operand.row) < std::abs(operand.col);
-  Operand dense{nullptr, by_columns ? 1 : cols, by_columns ? rows : 1, operand.batch};
+  Matrices dense{nullptr, by_columns ? 1 : cols, by_columns ? rows : 1, operand.batch};
   Shape shape;
   Strides from;
   Strides to;

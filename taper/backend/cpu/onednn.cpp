@@ -118,7 +118,7 @@ class LruCache {
 
 /// A primitive with the reorders of its operands to and from the formats it wants; threads share
 /// it.
-class Plan {
+class Execution {
  public:
   static constexpr int in_arena = -1;
 
@@ -136,7 +136,7 @@ class Plan {
     std::vector<Argument> arguments;
   };
 
-  explicit Plan(std::string name) : name_(std::move(name)) {}
+  explicit Execution(std::string name) : name_(std::move(name)) {}
 
   size_t add_operand(const memory::desc& desc, int operand) {
     places_.push_back({desc, operand, 0});
@@ -197,13 +197,13 @@ class Plan {
 /// One thread's memory objects for a plan.
 class Runner {
  public:
-  explicit Runner(std::shared_ptr<const Plan> plan) : plan_(std::move(plan)) {
-    for (const Plan::Place& place : plan_->places()) {
+  explicit Runner(std::shared_ptr<const Execution> plan) : plan_(std::move(plan)) {
+    for (const Execution::Place& place : plan_->places()) {
       memories_.push_back(memory(place.desc, engine(), DNNL_MEMORY_NONE));
     }
-    for (const Plan::Step& step : plan_->steps()) {
+    for (const Execution::Step& step : plan_->steps()) {
       std::vector<dnnl_exec_arg_t>& arguments = arguments_.emplace_back();
-      for (const Plan::Argument& argument : step.arguments) {
+      for (const Execution::Argument& argument : step.arguments) {
         arguments.push_back({argument.name, memories_[argument.place].get()});
       }
     }
@@ -219,9 +219,10 @@ class Runner {
  private:
   void execute(const void* const* operands, std::byte* arena, const dnnl::stream& stream) {
     for (size_t i = 0; i < memories_.size(); ++i) {
-      const Plan::Place& place = plan_->places()[i];
-      void* data = place.operand == Plan::in_arena ? arena + place.offset
-                                                   : const_cast<void*>(operands[place.operand]);
+      const Execution::Place& place = plan_->places()[i];
+      void* data = place.operand == Execution::in_arena
+                       ? arena + place.offset
+                       : const_cast<void*>(operands[place.operand]);
       check(dnnl_memory_set_data_handle(memories_[i].get(), data));
     }
     for (size_t i = 0; i < arguments_.size(); ++i) {
@@ -238,14 +239,14 @@ class Runner {
                                   std::to_string(static_cast<int>(status)) + ")");
   }
 
-  std::shared_ptr<const Plan> plan_;
+  std::shared_ptr<const Execution> plan_;
   std::vector<memory> memories_;
   std::vector<std::vector<dnnl_exec_arg_t>> arguments_;
 };
 
 struct SharedPlans {
   std::mutex mutex;
-  LruCache<std::shared_ptr<const Plan>> cache;
+  LruCache<std::shared_ptr<const Execution>> cache;
 };
 
 struct ThreadState {
@@ -255,7 +256,7 @@ struct ThreadState {
 
 /// The plan for `key`, made by `make` outside of the lock (it takes up to 40 ms).
 template <class Make>
-std::shared_ptr<const Plan> shared_plan(const Key& key, const std::string& name, Make&& make) {
+std::shared_ptr<const Execution> shared_plan(const Key& key, const std::string& name, Make&& make) {
   static SharedPlans* const plans = new SharedPlans;
   {
     const std::lock_guard lock(plans->mutex);
@@ -263,7 +264,7 @@ std::shared_ptr<const Plan> shared_plan(const Key& key, const std::string& name,
   }
   // Where it once had no memory it makes nothing any more, or ends the process in another thread.
   leave_room(size_t{256} << 20, size_t{64} << 20);
-  auto made = std::make_shared<Plan>(name);
+  auto made = std::make_shared<Execution>(name);
   try {
     make(*made);
   } catch (const dnnl::error& error) {
@@ -303,17 +304,17 @@ class OneThread {
 
 enum MatmulOperand { matmul_a, matmul_b, matmul_bias, matmul_out };
 
-void make_matmul(const MatmulProblem& p, Plan& plan) {
+void make_matmul(const MatmulProblem& p, Execution& plan) {
   const memory::data_type type = onednn_dtype(p.dtype);
   const memory::desc a({p.m, p.k}, type, {p.a_row, p.a_col});
   const memory::desc b({p.k, p.n}, type, {p.b_row, p.b_col});
   const memory::desc out({p.m, p.n}, type, {p.out_row, 1});
   const memory::desc bias =
       p.bias ? memory::desc({1, p.n}, type, memory::dims{p.n, 1}) : memory::desc();
-  const dnnl::matmul::primitive_desc desc(engine(), a, b, bias, out, Plan::user_scratchpad());
-  std::vector<Plan::Argument> arguments = {{DNNL_ARG_SRC, plan.add_operand(a, matmul_a)},
-                                           {DNNL_ARG_WEIGHTS, plan.add_operand(b, matmul_b)},
-                                           {DNNL_ARG_DST, plan.add_operand(out, matmul_out)}};
+  const dnnl::matmul::primitive_desc desc(engine(), a, b, bias, out, Execution::user_scratchpad());
+  std::vector<Execution::Argument> arguments = {{DNNL_ARG_SRC, plan.add_operand(a, matmul_a)},
+                                                {DNNL_ARG_WEIGHTS, plan.add_operand(b, matmul_b)},
+                                                {DNNL_ARG_DST, plan.add_operand(out, matmul_out)}};
   if (p.bias) arguments.push_back({DNNL_ARG_BIAS, plan.add_operand(bias, matmul_bias)});
   plan.add_step(dnnl::matmul(desc), desc.scratchpad_desc(), std::move(arguments));
 }
@@ -325,7 +326,7 @@ std::string describe(const MatmulProblem& p) {
 
 enum ConvOperand { conv_x, conv_w, conv_bias, conv_out };
 
-memory::desc activations(const Shape& shape, memory::data_type type, Layout layout) {
+memory::desc activations(const Shape& shape, memory::data_type type, ImageOrder layout) {
   using Tag = memory::format_tag;
   constexpr Tag tags[] = {Tag::nhwc, Tag::nchw, Tag::any};
   return memory::desc(shape.to_vector(), type, tags[static_cast<size_t>(layout)]);
@@ -334,14 +335,14 @@ memory::desc activations(const Shape& shape, memory::data_type type, Layout layo
 /// Makes the three convolutions from one set of descriptions.
 class ConvMaker {
  public:
-  ConvMaker(const ConvProblem& problem, Plan& plan)
+  ConvMaker(const ConvProblem& problem, Execution& plan)
       : problem_(problem),
         plan_(plan),
         type_(onednn_dtype(problem.dtype)),
-        user_x_(activations(problem.x, type_, problem.x_layout)),
-        user_out_(activations(problem.out, type_, problem.out_layout)),
-        x_(activations(problem.x, type_, problem.inner_layout)),
-        out_(activations(problem.out, type_, problem.inner_layout)),
+        user_x_(activations(problem.x, type_, problem.x_order)),
+        user_out_(activations(problem.out, type_, problem.out_order)),
+        x_(activations(problem.x, type_, problem.inner_order)),
+        out_(activations(problem.out, type_, problem.inner_order)),
         w_(weights(false)),
         any_w_(weights(true)),
         bias_(problem.bias ? memory::desc({problem.out[1]}, type_, memory::format_tag::a)
@@ -390,7 +391,7 @@ class ConvMaker {
             any_w_,       bias_,
             out_,         stride_,
             dilation_,    padding_,
-            end_padding_, Plan::user_scratchpad()};
+            end_padding_, Execution::user_scratchpad()};
   }
 
   /// The place to read an operand from in the primitive's format.
@@ -400,8 +401,9 @@ class ConvMaker {
 
   /// Adds the primitive, with the reorder of its result if it writes another format.
   template <class Primitive, class Desc>
-  void add(const Desc& desc, std::vector<Plan::Argument> arguments, int bias_name, int result_name,
-           const memory::desc& user, ConvOperand operand, const memory::desc& written) const {
+  void add(const Desc& desc, std::vector<Execution::Argument> arguments, int bias_name,
+           int result_name, const memory::desc& user, ConvOperand operand,
+           const memory::desc& written) const {
     const size_t user_result = plan_.add_operand(user, operand);
     const size_t result = plan_.output(user_result, written);
     arguments.push_back({result_name, result});
@@ -422,7 +424,7 @@ class ConvMaker {
   void input_grad() const {
     const dnnl::convolution_backward_data::primitive_desc desc(
         engine(), algorithm, x_, any_w_, out_, stride_, dilation_, padding_, end_padding_,
-        forward_desc(), Plan::user_scratchpad());
+        forward_desc(), Execution::user_scratchpad());
     add<dnnl::convolution_backward_data>(
         desc,
         {{DNNL_ARG_DIFF_DST, read(user_out_, conv_out, desc.diff_dst_desc())},
@@ -433,7 +435,7 @@ class ConvMaker {
   void weight_grad() const {
     const dnnl::convolution_backward_weights::primitive_desc desc(
         engine(), algorithm, x_, any_w_, bias_, out_, stride_, dilation_, padding_, end_padding_,
-        forward_desc(), Plan::user_scratchpad());
+        forward_desc(), Execution::user_scratchpad());
     add<dnnl::convolution_backward_weights>(
         desc,
         {{DNNL_ARG_SRC, read(user_x_, conv_x, desc.src_desc())},
@@ -442,7 +444,7 @@ class ConvMaker {
   }
 
   const ConvProblem& problem_;
-  Plan& plan_;
+  Execution& plan_;
   memory::data_type type_;
   memory::desc user_x_;
   memory::desc user_out_;
@@ -490,7 +492,7 @@ void run_matmul(const MatmulProblem& problem, const void* a, const void* b, cons
   }
   const void* const operands[] = {a, b, bias, out};
   run_cached(
-      key, [&] { return describe(problem); }, [&](Plan& plan) { make_matmul(problem, plan); },
+      key, [&] { return describe(problem); }, [&](Execution& plan) { make_matmul(problem, plan); },
       operands);
 }
 
@@ -507,9 +509,9 @@ void run_conv(const ConvProblem& problem, const void* x, const void* w, const vo
   key.add(inside ? 1 : omp_get_max_threads());
   key.add(static_cast<int64_t>(problem.kind));
   key.add(static_cast<int64_t>(problem.dtype) << 1 | (problem.bias ? 1 : 0));
-  key.add(static_cast<int64_t>(problem.x_layout));
-  key.add(static_cast<int64_t>(problem.out_layout));
-  key.add(static_cast<int64_t>(problem.inner_layout));
+  key.add(static_cast<int64_t>(problem.x_order));
+  key.add(static_cast<int64_t>(problem.out_order));
+  key.add(static_cast<int64_t>(problem.inner_order));
   key.add(problem.x);
   key.add(problem.w);
   key.add(problem.out);
@@ -519,8 +521,8 @@ void run_conv(const ConvProblem& problem, const void* x, const void* w, const vo
   key.add(problem.params.groups);
   const void* const operands[] = {x, w, bias, out};
   run_cached(
-      key, [&] { return describe(problem); }, [&](Plan& plan) { ConvMaker(problem, plan).make(); },
-      operands);
+      key, [&] { return describe(problem); },
+      [&](Execution& plan) { ConvMaker(problem, plan).make(); }, operands);
 }
 
 }  // namespace onednn

@@ -45,15 +45,15 @@ void run_matmul(const MatmulProblem& problem, const void* a, const void* b, cons
 enum class ConvKind : uint8_t { forward, input_grad, weight_grad };
 
 /// How x and out lie in memory; the weights are row-major.
-enum class Layout : uint8_t { channels_last, row_major, chosen_by_onednn };
+enum class ImageOrder : uint8_t { channels_last, row_major, chosen_by_onednn };
 
 struct ConvProblem {
   ConvKind kind;
   DType dtype;
   bool bias;
-  Layout x_layout;
-  Layout out_layout;
-  Layout inner_layout;  // to compute in: operands that lie otherwise are reordered
+  ImageOrder x_order;
+  ImageOrder out_order;
+  ImageOrder inner_order;  // to compute in: operands that lie otherwise are reordered
   Shape x;
   Shape w;
   Shape out;

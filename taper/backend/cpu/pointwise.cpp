@@ -80,7 +80,7 @@ void pack(size_t item, const std::byte* from, int64_t from_step, std::byte* to, 
 }
 
 /// One operand along an innermost row.
-struct Operand {
+struct RowOperand {
   DType dtype;
   size_t item;
   int64_t step;  // bytes between neighbours
@@ -91,11 +91,11 @@ struct Operand {
 /// f32/f64/int.
 class RowRunner {
  public:
-  RowRunner(Tile tile, const void* functor, std::span<const Operand> outputs,
-            std::span<const Operand> inputs)
+  RowRunner(Tile tile, const void* functor, std::span<const RowOperand> outputs,
+            std::span<const RowOperand> inputs)
       : tile_(tile), functor_(functor), outputs_(outputs), inputs_(inputs) {
     for (const auto& operands : {outputs, inputs}) {
-      for (const Operand& operand : operands) most_ = std::min(most_, tile_bytes / operand.item);
+      for (const RowOperand& operand : operands) most_ = std::min(most_, tile_bytes / operand.item);
     }
   }
 
@@ -117,7 +117,7 @@ class RowRunner {
   std::byte* buffer(size_t operand) { return buffers_[operand].bytes; }
 
   void splat(size_t k, const std::byte* value, size_t count) {
-    const Operand& input = inputs_[k];
+    const RowOperand& input = inputs_[k];
     std::byte wide[16];
     size_t item = input.item;
     std::memcpy(wide, value, item);
@@ -129,7 +129,7 @@ class RowRunner {
   }
 
   const void* load(size_t k, const std::byte* from, size_t count) {
-    const Operand& input = inputs_[k];
+    const RowOperand& input = inputs_[k];
     if (input.direct) return from;
     if (input.step == 0) return buffer(k);
     const auto item = static_cast<int64_t>(input.item);
@@ -147,7 +147,7 @@ class RowRunner {
     return buffer(k);
   }
 
-  void store(const Operand& output, const std::byte* from, std::byte* to, size_t count) {
+  void store(const RowOperand& output, const std::byte* from, std::byte* to, size_t count) {
     const auto item = static_cast<int64_t>(output.item);
     std::byte packed[tile_elements * 2];
     if (is_short_float(output.dtype)) {
@@ -167,12 +167,12 @@ class RowRunner {
       sources[k] = load(k, in[k] + first * inputs_[k].step, count);
     }
     for (size_t k = 0; k < outputs_.size(); ++k) {
-      const Operand& output = outputs_[k];
+      const RowOperand& output = outputs_[k];
       targets[k] = output.direct ? out[k] + first * output.step : buffer(inputs_.size() + k);
     }
     tile_(sources, targets, count, functor_);
     for (size_t k = 0; k < outputs_.size(); ++k) {
-      const Operand& output = outputs_[k];
+      const RowOperand& output = outputs_[k];
       if (output.direct) continue;
       store(output, buffer(inputs_.size() + k), out[k] + first * output.step, count);
     }
@@ -181,8 +181,8 @@ class RowRunner {
   Tile tile_;
   const void* functor_;
   size_t most_ = tile_elements;  // at a time
-  std::span<const Operand> outputs_;
-  std::span<const Operand> inputs_;
+  std::span<const RowOperand> outputs_;
+  std::span<const RowOperand> inputs_;
   Buffer buffers_[most_operands];
 };
 
@@ -223,7 +223,7 @@ void run_strided(Tile tile, const void* functor, std::span<const View> inputs,
   std::array<Strides, most_operands> strides;
   std::array<size_t, most_operands> items;
   std::array<std::byte*, most_operands> bases;
-  std::array<Operand, most_operands> operands;
+  std::array<RowOperand, most_operands> operands;
   size_t count = 0;
   auto append = [&](const View& view) {
     strides[count] = broadcast_strides(view.shape(), *view.strides, shape);
@@ -240,7 +240,7 @@ void run_strided(Tile tile, const void* functor, std::span<const View> inputs,
     const bool direct = step == static_cast<int64_t>(items[k]) && !is_short_float(dtype);
     operands[k] = {dtype, items[k], step, direct};
   }
-  const std::span<const Operand> all(operands.data(), count);
+  const std::span<const RowOperand> all(operands.data(), count);
   const int64_t inner = loop.inner();
   if (loop.rank == 1) {  // one long row: split the row itself
     parallel_for(inner, grain, [&](int64_t begin, int64_t end) {

@@ -102,8 +102,8 @@ class AxisList {
 
 /// A reduction as [outer kept][outer reduced] matrices of [kept, reduced] elements. The work is cut
 /// into units, each a chunk of the kept axis, and the reduced elements of a unit into blocks.
-struct Plan {
-  Plan(const View& x, uint32_t reduced_axes) {
+struct Partition {
+  Partition(const View& x, uint32_t reduced_axes) {
     int64_t out_step = 1;
     for (int i = x.rank() - 1; i >= 0; --i) {
       const int64_t size = x.shape()[i];
@@ -156,7 +156,7 @@ struct Plan {
 
 /// Where a unit's elements and results are.
 struct Unit {
-  Unit(const Plan& plan, int64_t index) {
+  Unit(const Partition& plan, int64_t index) {
     const int64_t begin = index % plan.chunks * plan.chunk;
     count = std::min(plan.chunk, plan.kept.size - begin);
     x_offset = begin * plan.kept.step;
@@ -245,7 +245,7 @@ T narrowed(A value) {
 template <class A>
 class Reducer {
  public:
-  Reducer(ReduceKind kind, const View& x, const View& out, const Plan& plan)
+  Reducer(ReduceKind kind, const View& x, const View& out, const Partition& plan)
       : kind_(kind),
         x_(x),
         out_(out),
@@ -335,7 +335,7 @@ class Reducer {
   ReduceKind kind_;
   const View& x_;
   const View& out_;
-  const Plan& plan_;
+  const Partition& plan_;
   int64_t item_;
   ReduceTile tile_;
 };
@@ -432,7 +432,7 @@ void reduce(ReduceKind given, const View& x, const View& out, const Shape& axes)
   if (x.numel() == 0) return fill_empty(given, out);
   uint32_t reduced_axes = 0;
   for (int64_t axis : axes) reduced_axes |= 1u << axis;
-  Plan plan(x, reduced_axes);
+  Partition plan(x, reduced_axes);
   plan.choose_blocks();
   if (is_float(x.dtype()) && !decides) {
     Reducer<double>(kind, x, out, plan).run();
@@ -460,7 +460,7 @@ void arg_reduce(bool max, const View& x, const View& out, int axis) {
     *out.as<int64_t>() = arg_all(max, x);
     return;
   }
-  const Plan plan(x, 1u << axis);
+  const Partition plan(x, 1u << axis);
   const auto item = static_cast<int64_t>(item_size(x.dtype()));
   const ArgReduceTile tile = arg_tile(max, x.dtype());
   const int64_t grain = std::max<int64_t>(1, grain_elements / (plan.chunk * plan.reduced_count));

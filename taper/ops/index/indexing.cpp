@@ -19,7 +19,7 @@ namespace {
 
 /// An index taken apart. Slices and integers leave a part of x with all its axes; index tensors
 /// pick along some of them; then integers' axes are dropped and new ones made by a reshape.
-struct Plan {
+struct IndexParts {
   std::vector<detail::Range> ranges;  // one for each axis of x
   /// The axes that the result shows beside the picked ones: those of x, or -1 for a new one.
   std::vector<int> shown;
@@ -134,7 +134,7 @@ class Planner {
     // NumPy's rule: picked axes stand where the picking items stand together, else in front.
     plan_.place = plan_.picks && apart_ ? 0 : first_.value_or(0);
   }
-  Plan finish() { return std::move(plan_); }
+  IndexParts finish() { return std::move(plan_); }
 
  private:
   void add(const IndexItem& item, int rest) {
@@ -200,14 +200,14 @@ class Planner {
   }
 
   const Tensor& x_;
-  Plan plan_;
+  IndexParts plan_;
   int axis_ = 0;
   std::optional<size_t> first_;
   bool gap_ = false;    // something else stood behind the last item that picks
   bool apart_ = false;  // picking items have others between them
 };
 
-Plan make_plan(const Tensor& x, const std::vector<IndexItem>& items) {
+IndexParts make_plan(const Tensor& x, const std::vector<IndexItem>& items) {
   const TensorImpl& impl = x.checked();
   if (!impl.storage && impl.value_id < 0) violate(ErrorKind::unsupported, unknown_picks);
   return Planner(x, items).finish();
@@ -218,7 +218,7 @@ bool is_whole(const detail::Range& range, const Tensor& x) {
 }
 
 /// Whether slices and integers leave all of x.
-bool is_whole(const Plan& plan, const Tensor& x) {
+bool is_whole(const IndexParts& plan, const Tensor& x) {
   for (const detail::Range& range : plan.ranges) {
     if (!is_whole(range, x)) return false;
   }
@@ -226,7 +226,7 @@ bool is_whole(const Plan& plan, const Tensor& x) {
 }
 
 /// The part of x that slices and integers leave, with all axes.
-Tensor part_of(const Tensor& x, const Plan& plan) {
+Tensor part_of(const Tensor& x, const IndexParts& plan) {
   Tensor part = x;
   for (const auto& [axis, start, step, count] : plan.ranges) {
     if (is_whole({axis, start, step, count}, x)) continue;
@@ -241,7 +241,7 @@ Tensor part_of(const Tensor& x, const Plan& plan) {
 }
 
 /// The broadcast shape of the index tensors.
-Shape picked_shape(const Plan& plan) {
+Shape picked_shape(const IndexParts& plan) {
   Shape common;
   try {
     for (const Tensor& index : plan.indices) common = broadcast_shapes(common, index.shape());
@@ -253,7 +253,7 @@ Shape picked_shape(const Plan& plan) {
 
 /// Turns the masks into index tensors. A 0-d mask picks along no axis: it says whether there is
 /// anything, which another index tensor takes over, or a new first axis of x.
-void resolve_masks(Plan& plan, Tensor& x) {
+void resolve_masks(IndexParts& plan, Tensor& x) {
   std::vector<Tensor> without_axis;
   for (size_t i = 0; i < plan.masks.size(); ++i) {
     const std::vector<Tensor> places = places_of(plan.masks[i]);
@@ -276,13 +276,13 @@ void resolve_masks(Plan& plan, Tensor& x) {
     plan.axes.push_back(0);
     plan.indices.push_back(without_axis[0]);
   }
-  Plan all = plan;
+  IndexParts all = plan;
   all.indices.insert(all.indices.end(), without_axis.begin(), without_axis.end());
   plan.indices[0] = broadcast_to(plan.indices[0], picked_shape(all));
 }
 
 /// How many axes of x that stay stand in front of the picked ones.
-int64_t axes_in_front(const Plan& plan) {
+int64_t axes_in_front(const IndexParts& plan) {
   int last = -1;
   for (size_t i = 0; i < plan.place; ++i) last = std::max(last, plan.shown[i]);
   int64_t front = 0;
@@ -294,7 +294,7 @@ int64_t axes_in_front(const Plan& plan) {
 }
 
 /// The shape that the user sees: the axes shown, with the picked ones at their place.
-Shape shown_shape(const Plan& plan, const Shape& picked) {
+Shape shown_shape(const IndexParts& plan, const Shape& picked) {
   Shape shape;
   for (size_t i = 0; i <= plan.shown.size(); ++i) {
     if (plan.picks && i == plan.place) {
@@ -328,7 +328,7 @@ Tensor fitted(const Tensor& values, const Tensor& x, int rank) {
   return own == fit.shape() ? fit : reshape(fit, own);
 }
 
-detail::PlaceAttrs place_attrs(const Plan& plan) {
+detail::PlaceAttrs place_attrs(const IndexParts& plan) {
   detail::PlaceAttrs attrs;
   for (const detail::Range& range : plan.ranges) {
     attrs.start.push_back(range.start);
@@ -356,7 +356,7 @@ bool has_unknown_mask(const std::vector<IndexItem>& items) {
 }
 
 Tensor read(const Tensor& x, const std::vector<IndexItem>& items) {
-  Plan plan = make_plan(x, items);
+  IndexParts plan = make_plan(x, items);
   Tensor base = x;
   resolve_masks(plan, base);
   Tensor result = part_of(base, plan);
@@ -377,7 +377,7 @@ Tensor index(const Tensor& x, const std::vector<IndexItem>& items) {
 namespace {
 
 /// The one mask that 0-d masks make together, or the only mask; undefined if there are others.
-Tensor only_mask(const Plan& plan) {
+Tensor only_mask(const IndexParts& plan) {
   if (!plan.indices.empty() || plan.masks.empty()) return {};
   Tensor mask = plan.masks[0];
   for (size_t i = 1; i < plan.masks.size(); ++i) {
@@ -389,12 +389,12 @@ Tensor only_mask(const Plan& plan) {
 
 /// Values that are the same for all places of a mask, without the axis of the places; undefined if
 /// there is one value for each place.
-Tensor without_places(const Tensor& values, const Plan& plan) {
+Tensor without_places(const Tensor& values, const IndexParts& plan) {
   Shape shape = values.shape();
   const int at = shape.rank() - static_cast<int>(plan.shown.size() - plan.place) - 1;
   if (at >= 0 && shape[at] != 1) return {};
   if (at >= 0) shape.erase(at);
-  Plan shown = plan;
+  IndexParts shown = plan;
   shown.picks = false;
   const Shape wanted = shown_shape(shown, {});
   if (!broadcasts_to(shape, wanted)) refuse_values(wanted);
@@ -403,7 +403,8 @@ Tensor without_places(const Tensor& values, const Plan& plan) {
 
 /// x with the elements of a part where a mask is true replaced by values that do not depend on how
 /// many those are.
-Tensor update_where(const Arg& x, const Plan& plan, const Tensor& mask, const Tensor& values) {
+Tensor update_where(const Arg& x, const IndexParts& plan, const Tensor& mask,
+                    const Tensor& values) {
   const Tensor& tensor = *x.tensor;
   const auto rank = static_cast<size_t>(tensor.rank());
   std::vector<int64_t> mask_sizes(rank, 1);
@@ -424,7 +425,8 @@ Tensor update_where(const Arg& x, const Plan& plan, const Tensor& mask, const Te
 }
 
 /// The values of a selection of the shape `shown` in the shape in which the op takes them.
-Tensor arranged(const Tensor& values, const Shape& shown, const Shape& picked, const Plan& plan) {
+Tensor arranged(const Tensor& values, const Shape& shown, const Shape& picked,
+                const IndexParts& plan) {
   if (values.rank() == 0) return values;
   const Shape& axes = plan.axes;
   Shape wanted;
@@ -442,7 +444,7 @@ Tensor arranged(const Tensor& values, const Shape& shown, const Shape& picked, c
 Tensor write(const Arg& x, const std::vector<IndexItem>& items, const Operand& values) {
   const Tensor& tensor = *x.tensor;
   if (!tensor.defined()) violate(ErrorKind::value, "x is undefined");
-  Plan plan = make_plan(tensor, items);
+  IndexParts plan = make_plan(tensor, items);
   if (values.scalar() && !fits(*values.scalar(), tensor.dtype())) {
     violate(ErrorKind::value, misfit(*values.scalar(), tensor.dtype()));
   }
