@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "check.h"
+
 namespace tp = taper;
 
 namespace {
@@ -78,12 +80,6 @@ class Net : public tp::nn::Layer<Net> {
 
 int failures = 0;
 
-void expect(bool holds, const std::string& what) {
-  if (holds) return;
-  std::cerr << "wrong: " << what << '\n';
-  ++failures;
-}
-
 void trains_with_its_own_module_metric_and_callback() {
   tp::manual_seed(0);
   std::vector<float> points;
@@ -133,12 +129,19 @@ void catches_errors_by_type() {
 
 }  // namespace
 
+void expect(bool holds, const std::string& what) {
+  if (holds) return;
+  std::cerr << "wrong: " << what << '\n';
+  ++failures;
+}
+
 int main() {
   try {
     trains_with_its_own_module_metric_and_callback();
     finds_what_the_library_registers();
     differentiates();
     catches_errors_by_type();
+    uses_parts_by_name_and_by_type();
     expect(global_layer(tp::reshape(global_tensor, {1, 3})).shape() == tp::Shape{1, 2},
            "objects at namespace scope");
   } catch (const std::exception& error) {

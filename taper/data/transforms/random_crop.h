@@ -35,7 +35,7 @@ struct RandomCropOptions {
   bool pad_if_needed = false;          ///< more, at both sides, where an image is too small
   ChannelValues fill = 0;              ///< of `constant` padding, in the images' own scale
   PaddingMode padding_mode = PaddingMode::constant;
-  void check(std::string_view owner) const;
+  TAPER_API void check(std::string_view owner) const;
 };
 
 /// A part of that size of an image [C,H,W] of any dtype, at a place where each is alike, as

@@ -36,7 +36,7 @@ struct RandomRotationOptions {
   bool expand = false;  ///< images so large that all of the turned one is there: for one angle only
   std::optional<std::array<double, 2>> center = {};  ///< x, y from the upper left corner
   ChannelValues fill = 0;                            ///< outside of the image, in its own scale
-  void check(std::string_view owner) const;
+  TAPER_API void check(std::string_view owner) const;
 };
 
 /// Turns an image [C,H,W] of a real dtype by an angle of which each is alike, as torchvision does.
