@@ -43,6 +43,7 @@
 #include <taper/train/batch/class_weights.h>
 #include <taper/train/callbacks/board.h>
 #include <taper/train/callbacks/csv_logger.h>
+#include <taper/train/callbacks/ema.h>
 #include <taper/train/callbacks/lambda_callback.h>
 #include <taper/train/callbacks/rates.h>
 #include <taper/train/callbacks/stopping.h>

@@ -44,6 +44,13 @@ class TAPER_API Callback {
   virtual void on_epoch_begin(Trainer&, int64_t /*epoch*/) {}
   virtual void on_epoch_end(Trainer&, const Logs&) {}
   virtual void on_batch_end(Trainer&, const Logs&) {}
+  /// The optimizer has stepped: comes before `on_batch_end` of the update's last batch.
+  virtual void on_update_end(Trainer&) {}
+  /// Around the validation of an epoch and `on_epoch_end` of all callbacks: the model may hold
+  /// other weights there than those that are trained. The end comes whatever is thrown in between,
+  /// and must not throw.
+  virtual void on_evaluation_begin(Trainer&) {}
+  virtual void on_evaluation_end(Trainer&) noexcept {}
 
   /// What it is, for checkpoints: a training goes on with callbacks of the same kinds.
   virtual std::string kind() const;

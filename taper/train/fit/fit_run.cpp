@@ -216,7 +216,10 @@ void FitRun::learn(const data::Batch& batch) {
   });
   ++logs_.step;
   logs_.total_step = ++total_step_;
-  if (logs_.step % options_.accumulate == 0 || logs_.step == logs_.steps) step_.update(batch);
+  if (logs_.step % options_.accumulate == 0 || logs_.step == logs_.steps) {
+    step_.update(batch);
+    for (const auto& callback : options_.callbacks) callback->on_update_end(trainer_);
+  }
 }
 
 void FitRun::learn_with_checks(const data::Batch& batch) {
@@ -231,34 +234,61 @@ void FitRun::learn_with_checks(const data::Batch& batch) {
   }
 }
 
+template <class Body>
+void FitRun::evaluated(Body&& body) {
+  size_t begun = 0;
+  const auto end = [&] {
+    while (begun > 0) options_.callbacks[--begun]->on_evaluation_end(trainer_);
+  };
+  try {
+    for (const auto& callback : options_.callbacks) {
+      callback->on_evaluation_begin(trainer_);
+      ++begun;
+    }
+    body();
+  } catch (...) {
+    end();
+    throw;
+  }
+  end();
+}
+
+bool FitRun::validate(NamedNumbers& numbers) {
+  const auto found = trainer_.evaluate_with(validation_->epoch(0), rule_, epoch_,
+                                            [&] { return asked_to_interrupt(); });
+  if (!found) return false;
+  const std::string prefix(validation_prefix);
+  numbers.emplace_back(prefix + "loss", found->loss);
+  for (const auto& [name, value] : found->metrics) numbers.emplace_back(prefix + name, value);
+  return true;
+}
+
 void FitRun::end_epoch() {
   const double train_seconds = epoch_seconds();
-  NamedNumbers numbers = meter_->numbers();
-  if (validation_) {
-    const auto found = trainer_.evaluate_with(validation_->epoch(0), rule_, epoch_,
-                                              [&] { return asked_to_interrupt(); });
-    if (!found) {
+  evaluated([&] {
+    NamedNumbers numbers = meter_->numbers();
+    if (validation_ && !validate(numbers)) {
       interrupted_ = true;
-      save();
       return;
     }
-    const std::string prefix(validation_prefix);
-    numbers.emplace_back(prefix + "loss", found->loss);
-    for (const auto& [name, value] : found->metrics) numbers.emplace_back(prefix + name, value);
+    const double seconds = epoch_seconds();
+    progress_.end_epoch(meter_->examples(), train_seconds, seconds, numbers);
+    numbers.emplace_back("learning_rate", trainer_.optimizer_->lr());
+    numbers.emplace_back("epoch_seconds", seconds);
+    history_.append(numbers);
+    logs_.loss = meter_->loss();
+    logs_.values = std::move(numbers);
+    ++trainer_.epochs_trained_;
+    ++epoch_;
+    in_epoch_ = false;
+    if (scheduler_ && scheduler_->schedule().watches()) scheduler_->step(monitor_.read(logs_));
+    for (const auto& callback : options_.callbacks) callback->on_epoch_end(trainer_, logs_);
+  });
+  if (interrupted_) {
+    save();
+  } else if (save_is_due()) {
+    save_or_warn();
   }
-  const double seconds = epoch_seconds();
-  progress_.end_epoch(meter_->examples(), train_seconds, seconds, numbers);
-  numbers.emplace_back("learning_rate", trainer_.optimizer_->lr());
-  numbers.emplace_back("epoch_seconds", seconds);
-  history_.append(numbers);
-  logs_.loss = meter_->loss();
-  logs_.values = std::move(numbers);
-  ++trainer_.epochs_trained_;
-  ++epoch_;
-  in_epoch_ = false;
-  if (scheduler_ && scheduler_->schedule().watches()) scheduler_->step(monitor_.read(logs_));
-  for (const auto& callback : options_.callbacks) callback->on_epoch_end(trainer_, logs_);
-  if (save_is_due()) save_or_warn();
 }
 
 }  // namespace taper

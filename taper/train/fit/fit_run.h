@@ -40,12 +40,17 @@ class FitRun {
   void run_step(const data::Batch& batch);
   void learn(const data::Batch& batch);
   void learn_with_checks(const data::Batch& batch);
+  /// Between what the callbacks do around an evaluation.
+  template <class Body>
+  void evaluated(Body&& body);
   void end_epoch();
   void start_schedule();
   void move_schedule(optim::ScheduleInterval now);
   int64_t updates_of_epoch() const;
   /// How many steps the schedule has in this fit.
   int64_t schedule_steps() const;
+  /// False if the fit was interrupted.
+  bool validate(NamedNumbers& numbers);
   std::optional<data::Batch> next_batch();
   int64_t examples_of_update(int64_t batch) const;
   double epoch_seconds() const;
