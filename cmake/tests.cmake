@@ -130,7 +130,7 @@ else()
   structure_test(package ${CMAKE_BINARY_DIR})
   structure_test(not_set_up)
   structure_test(report_pages $<TARGET_FILE:taper_command> ${CMAKE_BINARY_DIR}/report_pages)
-  set_tests_properties(other_cpus doc_examples package report_pages PROPERTIES LABELS long)
+  set_tests_properties(other_cpus doc_examples report_pages PROPERTIES LABELS long)
 
   # The ops that the documentation adds, built by the test alone.
   set(page ${CMAKE_SOURCE_DIR}/docs/adding_an_op.md)

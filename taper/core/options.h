@@ -23,7 +23,7 @@
 namespace taper {
 
 /// The options of a class that has none.
-struct NoOptions {};
+struct TAPER_API NoOptions{};
 
 namespace detail {
 

@@ -148,7 +148,7 @@ class Layer;
 /// shapes or dtypes, the message ends in what `std::string hint(...)` of the same operands says
 /// would fit, if the module has it.
 template <class Derived>
-class Layer<Derived, void> : public Module {
+class TAPER_API Layer<Derived, void> : public Module {
  public:
   template <class... Args>
     requires ForwardTakes<Derived, Args...>
@@ -172,7 +172,7 @@ class Layer<Derived, void> : public Module {
 ///     Parameter weight = parameter("weight", full({options().features}, options().first));
 ///   };
 template <class Derived, class Options>
-class Layer : public WithOptions<Derived, Layer<Derived>, Options> {
+class TAPER_API Layer : public WithOptions<Derived, Layer<Derived>, Options> {
  public:
   using WithOptions<Derived, Layer<Derived>, Options>::WithOptions;
 };

@@ -32,7 +32,7 @@ struct EnumNames<OutputScale> {
 namespace taper::nn {
 
 /// The options of most losses.
-struct LossOptions {
+struct TAPER_API LossOptions {
   Reduction reduction = Reduction::mean;
 };
 

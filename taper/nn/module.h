@@ -15,7 +15,7 @@ namespace taper::nn {
 using NamedStates = std::vector<std::pair<std::string, State>>;
 using StateDict = std::vector<std::pair<std::string, Tensor>>;
 
-struct LoadOptions {
+struct TAPER_API LoadOptions {
   bool strict = true;  ///< names that are missing or not in the module throw
   /// Takes the values whose names begin with it, such as `backbone.`, and leaves the others aside.
   std::string prefix = {};

@@ -20,7 +20,7 @@ struct EnumNames<optim::LineSearch> {
 
 namespace taper::optim {
 
-struct LBFGSOptions {
+struct TAPER_API LBFGSOptions {
   NonNegative<double> lr = 1;
   Positive<int64_t> max_iter = 20;                 ///< of one step
   std::optional<Positive<int64_t>> max_eval = {};  ///< of the closure in a step; 5/4 of max_iter

@@ -6,7 +6,7 @@ namespace taper::optim {
 
 enum class AnnealStrategy { cos, linear };
 
-struct OneCycleLROptions {
+struct TAPER_API OneCycleLROptions {
   Required<Bounded<PerGroup, Above<0>>> max_lr;
   /// How many steps in all: these, or epochs times steps_per_epoch; a fit knows them by itself.
   std::optional<Positive<int64_t>> total_steps = {};
@@ -21,7 +21,7 @@ struct OneCycleLROptions {
   Positive<double> final_div_factor = 1e4;  ///< the last one is the first / final_div_factor
   bool three_phase = false;  ///< falls to the first rate as it rose, then to the last one
   /// Throws value for one of `epochs` and `steps_per_epoch` alone.
-  TAPER_API void check(std::string_view owner) const;
+  void check(std::string_view owner) const;
 };
 /// The rate rises to `max_lr` and falls far below the first one: Smith and Topin,
 /// "Super-convergence: very fast training of neural networks using large learning rates" (2018), as

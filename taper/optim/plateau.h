@@ -9,7 +9,7 @@ enum class PlateauMode { min, max };
 /// Whether `threshold` is a part of the best number or a distance from it.
 enum class ThresholdMode { rel, abs };
 
-struct ReduceLROnPlateauOptions {
+struct TAPER_API ReduceLROnPlateauOptions {
   PlateauMode mode = PlateauMode::min;
   Bounded<double, BelowOne> factor = 0.1;
   NonNegative<int64_t> patience = 10;  ///< bad steps that are borne; the next one reduces

@@ -60,7 +60,7 @@ struct TAPER_API PerGroup : std::vector<double> {
   double of(const SchedulePlace& place, std::string_view name) const;
 };
 
-struct StepLROptions {
+struct TAPER_API StepLROptions {
   Required<Positive<int64_t>> step_size;
   FiniteReal gamma = 0.1;
 };
@@ -71,7 +71,7 @@ class TAPER_API StepLR final : public WithOptions<StepLR, Schedule, StepLROption
   double factor(int64_t epoch) const override;
 };
 
-struct CosineAnnealingLROptions {
+struct TAPER_API CosineAnnealingLROptions {
   Required<Positive<int64_t>> T_max;
   FiniteReal eta_min_factor = 0;    ///< the last rate as a part of the first one
   NonNegative<double> eta_min = 0;  ///< or itself, as PyTorch's
@@ -93,7 +93,7 @@ class TAPER_API CosineAnnealingLR final
 
 /// The factor runs in a straight line from `start_factor` to `end_factor` over total_iters epochs,
 /// then stays.
-struct LinearLROptions {
+struct TAPER_API LinearLROptions {
   FiniteReal start_factor = 1.0 / 3;
   FiniteReal end_factor = 1;
   Positive<int64_t> total_iters = 5;

@@ -32,7 +32,7 @@ std::vector<double> outputs(const tp::nn::AnyModule& module, const std::vector<T
 template <class M>
 void layer(const std::string& name, const Fields& options, M made,
            const std::vector<Tensor>& operands) {
-  const tp::nn::AnyModule by_name = tp::nn::ModuleFactory::get(name, "layer").make(options);
+  tp::nn::AnyModule by_name = tp::nn::ModuleFactory::get(name, "layer").make(options);
   by_name.load_state_dict(made.state_dict());
   const tp::nn::AnyModule by_type(std::move(made));
   expect(by_type.type() == name, name + " knows its name");
@@ -99,7 +99,7 @@ void schedules() {
   expect(by_name->rate(1, {.step = 3}) == cycle.rate(1, {.step = 3}), "OneCycleLR by name");
   const tp::State weight("weight", tp::tensor({1.0}));
   weight.set_requires_grad(true);
-  tp::optim::SGD sgd({weight}, {.lr = 1});
+  tp::optim::SGD sgd(std::vector{weight}, {.lr = 1});
   tp::optim::LRScheduler plateau(sgd, tp::optim::ReduceLROnPlateau({.patience = 0}));
   plateau.step(1.0);
   plateau.step(2.0);

@@ -93,16 +93,18 @@ def by_pkg_config(work, prefix):
         run("pkg-config", "pkg-config", *options, env=path).split() for options in [
             ["--cflags", "--libs", "taper"], ["--static", "--cflags", "--libs", "taper"],
             ["--cflags", "--libs", "taper-static"]])
-    source, compiled = work / "source/main.cpp", work / "main.o"
+    sources = [work / "source" / name for name in ("main.cpp", "parts.cpp")]
+    compiled = [work / f"{source.stem}.o" for source in sources]
     for compiler in filter(shutil.which, ["g++", "clang++"]):
         what, program = f"{compiler} and pkg-config", work / compiler
-        run(what, compiler, "-std=c++20", source, *shared, "-o", program)
+        run(what, compiler, "-std=c++20", *sources, *shared, "-o", program)
         check_program(what, program, prefix, True)
-    run("g++ -c", "g++", "-std=c++20", "-c", source, *shared[:1], "-o", compiled)
+    for source, made in zip(sources, compiled):
+        run("g++ -c", "g++", "-std=c++20", "-c", source, *shared[:1], "-o", made)
     for what, flags, is_shared in [("taper --static", forced, True),
                                    ("taper-static", static, False)]:
         program = work / what.replace(" ", "_")
-        run(what, "g++", compiled, *flags, "-o", program)
+        run(what, "g++", *compiled, *flags, "-o", program)
         check_program(what, program, prefix, is_shared)
 
 

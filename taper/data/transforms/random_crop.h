@@ -29,13 +29,13 @@ class TAPER_API Margins {
 /// What stands around an image: `fill`; its last pixels; its reflection without them; or with them.
 enum class PaddingMode : uint8_t { constant, edge, reflect, symmetric };
 
-struct RandomCropOptions {
+struct TAPER_API RandomCropOptions {
   Required<Positive<nn::Size2>> size;  ///< height and width of the crop
   Margins padding = {};                ///< put around an image before it is cropped; at least 0
   bool pad_if_needed = false;          ///< more, at both sides, where an image is too small
   ChannelValues fill = 0;              ///< of `constant` padding, in the images' own scale
   PaddingMode padding_mode = PaddingMode::constant;
-  TAPER_API void check(std::string_view owner) const;
+  void check(std::string_view owner) const;
 };
 
 /// A part of that size of an image [C,H,W] of any dtype, at a place where each is alike, as

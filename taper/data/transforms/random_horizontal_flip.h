@@ -4,7 +4,7 @@
 
 namespace taper::data {
 
-struct RandomHorizontalFlipOptions {
+struct TAPER_API RandomHorizontalFlipOptions {
   Probability p = 0.5;  ///< of a flip
 };
 

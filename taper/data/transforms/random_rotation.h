@@ -30,13 +30,13 @@ class TAPER_API Degrees {
 /// What an image is between its pixels: the nearest one, or a mean of four by their distances.
 enum class Interpolation : uint8_t { nearest, bilinear };
 
-struct RandomRotationOptions {
+struct TAPER_API RandomRotationOptions {
   Required<Bounded<Degrees, Finite>> degrees;  ///< counter-clockwise
   Interpolation interpolation = Interpolation::nearest;
   bool expand = false;  ///< images so large that all of the turned one is there: for one angle only
   std::optional<std::array<double, 2>> center = {};  ///< x, y from the upper left corner
   ChannelValues fill = 0;                            ///< outside of the image, in its own scale
-  TAPER_API void check(std::string_view owner) const;
+  void check(std::string_view owner) const;
 };
 
 /// Turns an image [C,H,W] of a real dtype by an angle of which each is alike, as torchvision does.

@@ -19,7 +19,7 @@ TAPER_FUNCTION_LAYER(SiLU)
 TAPER_FUNCTION_LAYER(Identity)
 #undef TAPER_FUNCTION_LAYER
 
-struct SoftmaxOptions {
+struct TAPER_API SoftmaxOptions {
   int64_t dim = -1;
 };
 /// Along one axis exponentials that sum to one.

@@ -17,9 +17,24 @@ void MultiheadAttentionOptions::check(std::string_view owner) const {
 
 // ---------------------------------------------------------------------------------- cells
 
+int64_t MultiheadAttention::width() const { return options().embed_dim; }
+
+int64_t MultiheadAttention::key_size() const {
+  return options().kdim ? options().kdim->value() : width();
+}
+
+int64_t MultiheadAttention::value_size() const {
+  return options().vdim ? options().vdim->value() : width();
+}
+
+int64_t MultiheadAttention::extras() const {
+  return (options().add_bias_kv ? 1 : 0) + (options().add_zero_attn ? 1 : 0);
+}
+
 Parameter MultiheadAttention::projection(const char* name, bool packed, int64_t rows,
                                          int64_t columns) {
-  if (packed != is_packed()) return {};
+  const bool is_packed = key_size() == width() && value_size() == width();
+  if (packed != is_packed) return {};
   return parameter(name, init::xavier_uniform({rows, columns}, columns, rows));
 }
 

@@ -9,7 +9,7 @@
 
 namespace taper::nn {
 
-struct MultiheadAttentionOptions {
+struct TAPER_API MultiheadAttentionOptions {
   Required<Positive<int64_t>> embed_dim;
   Required<Positive<int64_t>> num_heads;
   Probability dropout = 0;  ///< in training, of the attention weights
@@ -20,7 +20,7 @@ struct MultiheadAttentionOptions {
   std::optional<Positive<int64_t>> vdim = {};  ///< that of a value; embed_dim
   bool batch_first = false;
   /// Throws value unless the heads divide embed_dim.
-  TAPER_API void check(std::string_view owner) const;
+  void check(std::string_view owner) const;
 };
 
 /// What a call of attention is told beside its tensors.
@@ -72,14 +72,13 @@ class TAPER_API MultiheadAttention : public Layer<MultiheadAttention, MultiheadA
   Linear out_proj = child("out_proj", make_out_proj());
 
  private:
-  int64_t width() const { return options().embed_dim; }
-  int64_t key_size() const { return options().kdim ? options().kdim->value() : width(); }
-  int64_t value_size() const { return options().vdim ? options().vdim->value() : width(); }
-  bool is_packed() const { return key_size() == width() && value_size() == width(); }
+  int64_t width() const;
+  int64_t key_size() const;
+  int64_t value_size() const;
   Parameter projection(const char* name, bool packed, int64_t rows, int64_t columns);
   Parameter extra(const char* name);
   Linear make_out_proj() const;
-  int64_t extras() const { return (options().add_bias_kv ? 1 : 0) + options().add_zero_attn; }
+  int64_t extras() const;
   void check(const Tensor& query, const Tensor& key, const Tensor& value,
              const Tensor& key_padding_mask, const Tensor& attn_mask) const;
   Tensor project(const Tensor& x, int64_t place, const Parameter& separate) const;

@@ -6,7 +6,7 @@
 
 namespace taper::nn {
 
-struct Conv2dOptions {
+struct TAPER_API Conv2dOptions {
   Required<Positive<int64_t>> in_channels;
   Required<Positive<int64_t>> out_channels;
   Required<Positive<Size2>> kernel_size;
@@ -16,7 +16,7 @@ struct Conv2dOptions {
   Positive<int64_t> groups = 1;
   bool bias = true;
   /// Throws value unless the groups divide both numbers of channels.
-  TAPER_API void check(std::string_view owner) const;
+  void check(std::string_view owner) const;
 };
 /// Images [N, in_channels, H, W] to [N, out_channels, OH, OW]; weight [out, in / groups, KH, KW]
 /// and bias uniform within 1 / sqrt(fan in).

@@ -4,7 +4,7 @@
 
 namespace taper::nn {
 
-struct DropoutOptions {
+struct TAPER_API DropoutOptions {
   Probability p = 0.5;
 };
 /// Zeroes elements with probability p in training mode and scales the others by 1 / (1 - p).

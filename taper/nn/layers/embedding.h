@@ -7,7 +7,7 @@
 
 namespace taper::nn {
 
-struct EmbeddingOptions {
+struct TAPER_API EmbeddingOptions {
   Required<Positive<int64_t>> num_embeddings;
   Required<Positive<int64_t>> embedding_dim;
   std::optional<int64_t> padding_idx = {};        ///< an id whose vector gets no gradient
@@ -17,7 +17,7 @@ struct EmbeddingOptions {
   bool sparse = false;
   /// Throws value for a `padding_idx` that is no id, unsupported for the last two options:
   /// gradients are dense and those of an id that stands in several places are added.
-  TAPER_API void check(std::string_view owner) const;
+  void check(std::string_view owner) const;
 };
 /// Ids, i32 or i64 of any shape, to the vectors of a table: [...] to [..., embedding_dim]. The
 /// weight [num_embeddings, embedding_dim] is standard normal, the vector of `padding_idx` (counted

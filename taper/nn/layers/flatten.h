@@ -4,7 +4,7 @@
 
 namespace taper::nn {
 
-struct FlattenOptions {
+struct TAPER_API FlattenOptions {
   int64_t start_dim = 1;
   int64_t end_dim = -1;
 };

@@ -5,7 +5,7 @@
 
 namespace taper::nn {
 
-struct LinearOptions {
+struct TAPER_API LinearOptions {
   Required<Positive<int64_t>> in_features;
   Required<Positive<int64_t>> out_features;
   bool bias = true;

@@ -6,7 +6,7 @@
 
 namespace taper::nn {
 
-struct BatchNormOptions {
+struct TAPER_API BatchNormOptions {
   Required<Positive<int64_t>> num_features;
   NonNegative<double> eps = 1e-5;
   Probability momentum = 0.1;
@@ -53,13 +53,13 @@ class TAPER_API BatchNorm2d : public BatchNorm<BatchNorm2d> {
 extern template class BatchNorm<BatchNorm1d>;
 extern template class BatchNorm<BatchNorm2d>;
 
-struct LayerNormOptions {
+struct TAPER_API LayerNormOptions {
   Required<Positive<Sizes>> normalized_shape;
   NonNegative<double> eps = 1e-5;
   bool elementwise_affine = true;
   bool bias = true;
   /// Throws value without a size.
-  TAPER_API void check(std::string_view owner) const;
+  void check(std::string_view owner) const;
 };
 /// Ba et al., "Layer normalization" (2016): the elements along the last axes, which have
 /// `normalized_shape`, to mean 0 and variance 1, times weight plus bias; 16-bit numbers in f32. No

@@ -7,7 +7,7 @@
 
 namespace taper::nn {
 
-struct MaxPool2dOptions {
+struct TAPER_API MaxPool2dOptions {
   Required<Positive<Size2>> kernel_size;
   std::optional<Positive<Size2>> stride = {};  ///< the kernel's size
   NonNegative<Size2> padding = 0;
@@ -19,7 +19,7 @@ class TAPER_API MaxPool2d : public Layer<MaxPool2d, MaxPool2dOptions> {
   std::string hint(const Tensor& x) const;
 };
 
-struct AvgPool2dOptions {
+struct TAPER_API AvgPool2dOptions {
   Required<Positive<Size2>> kernel_size;
   std::optional<Positive<Size2>> stride = {};  ///< the kernel's size
   NonNegative<Size2> padding = 0;

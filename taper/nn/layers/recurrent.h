@@ -73,7 +73,7 @@ class TAPER_API Recurrent : public Layer<Derived, Options> {
                                                        const Tensor& x) const;
 };
 
-struct LSTMOptions {
+struct TAPER_API LSTMOptions {
   Required<Positive<int64_t>> input_size;
   Required<Positive<int64_t>> hidden_size;
   Positive<int64_t> num_layers = 1;
@@ -83,7 +83,7 @@ struct LSTMOptions {
   bool bidirectional = false;
   NonNegative<int64_t> proj_size = 0;  ///< the size of the projected hidden state; 0: none
   /// Throws value unless proj_size is below hidden_size.
-  TAPER_API void check(std::string_view owner) const;
+  void check(std::string_view owner) const;
 };
 
 /// The results of an LSTM; D is 2 if it is bidirectional, P is proj_size, or else hidden_size.

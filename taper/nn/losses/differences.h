@@ -13,7 +13,7 @@ class TAPER_API MSELoss : public Layer<MSELoss, LossOptions> {
   std::string hint(const Tensor& input, const Tensor& target) const;
 };
 
-struct HuberLossOptions {
+struct TAPER_API HuberLossOptions {
   Reduction reduction = Reduction::mean;
   Positive<double> delta = 1;  ///< where the square ends and the line begins
 };

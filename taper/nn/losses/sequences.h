@@ -4,7 +4,7 @@
 
 namespace taper::nn {
 
-struct CTCLossOptions {
+struct TAPER_API CTCLossOptions {
   NonNegative<int64_t> blank = 0;  ///< the class that stands between labels
   Reduction reduction = Reduction::mean;
   bool zero_infinity = false;  ///< a sequence without an alignment, too long a target, counts 0

@@ -27,7 +27,7 @@ TAPER_FN T adam_step(const Options& o, const AdamNumbers& now, const T& d, Slots
 inline constexpr std::array<Slot, 2> adam_slots{{{"exp_avg"}, {"exp_avg_sq"}}};
 
 /// Kingma and Ba, "Adam: a method for stochastic optimization" (2015), as PyTorch defines it.
-struct AdamOptions {
+struct TAPER_API AdamOptions {
   NonNegative<double> lr = 1e-3;
   Decay<std::array<double, 2>> betas = {0.9, 0.999};
   NonNegative<double> eps = 1e-8;
@@ -42,7 +42,7 @@ struct AdamOptions {
 };
 
 /// Loshchilov and Hutter, "Decoupled weight decay regularization" (2019), as PyTorch defines it.
-struct AdamWOptions {
+struct TAPER_API AdamWOptions {
   NonNegative<double> lr = 1e-3;
   Decay<std::array<double, 2>> betas = {0.9, 0.999};
   NonNegative<double> eps = 1e-8;

@@ -6,7 +6,7 @@ namespace taper::optim {
 
 /// Hinton, "Neural networks for machine learning" (2012), lecture 6e, as PyTorch defines it: steps
 /// divided by the root of a running mean of squares, `centered` by that of the variance.
-struct RMSpropOptions {
+struct TAPER_API RMSpropOptions {
   NonNegative<double> lr = 1e-2;
   Decay<double> alpha = 0.99;
   NonNegative<double> eps = 1e-8;

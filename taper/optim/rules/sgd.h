@@ -6,7 +6,7 @@ namespace taper::optim {
 
 /// Gradient descent with momentum, as PyTorch defines it: the first buffer is the gradient itself,
 /// without dampening.
-struct SGDOptions {
+struct TAPER_API SGDOptions {
   NonNegative<double> lr = 1e-3;
   NonNegative<double> momentum = 0;
   FiniteReal dampening = 0;

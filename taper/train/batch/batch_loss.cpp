@@ -5,8 +5,8 @@
 
 namespace taper {
 
-BatchLoss::Result BatchLoss::operator()(std::string_view pass, std::span<const Tensor> fields,
-                                        std::optional<Spec>& seen) const {
+BatchResult BatchLoss::operator()(std::string_view pass, std::span<const Tensor> fields,
+                                  std::optional<Spec>& seen) const {
   BatchParts parts = roles_.parts(fields);
   const std::vector<Tensor> outputs = model_(fit_inputs(std::move(parts.inputs), model_));
   const Tensor output = nn::detail::first(outputs);

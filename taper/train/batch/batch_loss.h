@@ -10,13 +10,14 @@
 
 namespace taper {
 
+/// What model and loss give for a batch.
+struct BatchResult {
+  Tensor loss;
+  Tensor output;  // the model's first
+};
+
 class BatchLoss {
  public:
-  struct Result {
-    Tensor loss;
-    Tensor output;  // the model's first
-  };
-
   /// `class_weight`, if not empty, holds a factor for each class, see
   /// taper/train/batch/weighting.h.
   BatchLoss(nn::AnyModule model, nn::AnyLoss loss, std::vector<double> class_weight = {})
@@ -28,8 +29,8 @@ class BatchLoss {
   const FieldRoles& roles() const { return roles_; }
   /// The loss and the output for the fields of a batch, without a look at values: it can be
   /// captured. `seen` is the output's spec as soon as that is known. `pass` is for messages.
-  Result operator()(std::string_view pass, std::span<const Tensor> fields,
-                    std::optional<Spec>& seen) const;
+  BatchResult operator()(std::string_view pass, std::span<const Tensor> fields,
+                         std::optional<Spec>& seen) const;
   /// What an output of this shape is compared with, as the loss takes it.
   Tensor target(std::span<const Tensor> fields, const Shape& output) const;
 

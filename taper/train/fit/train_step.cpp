@@ -23,15 +23,15 @@ Compiled<TrainStep::Learn> TrainStep::compiled_learn(bool begins) {
   }));
 }
 
-BatchLoss::Result TrainStep::learn(const data::Batch& batch, bool begins, double share,
-                                   std::optional<Spec>& output) {
-  BatchLoss::Result found = learn_by_mode(batch, begins, share, output);
+BatchResult TrainStep::learn(const data::Batch& batch, bool begins, double share,
+                             std::optional<Spec>& output) {
+  BatchResult found = learn_by_mode(batch, begins, share, output);
   if (trainer_.optimizer_->needs_closure()) loss_ = found.loss.detach();
   return found;
 }
 
-BatchLoss::Result TrainStep::learn_by_mode(const data::Batch& batch, bool begins, double share,
-                                           std::optional<Spec>& output) {
+BatchResult TrainStep::learn_by_mode(const data::Batch& batch, bool begins, double share,
+                                     std::optional<Spec>& output) {
   if (!options_.compile || options_.detect_anomaly) {
     const Tensor part = share == 1 ? Tensor() : full({}, share, DType::f64);
     return learn_now(batch.fields, begins, part, output);
@@ -50,10 +50,10 @@ BatchLoss::Result TrainStep::learn_by_mode(const data::Batch& batch, bool begins
   }
 }
 
-BatchLoss::Result TrainStep::learn_now(std::span<const Tensor> fields, bool begins,
-                                       const Tensor& share, std::optional<Spec>& output) {
+BatchResult TrainStep::learn_now(std::span<const Tensor> fields, bool begins, const Tensor& share,
+                                 std::optional<Spec>& output) {
   if (begins) trainer_.optimizer_->zero_grad();
-  BatchLoss::Result found = batch_loss_("fit", fields, output);
+  BatchResult found = batch_loss_("fit", fields, output);
   Tensor& loss = found.loss;
   if (options_.l1 > 0 || options_.l2 > 0) {
     loss = loss + trainer_.penalty(options_.l1, options_.l2);

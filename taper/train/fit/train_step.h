@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <taper/graph/compile.h>
+#include <taper/train/batch/batch_loss.h>
 #include <taper/train/fit/trainer.h>
 
 namespace taper {
@@ -20,8 +21,8 @@ class TrainStep {
 
   /// Adds the gradients of the batch's loss, times `share`, to those that the parameters have, or
   /// begins anew. `output` is the spec of what the model gave, also where the loss refused it.
-  BatchLoss::Result learn(const data::Batch& batch, bool begins, double share,
-                          std::optional<Spec>& output);
+  BatchResult learn(const data::Batch& batch, bool begins, double share,
+                    std::optional<Spec>& output);
   /// Clips the gradients and lets the optimizer step; one that needs it computes the loss of the
   /// batch again, with its gradients clipped alike.
   void update(const data::Batch& batch);
@@ -32,11 +33,11 @@ class TrainStep {
   using Learn = std::function<std::array<Tensor, 2>(const std::vector<Tensor>&)>;
 
   /// `share` undefined: all of it.
-  BatchLoss::Result learn_now(std::span<const Tensor> fields, bool begins, const Tensor& share,
-                              std::optional<Spec>& output);
+  BatchResult learn_now(std::span<const Tensor> fields, bool begins, const Tensor& share,
+                        std::optional<Spec>& output);
   Compiled<Learn> compiled_learn(bool begins);
-  BatchLoss::Result learn_by_mode(const data::Batch& batch, bool begins, double share,
-                                  std::optional<Spec>& output);
+  BatchResult learn_by_mode(const data::Batch& batch, bool begins, double share,
+                            std::optional<Spec>& output);
   void clip();
   void minimise(const data::Batch& batch);
   void update_now();

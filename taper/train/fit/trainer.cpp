@@ -103,9 +103,9 @@ OutputRule Trainer::output_rule(const data::Dataset& dataset) const {
 
 void Trainer::watch(const BatchLoss& batch_loss, const data::Batch& batch, const BatchPlace& place,
                     Meter& meter,
-                    FunctionRef<BatchLoss::Result(std::optional<Spec>& output)> step) const {
+                    FunctionRef<BatchResult(std::optional<Spec>& output)> step) const {
   std::optional<Spec> output;
-  BatchLoss::Result outcome;
+  BatchResult outcome;
   try {
     outcome = step(output);
   } catch (const Error&) {

@@ -23,7 +23,6 @@
 #include <taper/nn/loss.h>
 #include <taper/optim/optimizer.h>
 #include <taper/optim/schedule.h>
-#include <taper/train/batch/batch_loss.h>
 #include <taper/train/fit/callback.h>
 #include <taper/train/metrics/evaluation.h>
 #include <taper/train/metrics/history.h>
@@ -33,7 +32,9 @@
 
 namespace taper {
 
+class BatchLoss;
 class Meter;
+struct BatchResult;
 struct BatchPlace;
 
 struct TrainerOptions {
@@ -191,7 +192,7 @@ class TAPER_API Trainer {
   OutputRule output_rule(const data::Dataset& dataset) const;
   /// Takes a step and then looks at the values: labels in range, a finite loss, the metrics.
   void watch(const BatchLoss& batch_loss, const data::Batch& batch, const BatchPlace& place,
-             Meter& meter, FunctionRef<BatchLoss::Result(std::optional<Spec>& output)> step) const;
+             Meter& meter, FunctionRef<BatchResult(std::optional<Spec>& output)> step) const;
   Tensor penalty(double l1, double l2) const;
   /// Nothing if `interrupted` says so after a batch.
   std::optional<Evaluation> evaluate_with(data::Loader& loader, const OutputRule& rule,
