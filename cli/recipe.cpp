@@ -12,6 +12,7 @@
 #include <taper/train/batch/class_weights.h>
 #include <taper/train/callbacks/csv_logger.h>
 #include <taper/train/callbacks/stopping.h>
+#include <taper/train/callbacks/time_limit.h>
 
 #include "augment.h"
 

@@ -8,12 +8,16 @@ list(FILTER taper_isa_sources INCLUDE REGEX "^taper/(backend/cpu/simd|ops/pointw
 list(REMOVE_ITEM taper_isa_sources taper/ops/pointwise/family.cpp)
 
 # Parts that are one header each: a source is made of it, which begins with `prologue` and registers
-# what the header holds.
+# what the header holds, by a line such as `TAPER_METRIC(...)`. Headers without one are no parts.
 set(anchor_ids "")
 function(taper_parts folder prologue sources)
   file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} ${folder}/*.h)
   set(made "")
   foreach(header ${headers})
+    file(STRINGS ${header} registers REGEX "^TAPER_[A-Z]+\\(")
+    if(NOT registers)
+      continue()
+    endif()
     string(MAKE_C_IDENTIFIER ${header} id)
     set(source ${CMAKE_BINARY_DIR}/parts/${id}.cpp)
     file(CONFIGURE OUTPUT ${source} CONTENT "${prologue}\n#include <${header}>\n" @ONLY)
@@ -32,8 +36,11 @@ taper_parts(taper/optim/rules
 #endif" rule_sources)
 taper_parts(taper/train/metrics/kinds "#include <taper/train/metrics/metric_entry.h>"
   metric_sources)
+taper_parts(taper/train/callbacks "#include <taper/train/fit/callback_entry.h>" callback_sources)
+taper_parts(taper/data/transforms "#include <taper/data/transform_entry.h>" transform_sources)
 
-add_library(taper_objects OBJECT ${taper_sources} ${rule_sources} ${metric_sources})
+add_library(taper_objects OBJECT ${taper_sources} ${rule_sources} ${metric_sources}
+  ${callback_sources} ${transform_sources})
 target_compile_definitions(taper_objects PRIVATE
   TAPER_ROWS=1 TAPER_VERSION="${PROJECT_VERSION}")
 target_link_libraries(taper_objects PRIVATE taper_options DNNL::dnnl OpenMP::OpenMP_CXX

@@ -47,6 +47,7 @@
 #include <taper/train/callbacks/lambda_callback.h>
 #include <taper/train/callbacks/rates.h>
 #include <taper/train/callbacks/stopping.h>
+#include <taper/train/callbacks/time_limit.h>
 #include <taper/train/fit/signals.h>
 #include <taper/train/fit/trainer.h>
 #include <taper/train/metrics/metrics.h>

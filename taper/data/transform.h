@@ -125,8 +125,8 @@ class TAPER_API Transformed : public Dataset {
 
 }  // namespace taper::data
 
-/// Behind the formula of a transform of the library, outside of namespaces.
-#define TAPER_TRANSFORM(Name, doc)                            \
-  namespace taper::data {                                     \
-  static const FactoryFor<Transform, Name> Name##_entry{doc}; \
-  }
+// Behind a transform of the library, outside of namespaces; its source (transform_entry.h) makes
+// the entry.
+#ifndef TAPER_TRANSFORM
+#define TAPER_TRANSFORM(Name, doc)
+#endif

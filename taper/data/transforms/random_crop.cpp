@@ -140,5 +140,3 @@ data::Margins FieldCodec<data::Margins>::from_value(const Value& value) {
 }
 
 }  // namespace taper
-
-TAPER_TRANSFORM(RandomCrop, "Takes a part of images at a random place.")

@@ -72,3 +72,5 @@ struct TAPER_API FieldCodec<data::Margins> {
 };
 
 }  // namespace taper
+
+TAPER_TRANSFORM(RandomCrop, "Takes a part of images at a random place.")

@@ -255,5 +255,3 @@ data::Degrees FieldCodec<data::Degrees>::from_value(const Value& value) {
 }
 
 }  // namespace taper
-
-TAPER_TRANSFORM(RandomRotation, "Turns images by a random angle.")

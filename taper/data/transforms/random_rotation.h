@@ -69,3 +69,5 @@ struct TAPER_API FieldCodec<data::Degrees> {
 };
 
 }  // namespace taper
+
+TAPER_TRANSFORM(RandomRotation, "Turns images by a random angle.")

@@ -136,10 +136,4 @@ void TensorBoard::load_state(const CallbackState& state) {
   memory_ = parse_fields<Memory>(type_name, state.values);
 }
 
-namespace {
-
-const FactoryFor<Callback, TensorBoard> tensorboard_entry{
-    "Writes numbers, histograms, pictures and the graph for TensorBoard."};
-
-}  // namespace
 }  // namespace taper

@@ -82,3 +82,5 @@ TAPER_API std::vector<EventGraphNode> graph_of(const Graph& graph, const nn::Any
 TAPER_API std::vector<EventGraphNode> graph_of(const nn::AnyModule& model);
 
 }  // namespace taper
+
+TAPER_CALLBACK(TensorBoard, "Writes numbers, histograms, pictures and the graph for TensorBoard.")

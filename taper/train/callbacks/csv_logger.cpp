@@ -76,10 +76,4 @@ void CSVLogger::load_state(const CallbackState& state) {
   memory_ = parse_fields<Memory>(type_name, state.values);
 }
 
-namespace {
-
-const FactoryFor<Callback, CSVLogger> csv_logger_entry{
-    "Writes a row of numbers for each epoch to a CSV file."};
-
-}  // namespace
 }  // namespace taper

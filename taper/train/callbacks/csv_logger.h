@@ -40,3 +40,5 @@ class TAPER_API CSVLogger final : public WithOptions<CSVLogger, Callback, CSVLog
 };
 
 }  // namespace taper
+
+TAPER_CALLBACK(CSVLogger, "Writes a row of numbers for each epoch to a CSV file.")

@@ -123,9 +123,4 @@ void EMA::load_state(const CallbackState& state) {
   averages_ = state.tensors;
 }
 
-namespace {
-
-const FactoryFor<Callback, EMA> ema_entry{"Keeps an exponential moving average of the weights."};
-
-}  // namespace
 }  // namespace taper

@@ -91,3 +91,5 @@ class TAPER_API EMA final : public WithOptions<EMA, Callback, EMAOptions> {
 };
 
 }  // namespace taper
+
+TAPER_CALLBACK(EMA, "Keeps an exponential moving average of the weights.")

@@ -64,10 +64,4 @@ void LearningRateScheduler::on_epoch_begin(Trainer& trainer, int64_t epoch) {
   trainer.optimizer()->set_lr(function_(epoch, trainer.optimizer()->lr()));
 }
 
-namespace {
-
-const FactoryFor<Callback, ReduceLROnPlateau> reduce_entry{
-    "Reduces the learning rate when a number stops to improve."};
-
-}  // namespace
 }  // namespace taper

@@ -61,3 +61,5 @@ class TAPER_API LearningRateScheduler final : public Callback {
 };
 
 }  // namespace taper
+
+TAPER_CALLBACK(ReduceLROnPlateau, "Reduces the learning rate when a number stops to improve.")

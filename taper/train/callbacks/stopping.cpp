@@ -1,9 +1,5 @@
 #include <taper/train/callbacks/stopping.h>
 
-#include <chrono>
-#include <cmath>
-#include <utility>
-
 #include <taper/core/parse_fields.h>
 #include <taper/train/fit/trainer.h>
 #include <taper/train/runs/run.h>
@@ -111,44 +107,4 @@ void BestWeights::load_state(const CallbackState& state) {
   weights_ = state.tensors;
 }
 
-// ---------------------------------------------------------------------------------------------
-// TimeLimit
-
-TimeLimit::TimeLimit(TimeLimitOptions options, Clock clock)
-    : WithOptions(std::move(options)), clock_(std::move(clock)) {
-  if (clock_) return;
-  clock_ = [] {
-    const auto now = std::chrono::steady_clock::now().time_since_epoch();
-    return std::chrono::duration<double>(now).count();
-  };
-}
-
-double TimeLimit::spent() const { return before_.seconds + (start_ ? clock_() - *start_ : 0); }
-
-void TimeLimit::on_train_begin(Trainer&) {
-  if (!resumed()) before_ = {};
-  start_ = clock_();
-}
-
-void TimeLimit::on_batch_end(Trainer&, const Logs&) {
-  if (spent() >= options().seconds) stop_training = true;
-}
-
-CallbackState TimeLimit::state() const {
-  return {.values = to_fields(Memory{spent()}), .tensors = {}};
-}
-
-void TimeLimit::load_state(const CallbackState& state) {
-  before_ = parse_fields<Memory>(type_name, state.values);
-  start_.reset();
-}
-
-namespace {
-
-const FactoryFor<Callback, EarlyStopping> early_stopping_entry{
-    "Ends the training when a number stops to improve."};
-const FactoryFor<Callback, BestWeights> best_weights_entry{"Keeps the weights of the best epoch."};
-const FactoryFor<Callback, TimeLimit> time_limit_entry{"Ends the training after a time."};
-
-}  // namespace
 }  // namespace taper

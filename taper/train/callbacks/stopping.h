@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 
@@ -88,31 +87,7 @@ class TAPER_API BestWeights final : public WithOptions<BestWeights, Callback, Be
   std::optional<int64_t> restored_;
 };
 
-struct TimeLimitOptions {
-  Required<Positive<double>> seconds;
-};
-/// Ends the training after the batch in which its time is over. A resumed training counts the time
-/// that was spent before.
-class TAPER_API TimeLimit final : public WithOptions<TimeLimit, Callback, TimeLimitOptions> {
- public:
-  /// Seconds that only grow.
-  using Clock = std::function<double()>;
-  /// Throws value unless `seconds` is above 0. Without `clock` it is the machine's steady clock.
-  explicit TimeLimit(TimeLimitOptions options, Clock clock = {});
-  void on_train_begin(Trainer& trainer) override;
-  void on_batch_end(Trainer& trainer, const Logs& logs) override;
-  CallbackState state() const override;
-  void load_state(const CallbackState& state) override;
-
- private:
-  struct Memory {
-    double seconds = 0;
-  };
-  double spent() const;
-
-  Clock clock_;
-  Memory before_;  // spent before this process
-  std::optional<double> start_;
-};
-
 }  // namespace taper
+
+TAPER_CALLBACK(EarlyStopping, "Ends the training when a number stops to improve.")
+TAPER_CALLBACK(BestWeights, "Keeps the weights of the best epoch.")

@@ -82,3 +82,9 @@ class TAPER_API Callback {
 using CallbackFactory = Factory<Callback>;
 
 }  // namespace taper
+
+// Behind a callback of the library, outside of namespaces; its source (callback_entry.h) makes the
+// entry.
+#ifndef TAPER_CALLBACK
+#define TAPER_CALLBACK(Name, doc)
+#endif
