@@ -100,21 +100,33 @@ void schedules() {
   const tp::State weight("weight", tp::tensor({1.0}));
   weight.set_requires_grad(true);
   tp::optim::SGD sgd(std::vector{weight}, {.lr = 1});
-  tp::optim::LRScheduler plateau(sgd, tp::optim::ReduceLROnPlateau({.patience = 0}));
-  plateau.step(1.0);
-  plateau.step(2.0);
-  expect(plateau.get_last_lr()[0] == 0.1, "ReduceLROnPlateau reduces the rate");
-  expect(tp::optim::ScheduleFactory::find("ReduceLROnPlateau") != nullptr, "and has a name");
+  const auto reduced = [&](auto schedule) {
+    tp::optim::LRScheduler plateau(sgd, std::move(schedule));
+    plateau.step(1.0);
+    plateau.step(2.0);
+    const double rate = plateau.get_last_lr()[0];
+    plateau.put_back();
+    return rate;
+  };
+  expect(reduced(tp::optim::ReduceLROnPlateau({.patience = 0})) == 0.1,
+         "ReduceLROnPlateau by type");
+  const auto plateau_by_name = tp::optim::ScheduleFactory::get("ReduceLROnPlateau", "schedule")
+                                   .make({{"patience", Value(0)}});
+  expect(reduced(std::shared_ptr<const tp::optim::Schedule>(plateau_by_name)) == 0.1,
+         "ReduceLROnPlateau by name");
 }
 
 void metrics() {
   const tp::OutputMeaning classes{tp::Task::classes, tp::OutputScale::logits};
-  const tp::Measured batch(classes, tp::randn({20, 4}), tp::randint(0, 4, {20}));
-  const auto alike = [&](const std::string& name, const Fields& options, tp::Metric& by_type) {
+  const tp::Measured of_classes(classes, tp::randn({20, 4}), tp::randint(0, 4, {20}));
+  const tp::Measured of_numbers({}, tp::randn({20}), tp::randn({20}));
+  const auto alike = [&](const std::string& name, const Fields& options, tp::Metric& by_type,
+                         bool numbers = false) {
+    const tp::Measured& batch = numbers ? of_numbers : of_classes;
     const auto by_name = tp::MetricFactory::get(name, "metric").make(options);
     by_name->update(batch);
     by_type.update(batch);
-    expect(by_name->value() == by_type.value(), name + " by name and by type");
+    expect(by_name->value() == by_type.value() && by_type.value() != 0, name + " by name and type");
   };
   tp::metrics::TopKAccuracy top({.k = 2});
   alike("top_k_accuracy", {{"k", Value(2)}}, top);
@@ -124,26 +136,31 @@ void metrics() {
   alike("log_loss", {}, log_loss);
   tp::metrics::Perplexity perplexity;
   alike("perplexity", {}, perplexity);
-  for (const char* name : {"mae", "mse", "rmse", "r2"}) {
-    expect(tp::MetricFactory::find(name) != nullptr, std::string(name) + " has a name");
-  }
+  tp::metrics::MAE mae;
+  alike("mae", {}, mae, true);
+  tp::metrics::MSE mse;
+  alike("mse", {}, mse, true);
+  tp::metrics::RMSE rmse;
+  alike("rmse", {}, rmse, true);
+  tp::metrics::R2 r2;
+  alike("r2", {}, r2, true);
 }
 
 void transforms() {
   const Tensor images = tp::rand({4, 1, 8, 8});
-  const auto shape = [&](const tp::data::AnyTransform& transform) {
-    const tp::data::Transformed changed(tp::data::TensorDataset({images}), {transform});
-    return changed.get(0)[0].shape();
+  const auto changed = [&](const tp::data::AnyTransform& transform) {
+    tp::manual_seed(9);
+    const tp::data::Transformed dataset(tp::data::TensorDataset({images}), {transform});
+    return numbers({dataset.get(0)[0]});
   };
-  expect(shape(tp::data::RandomCrop(6)) == tp::Shape{1, 6, 6}, "RandomCrop by type");
-  expect(shape(tp::data::AnyTransform("RandomCrop", {{"size", Value(6)}})) == tp::Shape{1, 6, 6},
-         "RandomCrop by name");
-  expect(shape(tp::data::RandomHorizontalFlip()) == tp::Shape{1, 8, 8}, "RandomHorizontalFlip");
-  expect(shape(tp::data::AnyTransform("RandomHorizontalFlip")) == tp::Shape{1, 8, 8}, "by name");
-  expect(shape(tp::data::RandomRotation(30)) == tp::Shape{1, 8, 8}, "RandomRotation by type");
-  expect(shape(tp::data::AnyTransform("RandomRotation", {{"degrees", Value(30)}})) ==
-             tp::Shape{1, 8, 8},
-         "RandomRotation by name");
+  const auto alike = [&](const std::string& name, const Fields& options, auto by_type) {
+    const auto found = changed(by_type);
+    expect(found == changed(tp::data::AnyTransform(name, options)), name + " by name and by type");
+    expect(found != numbers({images[0]}), name + " changes images");
+  };
+  alike("RandomCrop", {{"size", Value(6)}}, tp::data::RandomCrop(6));
+  alike("RandomHorizontalFlip", {{"p", Value(1.0)}}, tp::data::RandomHorizontalFlip(1.0));
+  alike("RandomRotation", {{"degrees", Value(30)}}, tp::data::RandomRotation(30));
 }
 
 void averages() {
@@ -151,7 +168,7 @@ void averages() {
   const auto by_type = std::make_shared<tp::EMA>(tp::EMAOptions{.decay = 0.5});
   std::vector<std::vector<double>> weights;
   for (const std::shared_ptr<tp::Callback>& each :
-       {by_name, std::static_pointer_cast<tp::Callback>(by_type)}) {
+       {by_name, std::shared_ptr<tp::Callback>(by_type), std::make_shared<tp::Callback>()}) {
     tp::manual_seed(3);
     const tp::nn::Linear net(2, 1);
     tp::Trainer trainer(net, {.loss = tp::nn::MSELoss(), .optimizer = tp::optim::SGD({.lr = 0.1})});
@@ -160,6 +177,7 @@ void averages() {
     weights.push_back(numbers({net.weight.value()}));
   }
   expect(weights[0] == weights[1], "EMA by name and by type");
+  expect(weights[0] != weights[2], "EMA is not what the last update left");
   expect(by_type->updates() == 6, "EMA counts updates");
 }
 
