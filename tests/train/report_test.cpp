@@ -200,6 +200,14 @@ TEST(Summary, ListsLayersWithinLayers) {
   EXPECT_TRUE(has(to_string(summary), "26 parameters"));
 }
 
+TEST(Summary, ColumnsStayApart) {
+  const nn::Sequential net{nn::MultiheadAttention(16, 4)};
+  const std::string text = to_string(summarize(net, std::vector<Tensor>(3, zeros({2, 5, 16}))));
+  const size_t row = text.find('\n') + 1;
+  EXPECT_TRUE(has(text, "MultiheadAttention  f32["));
+  EXPECT_EQ(text.find("f32[") - row, text.find("output"));
+}
+
 TEST(Mosaic, StretchesEachTileAndDrawsLinesBetween) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const Tensor tiles = from_values<float>({3, 1, 2}, std::vector<float>{-1, 3, 7, 7, 0, nan});

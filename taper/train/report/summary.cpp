@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 #include <taper/autograd/autograd.h>
@@ -114,14 +115,22 @@ std::string to_string(const std::vector<Spec>& specs) {
 }
 
 std::string to_string(const ModelSummary& summary) {
-  std::string text = fmt::format("{:<14}{:<14}{:<22}{:>12}{:>12}\n", "layer", "type", "output",
-                                 "parameters", "memory");
+  std::vector<std::array<std::string, 5>> rows{{"layer", "type", "output", "parameters", "memory"}};
   for (const LayerSummary& layer : summary.layers) {
     const bool ran = layer.ran();
-    text += fmt::format(
-        "{:<14}{:<14}{:<22}{:>12}{:>12}\n", layer.path.empty() ? "model" : layer.path,
-        layer.type.empty() ? "-" : layer.type, ran ? to_string(layer.outputs) : "not run",
-        layer.parameters, ran ? amount(layer.output_bytes()) : "-");
+    rows.push_back({layer.path.empty() ? "model" : layer.path,
+                    layer.type.empty() ? "-" : layer.type,
+                    ran ? to_string(layer.outputs) : "not run", std::to_string(layer.parameters),
+                    ran ? amount(layer.output_bytes()) : "-"});
+  }
+  std::array<size_t, 5> widths{12, 12, 20, 10, 10};
+  for (const auto& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    text += fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>{}}  {:>{}}\n", row[0], widths[0], row[1],
+                        widths[1], row[2], widths[2], row[3], widths[3], row[4], widths[4]);
   }
   return text + fmt::format("input {}; {} parameters, {}; outputs of one example {}\n",
                             to_string(summary.inputs), summary.parameters,
