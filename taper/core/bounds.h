@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <string>
@@ -12,24 +11,32 @@
 
 namespace taper {
 
+namespace detail {
+
+constexpr bool is_finite(double value) {
+  return value - value == 0;  // <cmath> is large
+}
+
+}  // namespace detail
+
 // The rules. `holds` tells it of one number, `text` is what an error says that it must be.
 
 template <int64_t low>
 struct AtLeast {
-  static bool holds(double value) { return value >= low && std::isfinite(value); }
+  static bool holds(double value) { return value >= low && detail::is_finite(value); }
   static std::string text(bool is_real) {
     return (is_real ? "finite and at least " : "at least ") + std::to_string(low);
   }
 };
 
 struct Finite {
-  static bool holds(double value) { return std::isfinite(value); }
+  static bool holds(double value) { return detail::is_finite(value); }
   static std::string text(bool /*is_real*/) { return "finite"; }
 };
 
 template <int64_t low>
 struct Above {
-  static bool holds(double value) { return value > low && std::isfinite(value); }
+  static bool holds(double value) { return value > low && detail::is_finite(value); }
   static std::string text(bool /*is_real*/) { return "finite and above " + std::to_string(low); }
 };
 
@@ -66,7 +73,8 @@ struct ElementOf<T> {
 }  // namespace detail
 
 /// A field whose value, or each of its elements, keeps the rule. It takes and gives a T implicitly
-/// and takes any number, so that it can be made; `check_options` throws where the rule is broken.
+/// and takes any number of its kind, so that it can be made; `check_options` throws where the rule
+/// is broken.
 template <class T, class Rule>
 class Bounded {
  public:
@@ -75,10 +83,10 @@ class Bounded {
 
   constexpr Bounded() = default;
   template <class U>
-    requires(std::convertible_to<U, T> && !std::same_as<std::remove_cvref_t<U>, Bounded>)
+    requires(Fits<U, T> && !std::same_as<std::remove_cvref_t<U>, Bounded>)
   constexpr Bounded(U&& value) : value_(static_cast<T>(std::forward<U>(value))) {}  // NOLINT
   /// The elements of a pair: `.stride = {2, 1}`.
-  template <std::convertible_to<Element> First, std::convertible_to<Element> Second>
+  template <Fits<Element> First, Fits<Element> Second>
     requires(!std::same_as<Element, T>)
   constexpr Bounded(First first, Second second)
       : value_{static_cast<Element>(first), static_cast<Element>(second)} {}

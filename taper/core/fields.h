@@ -136,6 +136,14 @@ struct Unwrapped {
 
 }  // namespace detail
 
+/// What a field of type T takes: a U that becomes one with its meaning. A real number is not cut to
+/// a whole one, and a bool is no number.
+template <class U, class T, class From = typename detail::Unwrapped<std::remove_cvref_t<U>>::Type>
+concept Fits = std::convertible_to<U, T> &&
+               (!std::is_arithmetic_v<From> || !std::is_arithmetic_v<T> ||
+                (std::same_as<From, bool> == std::same_as<T, bool> &&
+                 (std::is_floating_point_v<T> || !std::is_floating_point_v<From>)));
+
 /// A field without a sensible default: `Required<int64_t> in_channels;`. It takes and gives a T (or
 /// what T itself wraps) implicitly; `parse_fields` reports it if it is missing, and so does reading
 /// it.
@@ -147,7 +155,7 @@ class Required {
   constexpr Required() = default;
   constexpr Required(T value) : value_(std::move(value)) {}
   template <class U>
-    requires(std::convertible_to<U, T> && !std::same_as<std::remove_cvref_t<U>, Required> &&
+    requires(Fits<U, T> && !std::same_as<std::remove_cvref_t<U>, Required> &&
              !std::same_as<std::remove_cvref_t<U>, T>)
   constexpr Required(U&& value) : value_(static_cast<T>(std::forward<U>(value))) {}
   /// The elements of a pair: `.kernel_size = {3, 5}`.

@@ -14,9 +14,11 @@ class Size2 {
   using value_type = int64_t;
 
   constexpr Size2() = default;
-  constexpr Size2(int64_t both) : value_{both, both} {}             // NOLINT
-  constexpr Size2(int both) : Size2(static_cast<int64_t>(both)) {}  // NOLINT
-  constexpr Size2(int64_t height, int64_t width) : value_{height, width} {}
+  template <Fits<int64_t> Whole>
+  constexpr Size2(Whole both) : Size2(both, both) {}  // NOLINT: implicit, as the next but one
+  template <Fits<int64_t> Height, Fits<int64_t> Width>
+  constexpr Size2(Height height, Width width)
+      : value_{static_cast<int64_t>(height), static_cast<int64_t>(width)} {}
   constexpr Size2(const Pair& pair) : value_(pair) {}  // NOLINT
 
   constexpr operator const Pair&() const { return value_; }  // NOLINT

@@ -15,8 +15,8 @@ class Sizes {
   using value_type = int64_t;
 
   Sizes() = default;
-  Sizes(int64_t one) : shape_{one} {}                   // NOLINT: implicit, as all here
-  Sizes(int one) : Sizes(static_cast<int64_t>(one)) {}  // NOLINT
+  template <Fits<int64_t> Whole>
+  Sizes(Whole one) : shape_{static_cast<int64_t>(one)} {}  // NOLINT: implicit, as all here
   Sizes(std::initializer_list<int64_t> sizes) : shape_(sizes) {}
   Sizes(const Shape& shape) : shape_(shape) {}  // NOLINT
 

@@ -169,27 +169,39 @@ class TAPER_API Optimizer {
   std::vector<Kept> kept_;         // of each parameter
 };
 
+namespace detail {
+
+/// What an optimizer updates.
+template <class T>
+concept Updated =
+    std::same_as<T, std::vector<State>> || std::same_as<T, std::vector<ParameterGroup>>;
+
+}  // namespace detail
+
 /// An optimizer with one struct of options, of which each group has its own. `Derived` says
 /// `update` and `static std::vector<std::string> slots_of(const Options&)`, and is made of options,
-/// of parameters and options or of groups and the options that they have in common; these have
-/// `lr`. One that reads the changed numbers of `Step` says `static constexpr bool changes_options`,
-/// one that takes a single group `single_group`.
+/// of parameters and options or of groups and the options that they have in common, which may be
+/// given as their fields in order: `SGD(parameters, 0.1, 0.9)`; these have `lr`. One that reads the
+/// changed numbers of `Step` says `static constexpr bool changes_options`, one that takes a single
+/// group `single_group`.
 template <class Derived, class Options>
 class TAPER_API OptimizerWith : public WithOptions<Derived, Optimizer, Options> {
  public:
   OptimizerWith() : OptimizerWith(Options{}) {}
   explicit OptimizerWith(Options options);
-  // A template, so that `SGD({.lr = 0.1})` can mean nothing but the options.
-  template <std::same_as<std::vector<State>> Cells>
-  explicit OptimizerWith(Cells parameters, Options options = {})
-      : OptimizerWith(std::move(options)) {
-    this->attach(std::move(parameters));
+  template <class... Args>
+    requires(!(std::derived_from<std::remove_cvref_t<Args>, OptimizerWith> || ...) &&
+             taper::detail::OptionFields<Options, Args...>)
+  explicit OptimizerWith(Args&&... args) : OptimizerWith(Options{std::forward<Args>(args)...}) {}
+  // Templates, so that `SGD({.lr = 0.1})` can mean nothing but the options.
+  template <detail::Updated Cells>
+  explicit OptimizerWith(Cells cells, Options options = {}) : OptimizerWith(std::move(options)) {
+    take(std::move(cells));
   }
-  template <std::same_as<std::vector<ParameterGroup>> Groups>
-  explicit OptimizerWith(const Groups& groups, Options options = {})
-      : OptimizerWith(std::move(options)) {
-    take(groups);
-  }
+  template <detail::Updated Cells, class... Args>
+    requires taper::detail::OptionFields<Options, Args...>
+  explicit OptimizerWith(Cells cells, Args&&... args)
+      : OptimizerWith(std::move(cells), Options{std::forward<Args>(args)...}) {}
   // Without a default, so that one braced list can mean nothing but the options.
   OptimizerWith(std::initializer_list<ParameterGroup> groups, Options options)
       : OptimizerWith(std::move(options)) {
@@ -211,6 +223,7 @@ class TAPER_API OptimizerWith : public WithOptions<Derived, Optimizer, Options> 
   Fields options_with(size_t group, std::span<const double> numbers) const final {
     return to_fields(detail::with_numbers(group_options_[group], numbers));
   }
+  void take(std::vector<State> parameters) { this->attach(std::move(parameters)); }
   void take(const std::vector<ParameterGroup>& groups);
 
   std::vector<Options> group_options_;

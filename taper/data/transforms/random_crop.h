@@ -13,8 +13,8 @@ namespace taper::data {
 class TAPER_API Margins {
  public:
   constexpr Margins() = default;
-  constexpr Margins(int64_t all) : Margins(all, all) {}               // NOLINT
-  constexpr Margins(int all) : Margins(static_cast<int64_t>(all)) {}  // NOLINT
+  template <Fits<int64_t> Whole>
+  constexpr Margins(Whole all) : Margins(all, all) {}  // NOLINT: implicit on purpose
   constexpr Margins(int64_t across, int64_t down) : Margins(across, down, across, down) {}
   constexpr Margins(int64_t left_side, int64_t top_side, int64_t right_side, int64_t bottom_side)
       : left(left_side), top(top_side), right(right_side), bottom(bottom_side) {}

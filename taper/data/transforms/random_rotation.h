@@ -14,8 +14,8 @@ class TAPER_API Degrees {
   using value_type = double;
 
   constexpr Degrees() = default;
-  constexpr Degrees(double most) : value_{-most, most} {}              // NOLINT
-  constexpr Degrees(int most) : Degrees(static_cast<double>(most)) {}  // NOLINT
+  template <Fits<double> Real>
+  constexpr Degrees(Real most) : Degrees(-static_cast<double>(most), most) {}  // NOLINT
   constexpr Degrees(double least, double most) : value_{least, most} {}
 
   constexpr double operator[](size_t i) const { return value_[i]; }

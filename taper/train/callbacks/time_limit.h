@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -10,7 +9,7 @@
 
 namespace taper {
 
-struct TimeLimitOptions {
+struct TAPER_API TimeLimitOptions {
   Required<Positive<double>> seconds;
 };
 /// Ends the training after the batch in which its time is over. A resumed training counts the time
@@ -19,9 +18,10 @@ class TAPER_API TimeLimit final : public WithOptions<TimeLimit, Callback, TimeLi
  public:
   /// Seconds that only grow.
   using Clock = std::function<double()>;
-  /// Throws value unless `seconds` is above 0. Without `clock` it is the machine's steady clock.
-  explicit TimeLimit(TimeLimitOptions options, Clock clock = {})
-      : WithOptions(std::move(options)), clock_(clock ? std::move(clock) : Clock(steady_seconds)) {}
+  using WithOptions::WithOptions;
+  /// With another clock than the machine's steady one.
+  TimeLimit(TimeLimitOptions options, Clock clock)
+      : WithOptions(std::move(options)), clock_(std::move(clock)) {}
 
   void on_train_begin(Trainer&) override {
     if (!resumed()) before_ = {};
@@ -42,13 +42,10 @@ class TAPER_API TimeLimit final : public WithOptions<TimeLimit, Callback, TimeLi
   struct Memory {
     double seconds = 0;
   };
-  static double steady_seconds() {
-    const auto now = std::chrono::steady_clock::now().time_since_epoch();
-    return std::chrono::duration<double>(now).count();
-  }
+  static double steady_seconds();
   double spent() const { return before_.seconds + (start_ ? clock_() - *start_ : 0); }
 
-  Clock clock_;
+  Clock clock_ = steady_seconds;
   Memory before_;  // spent before this process
   std::optional<double> start_;
 };
