@@ -20,8 +20,8 @@ struct TAPER_API ReduceLROnPlateauOptions {
   NonNegative<double> eps = 1e-8;  ///< a smaller change of a rate is not made
 };
 /// Multiplies the rates by `factor` when a number of the training stops to improve, as PyTorch
-/// defines it; a number that is not finite never improves. The callback of this name has the same
-/// rule with Keras' options.
+/// defines it; a number that is not finite never improves. The callback ReduceOnPlateau has the
+/// same rule with Keras' options.
 class TAPER_API ReduceLROnPlateau final
     : public WithOptions<ReduceLROnPlateau, Schedule, ReduceLROnPlateauOptions> {
  public:

@@ -62,7 +62,7 @@ Result run(const TemporaryFolder& folder, int64_t cut_after, int64_t epochs = 30
   const auto stop = std::make_shared<EarlyStopping>(EarlyStoppingOptions{.patience = 4});
   const auto best = std::make_shared<BestWeights>();
   const auto reduce =
-      std::make_shared<ReduceLROnPlateau>(ReduceLROnPlateauOptions{.factor = 0.5, .patience = 2});
+      std::make_shared<ReduceOnPlateau>(ReduceOnPlateauOptions{.factor = 0.5, .patience = 2});
   const auto csv = std::make_shared<CSVLogger>(CSVLoggerOptions{.path = table});
   const auto board =
       std::make_shared<TensorBoard>(TensorBoardOptions{.log_dir = (folder / "logs").string()});

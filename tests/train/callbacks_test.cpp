@@ -220,20 +220,19 @@ TEST(TimeLimit, EndsAfterTheBatchAndCountsTheTimeBefore) {
             "TimeLimit: `seconds` must be finite and above 0, got 0.0");
 }
 
-TEST(ReduceLROnPlateau, MultipliesTheRateAsKerasDoes) {
+TEST(ReduceOnPlateau, MultipliesTheRateAsKerasDoes) {
   const std::vector<double> losses = {5, 5, 5, 5, 5, 5, 5, 1, 1, 1};
-  const ReduceLROnPlateauOptions options{
-      .factor = 0.5, .patience = 2, .cooldown = 2, .min_lr = 0.2};
+  const ReduceOnPlateauOptions options{.factor = 0.5, .patience = 2, .cooldown = 2, .min_lr = 0.2};
   const std::vector<double> expected = {0.5, 0.5, 0.25, 0.25, 0.25, 0.2, 0.2, 0.2, 0.2, 0.2};
   for (int64_t cut = -1; cut < 10; ++cut) {
     std::vector<double> rates;
-    run<ReduceLROnPlateau>(
-        small_model(), losses, [&] { return std::make_shared<ReduceLROnPlateau>(options); }, cut,
+    run<ReduceOnPlateau>(
+        small_model(), losses, [&] { return std::make_shared<ReduceOnPlateau>(options); }, cut,
         &rates);
     EXPECT_EQ(rates, expected) << cut;
   }
-  EXPECT_EQ(error_of(ErrorKind::value, [] { ReduceLROnPlateau({.factor = 1}); }),
-            "ReduceLROnPlateau: `factor` must be above 0 and below 1, got 1.0");
+  EXPECT_EQ(error_of(ErrorKind::value, [] { ReduceOnPlateau({.factor = 1}); }),
+            "ReduceOnPlateau: `factor` must be above 0 and below 1, got 1.0");
 }
 
 TEST(LearningRateScheduler, AsksTheFunction) {
@@ -291,7 +290,7 @@ TEST(Callbacks, AreMadeByName) {
   const std::map<std::string, Fields> known = {{"EarlyStopping", {{"mode", "max"}}},
                                                {"BestWeights", {{"monitor", "loss"}}},
                                                {"TimeLimit", {{"seconds", 3.0}}},
-                                               {"ReduceLROnPlateau", {}},
+                                               {"ReduceOnPlateau", {}},
                                                {"TensorBoard", {{"log_dir", "logs"}}}};
   for (const auto& [name, options] : known) {
     EXPECT_NE(CallbackFactory::get(name, "callback").make(options), nullptr);

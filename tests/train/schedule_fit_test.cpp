@@ -213,7 +213,7 @@ TEST(ScheduledFit, ThePlateauCallbackReducesEachGroupFromItsOwnRate) {
                  optim::SGDOptions{.lr = 0.25});
   Trainer trainer(net, {.loss = nn::CrossEntropyLoss(), .optimizer = sgd});
   FitOptions options{.epochs = 2, .batch_size = 8, .verbose = false};
-  options.callbacks = {std::make_shared<ReduceLROnPlateau>(ReduceLROnPlateauOptions{
+  options.callbacks = {std::make_shared<ReduceOnPlateau>(ReduceOnPlateauOptions{
       .monitor = "loss", .factor = 0.5, .patience = 1, .min_delta = 1e3, .min_lr = 0.2})};
   trainer.fit(examples(), options);
   EXPECT_EQ(sgd.lr(0), 0.25);

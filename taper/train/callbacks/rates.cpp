@@ -10,14 +10,14 @@
 
 namespace taper {
 
-void ReduceLROnPlateau::on_train_begin(Trainer& trainer) {
+void ReduceOnPlateau::on_train_begin(Trainer& trainer) {
   monitor_.begin(trainer);
   if (!resumed()) memory_ = {};
 }
 
 /// Keras reduces in the epoch in which its patience is full, PyTorch in the next one, and Keras
 /// counts the last epoch of a cooldown.
-optim::ReduceLROnPlateau ReduceLROnPlateau::rule() const {
+optim::ReduceLROnPlateau ReduceOnPlateau::rule() const {
   return optim::ReduceLROnPlateau(optim::ReduceLROnPlateauOptions{
       .mode = monitor_.larger_is_better() ? optim::PlateauMode::max : optim::PlateauMode::min,
       .factor = options().factor.value(),
@@ -29,7 +29,7 @@ optim::ReduceLROnPlateau ReduceLROnPlateau::rule() const {
       .eps = 0});
 }
 
-void ReduceLROnPlateau::on_epoch_end(Trainer& trainer, const Logs& logs) {
+void ReduceOnPlateau::on_epoch_end(Trainer& trainer, const Logs& logs) {
   const optim::ReduceLROnPlateau rule = this->rule();
   if (!rule.sees(monitor_.read(logs), memory_)) return;
   optim::Optimizer& optimizer = *trainer.optimizer();
@@ -41,7 +41,7 @@ void ReduceLROnPlateau::on_epoch_end(Trainer& trainer, const Logs& logs) {
   }
 }
 
-CallbackState ReduceLROnPlateau::state() const {
+CallbackState ReduceOnPlateau::state() const {
   const int64_t left = memory_.cooldown_counter;
   return {.values = to_fields(Memory{.best = memory_.best,
                                      .wait = memory_.num_bad_epochs,
@@ -49,7 +49,7 @@ CallbackState ReduceLROnPlateau::state() const {
           .tensors = {}};
 }
 
-void ReduceLROnPlateau::load_state(const CallbackState& state) {
+void ReduceOnPlateau::load_state(const CallbackState& state) {
   const auto kept = parse_fields<Memory>(type_name, state.values);
   memory_ = {.best = kept.best,
              .num_bad_epochs = kept.wait,

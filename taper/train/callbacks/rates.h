@@ -11,7 +11,7 @@
 
 namespace taper {
 
-struct ReduceLROnPlateauOptions {
+struct TAPER_API ReduceOnPlateauOptions {
   std::string monitor = "val_loss";
   Bounded<double, BetweenZeroAndOne> factor = 0.1;
   NonNegative<int64_t> patience = 10;
@@ -23,8 +23,8 @@ struct ReduceLROnPlateauOptions {
 /// Multiplies the learning rate of each group by `factor` after `patience` epochs without
 /// improvement: the rule of optim::ReduceLROnPlateau with Keras' options. As a callback it leaves
 /// the rates reduced when the fit ends; as the fit's schedule it would not.
-class TAPER_API ReduceLROnPlateau final
-    : public WithOptions<ReduceLROnPlateau, Callback, ReduceLROnPlateauOptions> {
+class TAPER_API ReduceOnPlateau final
+    : public WithOptions<ReduceOnPlateau, Callback, ReduceOnPlateauOptions> {
  public:
   using WithOptions::WithOptions;
   /// Throws not_found if the fit records no such number.
@@ -62,4 +62,4 @@ class TAPER_API LearningRateScheduler final : public Callback {
 
 }  // namespace taper
 
-TAPER_CALLBACK(ReduceLROnPlateau, "Reduces the learning rate when a number stops to improve.")
+TAPER_CALLBACK(ReduceOnPlateau, "Reduces the learning rate when a number stops to improve.")
