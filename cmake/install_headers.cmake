@@ -1,6 +1,6 @@
-# Installs <taper/taper.h> and the headers of Taper that it reaches from `source`.
+# Installs <taper/taper.h>, what a row needs and the headers that these reach, from `source`.
 cmake_minimum_required(VERSION 3.25)
-set(waiting taper/taper.h)
+set(waiting taper/taper.h taper/ops/tape.h)
 set(found ${waiting})
 while(waiting)
   list(POP_FRONT waiting header)

@@ -7,7 +7,8 @@
 #include <vector>
 
 #include <taper/core/state.h>
-#include <taper/ops/tape.h>
+#include <taper/core/tensor.h>
+#include <taper/ops/tape_mode.h>
 
 namespace taper {
 

@@ -219,6 +219,9 @@ std::vector<int64_t> permutation(int64_t count, uint64_t seed, int64_t stream) {
 // ---------------------------------------------------------------------------------------------
 // TensorDataset
 
+template AnyDataset::AnyDataset(TensorDataset&);
+template AnyDataset::AnyDataset(TensorDataset&&);
+
 TensorDataset::TensorDataset(std::vector<Field> fields, TensorDatasetOptions options)
     : fields_(std::move(fields)), options_(std::move(options)) {
   const auto refuse = [](ErrorKind kind, size_t field, const std::string& what) {

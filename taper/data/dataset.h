@@ -164,6 +164,8 @@ class TAPER_API TensorDataset : public Dataset {
   TensorDatasetOptions options_;
   int64_t size_ = 0;
 };
+extern template AnyDataset::AnyDataset(TensorDataset&);
+extern template AnyDataset::AnyDataset(TensorDataset&&);
 
 /// Some examples of another dataset, in the order given.
 class TAPER_API Subset : public Dataset {

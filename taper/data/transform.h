@@ -60,12 +60,18 @@ using TransformFactory = Factory<Transform>;
 
 /// A transform with one struct of options.
 template <class Derived, class Options>
-class TransformWith : public WithOptions<Derived, Transform, Options> {
+class TAPER_API TransformWith : public WithOptions<Derived, Transform, Options> {
  public:
   using WithOptions<Derived, Transform, Options>::WithOptions;
   std::string_view name() const override { return Derived::type_name; }
-  Fields config() const override { return to_fields(this->options()); }
+  Fields config() const override;
 };
+
+// Not inline: the library has those of its own classes.
+template <class Derived, class Options>
+Fields TransformWith<Derived, Options>::config() const {
+  return to_fields(this->options());
+}
 
 /// A transform as an option: a typed one, or by its name.
 class TAPER_API AnyTransform {
@@ -125,8 +131,14 @@ class TAPER_API Transformed : public Dataset {
 
 }  // namespace taper::data
 
-// Behind a transform of the library, outside of namespaces; its source (transform_entry.h) makes
-// the entry.
+// Behind a transform of the library, outside of namespaces: what it would make each program
+// compile. Its source (transform_entry.h) makes that, and the entry.
 #ifndef TAPER_TRANSFORM
-#define TAPER_TRANSFORM(Name, doc)
+#define TAPER_TRANSFORM(Name, doc)                                                     \
+  namespace taper {                                                                    \
+  extern template class WithOptions<data::Name, data::Transform, data::Name::Options>; \
+  namespace data {                                                                     \
+  extern template class TransformWith<Name, Name::Options>;                            \
+  }                                                                                    \
+  }
 #endif

@@ -3,7 +3,11 @@
 
 #include <taper/core/factory.h>
 
-#define TAPER_TRANSFORM(Name, doc)                            \
-  namespace taper::data {                                     \
-  static const FactoryFor<Transform, Name> Name##_entry{doc}; \
+#define TAPER_TRANSFORM(Name, doc)                                              \
+  namespace taper {                                                             \
+  template class WithOptions<data::Name, data::Transform, data::Name::Options>; \
+  namespace data {                                                              \
+  template class TransformWith<Name, Name::Options>;                            \
+  static const FactoryFor<Transform, Name> Name##_entry{doc};                   \
+  }                                                                             \
   }

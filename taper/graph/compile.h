@@ -7,7 +7,7 @@
 
 #include <taper/graph/packed.h>
 #include <taper/graph/plan.h>
-#include <taper/ops/tape.h>
+#include <taper/ops/tape_mode.h>
 
 namespace taper {
 

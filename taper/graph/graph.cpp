@@ -3,6 +3,8 @@
 #include <set>
 #include <unordered_map>
 
+#include <taper/ops/op.h>
+
 namespace taper {
 namespace {
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include <taper/core/number.h>
 #include <taper/core/state.h>
-#include <taper/ops/op.h>
 
 namespace taper {
 

@@ -8,6 +8,7 @@
 #include <taper/graph/packed.h>
 #include <taper/graph/plan.h>
 #include <taper/ops/composed.h>
+#include <taper/ops/op.h>
 
 namespace taper {
 

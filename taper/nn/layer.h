@@ -48,6 +48,28 @@ decltype(auto) to_hold(Arg&& arg) {
   }
 }
 
+/// Appends the tensors of an operand that was held.
+template <class Held>
+void append_tensors(std::vector<Tensor>& tensors, const Held& held) {
+  if constexpr (std::same_as<Held, Tensor>) {
+    tensors.push_back(held);
+  } else if constexpr (std::same_as<Held, std::vector<Tensor>>) {
+    tensors.insert(tensors.end(), held.begin(), held.end());
+  }
+}
+
+/// Puts the next tensors in their place, where it can be changed.
+template <class Held>
+void replace_tensors(Held& held, const Tensor*& next) {
+  if constexpr (std::same_as<Held, Tensor>) {
+    held = *next++;
+  } else if constexpr (std::same_as<Held, std::vector<Tensor>>) {
+    for (Tensor& each : held) each = *next++;
+  } else if constexpr (std::same_as<Held, const std::vector<Tensor>>) {
+    next += held.size();
+  }
+}
+
 /// An operand that was held, as `forward` takes it.
 template <class Arg, class Held>
 decltype(auto) passed(Held& held) {
@@ -76,54 +98,44 @@ decltype(auto) forward_explained(M& module, Args&&... args) {
   }
 }
 
+/// What `forward` gives, as a value.
 template <class M, class... Args>
-auto call_with_hooks(M& module, Args&&... args) {
-  std::tuple<HookedArg<Args>...> held(to_hold<Args>(std::forward<Args>(args))...);
-  const auto for_tensors = [&](auto&& visit) {
-    const auto one = [&](auto& arg) {
-      using T = std::remove_cvref_t<decltype(arg)>;
-      if constexpr (std::same_as<T, Tensor>) visit(arg);
-      if constexpr (std::same_as<T, std::vector<Tensor>>) std::ranges::for_each(arg, visit);
-    };
-    std::apply([&](auto&... each) { (one(each), ...); }, held);
-  };
+using ForwardResult =
+    std::remove_cvref_t<decltype(std::declval<M&>().forward(std::declval<Args>()...))>;
+
+template <class M, class... Args>
+ForwardResult<M, Args...> call_with_hooks(M& module, HookedArg<Args>... held) {
+  using Result = ForwardResult<M, Args...>;
   std::vector<Tensor> inputs;
-  for_tensors([&](const Tensor& arg) { inputs.push_back(arg); });
+  (append_tensors(inputs, std::as_const(held)), ...);
   call_hooks_before(module, inputs);
-  size_t next = 0;
-  for_tensors([&](auto& arg) {
-    if constexpr (!std::is_const_v<std::remove_reference_t<decltype(arg)>>) arg = inputs[next];
-    ++next;
-  });
-  const auto forward = [&](auto&... each) -> decltype(auto) {
-    return forward_explained(module, passed<Args>(each)...);
-  };
-  using Result = decltype(module.forward(std::forward<Args>(args)...));
+  [[maybe_unused]] const Tensor* next = inputs.data();
+  (replace_tensors(held, next), ...);
   if constexpr (std::is_void_v<Result>) {
-    std::apply(forward, held);
-  } else if constexpr (assignable_tensors<std::remove_cvref_t<Result>>()) {
-    std::remove_cvref_t<Result> result = std::apply(forward, held);
-    if (!module.state()->hooks->after.empty()) {
+    forward_explained(module, passed<Args>(held)...);
+  } else {
+    Result result = forward_explained(module, passed<Args>(held)...);
+    if (module.state()->hooks->after.empty()) return result;
+    if constexpr (assignable_tensors<Result>()) {
       assign_tensors(result, call_hooks_after(module, inputs, to_tensors(result)));
+    } else {
+      fail_hook_result(module);
     }
     return result;
-  } else {
-    if (!module.state()->hooks->after.empty()) fail_hook_result(module);
-    return std::apply(forward, held);
   }
 }
 
 /// A call of a module.
 struct ModuleCall {
   template <class M, class... Args>
-  static auto run(M& module, Args&&... args) {
+  static ForwardResult<M, Args...> run(M& module, Args&&... args) {
     const LayerScope scope(module.name());
     if (static_cast<const Module&>(module).is_behind()) [[unlikely]]
       fail_behind(module);
     if (interpreter != nullptr || !module.state()->plain) [[unlikely]] {
       look_at(module);
       if (module.state()->hooks != nullptr) {
-        return call_with_hooks(module, std::forward<Args>(args)...);
+        return call_with_hooks<M, Args...>(module, to_hold<Args>(std::forward<Args>(args))...);
       }
     }
     return forward_explained(module, std::forward<Args>(args)...);
@@ -150,15 +162,16 @@ class Layer;
 template <class Derived>
 class TAPER_API Layer<Derived, void> : public Module {
  public:
-  template <class... Args>
-    requires ForwardTakes<Derived, Args...>
-  auto operator()(Args&&... args) {
-    return detail::ModuleCall::run(static_cast<Derived&>(*this), std::forward<Args>(args)...);
+  // The result's type is said, so that asking for it does not instantiate the call.
+  template <class... Args, class M = Derived>
+    requires ForwardTakes<M, Args...>
+  auto operator()(Args&&... args) -> detail::ForwardResult<M, Args...> {
+    return detail::ModuleCall::run(static_cast<M&>(*this), std::forward<Args>(args)...);
   }
-  template <class... Args>
-    requires ForwardTakes<const Derived, Args...>
-  auto operator()(Args&&... args) const {
-    return detail::ModuleCall::run(static_cast<const Derived&>(*this), std::forward<Args>(args)...);
+  template <class... Args, class M = const Derived>
+    requires ForwardTakes<M, Args...>
+  auto operator()(Args&&... args) const -> detail::ForwardResult<M, Args...> {
+    return detail::ModuleCall::run(static_cast<M&>(*this), std::forward<Args>(args)...);
   }
 };
 

@@ -4,6 +4,7 @@
 
 #include <taper/core/state.h>
 #include <taper/ops/op.h>
+#include <taper/ops/tape_mode.h>
 
 namespace taper {
 
@@ -66,20 +67,6 @@ class TAPER_API Saved {
   const Node& node_;
   const Tensor* grads_;
   const bool* needed_;
-};
-
-TAPER_API extern constinit thread_local bool tape_on TAPER_TLS_FAST;
-
-/// Switches the tape on or off on this thread until the end of the scope.
-class TAPER_API TapeMode {
- public:
-  explicit TapeMode(bool on) : before_(tape_on) { tape_on = on; }
-  ~TapeMode() { tape_on = before_; }
-  TapeMode(const TapeMode&) = delete;
-  TapeMode& operator=(const TapeMode&) = delete;
-
- private:
-  bool before_;
 };
 
 /// What a plan depends on: whether the cell needs a gradient (0: it does not) and with which hooks.

@@ -101,5 +101,22 @@ TEST(Hooks, SeeAnOperandThatIsASelection) {
   EXPECT_EQ(seen, (std::vector<Shape>{{2}, {1, 2}}));
 }
 
+struct SumOfAll : Layer<SumOfAll> {
+  Tensor forward(const std::vector<Tensor>& many, const Tensor& last) {
+    return many[0] + many[1] + last;
+  }
+};
+
+TEST(Hooks, OfAListInFrontOfATensorKeepTheirPlaces) {
+  SumOfAll layer;
+  layer.register_forward_pre_hook([](const Module&, std::vector<Tensor>& inputs) {
+    ASSERT_EQ(inputs.size(), 3u);
+    inputs[2] = inputs[2] * 10;
+  });
+  std::vector<Tensor> many{tensor({1.f}), tensor({2.f})};
+  EXPECT_EQ(layer(many, tensor({3.f})).item(), 33);
+  EXPECT_EQ(layer(std::as_const(many), tensor({3.f})).item(), 33);
+}
+
 }  // namespace
 }  // namespace taper::nn

@@ -199,5 +199,12 @@ TEST(Metrics, SayWhatTheyNeed) {
             "TopKAccuracy: `k` must be at least 1, got 0");
 }
 
+TEST(Metrics, RefuseAsManyPlacesAsClasses) {
+  const Measured batch({Task::classes, OutputScale::logits}, zeros({4, 3}), tensor({0, 1, 2, 0}));
+  metrics::TopKAccuracy(2).update(batch);
+  EXPECT_EQ(error_of(ErrorKind::value, [&] { metrics::TopKAccuracy(3).update(batch); }),
+            "top_k_accuracy: `k` must be less than there are classes, got 3");
+}
+
 }  // namespace
 }  // namespace taper

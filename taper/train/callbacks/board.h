@@ -14,7 +14,7 @@
 
 namespace taper {
 
-struct TensorBoardOptions {
+struct TAPER_API TensorBoardOptions {
   Required<std::string> log_dir;
   NonNegative<int64_t> histograms =
       0;                            ///< every so many epochs the values of all parameters; 0: never

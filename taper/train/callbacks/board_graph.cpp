@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include <taper/ops/op.h>
 #include <taper/train/callbacks/board.h>
 #include <taper/train/report/module_config.h>
 

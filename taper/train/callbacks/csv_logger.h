@@ -8,7 +8,7 @@
 
 namespace taper {
 
-struct CSVLoggerOptions {
+struct TAPER_API CSVLoggerOptions {
   Required<std::string> path;
   bool append = false;
 };

@@ -12,7 +12,7 @@
 
 namespace taper {
 
-struct EMAOptions {
+struct TAPER_API EMAOptions {
   Decay<double> decay = 0.999;  ///< what an average keeps of itself in an update
   /// Averages follow faster at first: of the n-th update (from 0) the decay is no more than
   /// (1 + n) / (10 + n).

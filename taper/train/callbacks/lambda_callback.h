@@ -9,7 +9,7 @@
 namespace taper {
 
 /// What is called when; what is empty is not called.
-struct LambdaCallbackOptions {
+struct TAPER_API LambdaCallbackOptions {
   std::function<void(Trainer&)> on_train_begin = {};
   std::function<void(Trainer&)> on_train_end = {};
   std::function<void(Trainer&, int64_t epoch)> on_epoch_begin = {};

@@ -9,7 +9,7 @@
 
 namespace taper {
 
-struct EarlyStoppingOptions {
+struct TAPER_API EarlyStoppingOptions {
   std::string monitor = "val_loss";
   FiniteReal min_delta = 0;           ///< what counts as better must be better by more than this
   NonNegative<int64_t> patience = 0;  ///< epochs without improvement after which training ends
@@ -52,7 +52,7 @@ class TAPER_API EarlyStopping final
   std::optional<int64_t> restored_;
 };
 
-struct BestWeightsOptions {
+struct TAPER_API BestWeightsOptions {
   std::string monitor = "val_loss";
   MonitorMode mode = MonitorMode::automatic;
   std::string path = {};  ///< a safetensors file to save each new best to; empty: none

@@ -9,6 +9,7 @@
 #include <taper/core/warning.h>
 #include <taper/graph/capture.h>
 #include <taper/nn/mode_scope.h>
+#include <taper/ops/op.h>
 #include <taper/ops/random/generator.h>
 #include <taper/train/batch/batch_loss.h>
 #include <taper/train/batch/batch_rules.h>

@@ -83,8 +83,11 @@ using CallbackFactory = Factory<Callback>;
 
 }  // namespace taper
 
-// Behind a callback of the library, outside of namespaces; its source (callback_entry.h) makes the
-// entry.
+// Behind a callback of the library, outside of namespaces: what it would make each program compile.
+// Its source (callback_entry.h) makes that, and the entry.
 #ifndef TAPER_CALLBACK
-#define TAPER_CALLBACK(Name, doc)
+#define TAPER_CALLBACK(Name, doc)                                   \
+  namespace taper {                                                 \
+  extern template class WithOptions<Name, Callback, Name::Options>; \
+  }
 #endif

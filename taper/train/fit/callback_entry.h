@@ -5,5 +5,6 @@
 
 #define TAPER_CALLBACK(Name, doc)                            \
   namespace taper {                                          \
+  template class WithOptions<Name, Callback, Name::Options>; \
   static const FactoryFor<Callback, Name> Name##_entry{doc}; \
   }

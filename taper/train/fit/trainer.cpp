@@ -76,6 +76,12 @@ void check_options(const FitOptions& options, const optim::Optimizer& optimizer)
 
 }  // namespace
 
+Trainer::Trainer(const Trainer& other) = default;
+Trainer::Trainer(Trainer&& other) noexcept = default;
+Trainer& Trainer::operator=(const Trainer& other) = default;
+Trainer& Trainer::operator=(Trainer&& other) noexcept = default;
+Trainer::~Trainer() = default;
+
 Trainer::Trainer(nn::AnyModule model, TrainerOptions options)
     : model_(std::move(model)),
       loss_(std::move(options.loss)),

@@ -140,6 +140,11 @@ class TAPER_API Trainer {
   /// `model` is any module that maps tensors to tensors. Throws not_found for an unknown metric,
   /// value for one that is given twice.
   Trainer(nn::AnyModule model, TrainerOptions options);
+  Trainer(const Trainer& other);
+  Trainer(Trainer&& other) noexcept;
+  Trainer& operator=(const Trainer& other);
+  Trainer& operator=(Trainer&& other) noexcept;
+  ~Trainer();
 
   /// Trains on examples {input, target} or {input, target, weight}. A model that must have several
   /// operands takes as many fields, and so does a loss: {x, mask, target}. Of several outputs the

@@ -1,16 +1,23 @@
 // What a metric is: a number of a model's outputs and their targets, gathered batch by batch.
 //
-//   struct MeanSignOptions {};   // or NoOptions
-//   struct MeanSignSums { double sum = 0; int64_t count = 0; };
+//   struct BiasSums { double sum = 0; double count = 0; };
 //
-//   class MeanSign final : public MetricWith<MeanSign, NoOptions, MeanSignSums> {
+//   class Bias final : public MetricWith<Bias, NoOptions, BiasSums> {
 //    public:
 //     using MetricWith::MetricWith;
-//     static constexpr std::string_view type_name = "mean_sign";
-//     void update(const Measured& batch) override { ... sums().sum += ... }
+//     static constexpr std::string_view type_name = "bias";
+//     std::string refusal(const OutputMeaning& meaning) const override {
+//       return unless_regression(meaning);
+//     }
+//     void update(const Measured& batch) override {
+//       for (size_t i = 0; i < batch.values().size(); ++i) {
+//         sums().sum += batch.values()[i] - batch.targets()[i];
+//         sums().count += 1;
+//       }
+//     }
 //     double value() const override { return ratio(sums().sum, sums().count); }
 //   };
-//   static const FactoryFor<Metric, MeanSign> mean_sign_entry{"The mean sign of the outputs."};
+//   static const FactoryFor<Metric, Bias> bias_entry{"The mean difference from the targets."};
 #pragma once
 
 #include <cstdint>
@@ -131,43 +138,65 @@ void add_to(std::vector<T>& sums, const std::vector<T>& more) {
 /// A metric with one struct of options and one of what it gathers, whose fields are sums: two are
 /// merged by adding them, vectors element by element, unless `Derived` has a
 /// `static void join(Sums& sums, const Sums& more)` of its own.
-template <class Derived, class Options, class Sums>
-class MetricWith : public WithOptions<Derived, Metric, Options> {
+template <class Derived, class OptionsOf, class SumsOf>
+class TAPER_API MetricWith : public WithOptions<Derived, Metric, OptionsOf> {
  public:
-  using WithOptions<Derived, Metric, Options>::WithOptions;
+  using Sums = SumsOf;
+  using WithOptions<Derived, Metric, OptionsOf>::WithOptions;
 
-  std::string name() const override { return std::string(Derived::type_name); }
-  void reset() override { sums_ = {}; }
-  void merge(const Metric& other) override {
-    const auto* same = dynamic_cast<const MetricWith*>(&other);
-    if (same == nullptr) detail::fail_merge(Derived::type_name);
-    join_all(same->sums_);
-  }
-  Fields state() const override { return to_fields(sums_); }
-  void load_state(const Fields& state) override {
-    sums_ = parse_fields<Sums>(Derived::type_name, state);
-  }
-  std::shared_ptr<Metric> fresh() const override {
-    return std::make_shared<Derived>(this->options());
-  }
+  std::string name() const override;
+  void reset() override;
+  void merge(const Metric& other) override;
+  Fields state() const override;
+  void load_state(const Fields& state) override;
+  std::shared_ptr<Metric> fresh() const override;
 
  protected:
   Sums& sums() { return sums_; }
   const Sums& sums() const { return sums_; }
 
  private:
-  void join_all(const Sums& more) {
-    if constexpr (requires { Derived::join(sums_, more); }) {
-      Derived::join(sums_, more);
-    } else {
-      with_fields(sums_, [&](auto&... ours) {
-        with_fields(more, [&](const auto&... theirs) { (detail::add_to(ours, theirs), ...); });
-      });
-    }
-  }
-
   Sums sums_;
 };
+
+// Not inline: the library has those of its own classes.
+template <class Derived, class Options, class Sums>
+std::string MetricWith<Derived, Options, Sums>::name() const {
+  return std::string(Derived::type_name);
+}
+
+template <class Derived, class Options, class Sums>
+void MetricWith<Derived, Options, Sums>::reset() {
+  sums_ = {};
+}
+
+template <class Derived, class Options, class Sums>
+void MetricWith<Derived, Options, Sums>::merge(const Metric& other) {
+  const auto* same = dynamic_cast<const MetricWith*>(&other);
+  if (same == nullptr) detail::fail_merge(Derived::type_name);
+  if constexpr (requires { Derived::join(sums_, same->sums_); }) {
+    Derived::join(sums_, same->sums_);
+  } else {
+    with_fields(sums_, [&](auto&... ours) {
+      with_fields(same->sums_, [&](const auto&... theirs) { (detail::add_to(ours, theirs), ...); });
+    });
+  }
+}
+
+template <class Derived, class Options, class Sums>
+Fields MetricWith<Derived, Options, Sums>::state() const {
+  return to_fields(sums_);
+}
+
+template <class Derived, class Options, class Sums>
+void MetricWith<Derived, Options, Sums>::load_state(const Fields& state) {
+  sums_ = parse_fields<Sums>(Derived::type_name, state);
+}
+
+template <class Derived, class Options, class Sums>
+std::shared_ptr<Metric> MetricWith<Derived, Options, Sums>::fresh() const {
+  return std::make_shared<Derived>(this->options());
+}
 
 /// For `refusal`.
 TAPER_API std::string unless_classes(const OutputMeaning& meaning);     // classes, binary
@@ -176,8 +205,12 @@ TAPER_API std::string unless_regression(const OutputMeaning& meaning);  // numbe
 
 }  // namespace taper
 
-// Behind a metric of the library, outside of namespaces; its source (metric_entry.h) makes the
-// entry.
+// Behind a metric of the library, outside of namespaces: what it would make each program compile.
+// Its source (metric_entry.h) makes that, and the entry.
 #ifndef TAPER_METRIC
-#define TAPER_METRIC(Name, doc)
+#define TAPER_METRIC(Name, doc)                                                                 \
+  namespace taper {                                                                             \
+  extern template class WithOptions<metrics::Name, Metric, metrics::Name::Options>;             \
+  extern template class MetricWith<metrics::Name, metrics::Name::Options, metrics::Name::Sums>; \
+  }
 #endif

@@ -6,13 +6,13 @@
 
 namespace taper::metrics {
 
-struct RightSums {
+struct TAPER_API RightSums {
   int64_t right = 0;
   int64_t total = 0;
 };
 
 /// The part of the examples predicted right; of several labels those of which all are.
-class Accuracy final : public MetricWith<Accuracy, NoOptions, RightSums> {
+class TAPER_API Accuracy final : public MetricWith<Accuracy, NoOptions, RightSums> {
  public:
   using MetricWith::MetricWith;
   static constexpr std::string_view type_name = "accuracy";
@@ -41,7 +41,7 @@ class Accuracy final : public MetricWith<Accuracy, NoOptions, RightSums> {
 };
 
 /// By class or label.
-struct ClassSums {
+struct TAPER_API ClassSums {
   std::vector<int64_t> right = {};  ///< predicted and true
   std::vector<int64_t> predicted = {};
   std::vector<int64_t> support = {};  ///< true
@@ -49,7 +49,7 @@ struct ClassSums {
 
 /// A mean over the classes, each counting alike, of the score that `Derived` takes.
 template <class Derived>
-class MeanOfClasses : public MetricWith<Derived, NoOptions, ClassSums> {
+class TAPER_API MeanOfClasses : public MetricWith<Derived, NoOptions, ClassSums> {
  public:
   using MetricWith<Derived, NoOptions, ClassSums>::MetricWith;
   std::string refusal(const OutputMeaning& meaning) const override {
@@ -89,33 +89,35 @@ class MeanOfClasses : public MetricWith<Derived, NoOptions, ClassSums> {
   }
 };
 
-class Precision final : public MeanOfClasses<Precision> {
+class TAPER_API Precision final : public MeanOfClasses<Precision> {
  public:
   using MeanOfClasses::MeanOfClasses;
   static constexpr std::string_view type_name = "precision";
   static double score(const ClassScores& scores) { return scores.precision; }
 };
 
-class Recall final : public MeanOfClasses<Recall> {
+class TAPER_API Recall final : public MeanOfClasses<Recall> {
  public:
   using MeanOfClasses::MeanOfClasses;
   static constexpr std::string_view type_name = "recall";
   static double score(const ClassScores& scores) { return scores.recall; }
 };
 
-class F1 final : public MeanOfClasses<F1> {
+class TAPER_API F1 final : public MeanOfClasses<F1> {
  public:
   using MeanOfClasses::MeanOfClasses;
   static constexpr std::string_view type_name = "f1";
   static double score(const ClassScores& scores) { return scores.f1; }
 };
 
-struct TopKAccuracyOptions {
+struct TAPER_API TopKAccuracyOptions {
   Positive<int64_t> k = 5;
 };
 /// The part of the examples whose class is among the k that are most probable. Of equal ones the
-/// last classes count as more probable, as in scikit-learn.
-class TopKAccuracy final : public MetricWith<TopKAccuracy, TopKAccuracyOptions, RightSums> {
+/// last classes count as more probable, as in scikit-learn. `update` throws value unless there are
+/// more than k classes: of k all are among them.
+class TAPER_API TopKAccuracy final
+    : public MetricWith<TopKAccuracy, TopKAccuracyOptions, RightSums> {
  public:
   using MetricWith::MetricWith;
   static constexpr std::string_view type_name = "top_k_accuracy";
@@ -126,6 +128,8 @@ class TopKAccuracy final : public MetricWith<TopKAccuracy, TopKAccuracyOptions, 
     return unless_classes(meaning);
   }
   void update(const Measured& batch) override {
+    check_rule(options().k < batch.classes(), type_name, "`k` must be less than there are classes",
+               options().k.value());
     const auto count = static_cast<size_t>(batch.classes());
     for (size_t i = 0; i < batch.truth().size(); ++i) {
       const double* row = batch.probabilities().data() + i * count;

@@ -4,20 +4,19 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include <taper/train/metrics/metric.h>
 
 namespace taper::metrics {
 
-struct LogLossSums {
+struct TAPER_API LogLossSums {
   double sum = 0;
   int64_t count = 0;
 };
 
 /// The mean of -log of the probability of what is true, in nats; of several labels over all of
 /// them. Probabilities of 0 and 1 are taken as one ULP off, as in scikit-learn.
-class LogLoss final : public MetricWith<LogLoss, NoOptions, LogLossSums> {
+class TAPER_API LogLoss final : public MetricWith<LogLoss, NoOptions, LogLossSums> {
  public:
   using MetricWith::MetricWith;
   static constexpr std::string_view type_name = "log_loss";
@@ -44,7 +43,7 @@ class LogLoss final : public MetricWith<LogLoss, NoOptions, LogLossSums> {
 
 /// e to the mean of -log of the probability of the class that is true: how many equally probable
 /// classes would be as hard.
-class Perplexity final : public MetricWith<Perplexity, NoOptions, LogLossSums> {
+class TAPER_API Perplexity final : public MetricWith<Perplexity, NoOptions, LogLossSums> {
  public:
   using MetricWith::MetricWith;
   static constexpr std::string_view type_name = "perplexity";
@@ -66,7 +65,7 @@ class Perplexity final : public MetricWith<Perplexity, NoOptions, LogLossSums> {
 };
 
 /// All that was seen: rows of `columns` probabilities and as many 0 or 1.
-struct SeenScores {
+struct TAPER_API SeenScores {
   int64_t columns = 0;
   std::vector<double> scores = {};
   std::vector<uint8_t> labels = {};
@@ -76,66 +75,19 @@ struct SeenScores {
 /// has a higher score than one that is not, equal ones counting half. The mean over the classes
 /// (one against the rest) or labels, as scikit-learn's `roc_auc_score(multi_class="ovr")`; of a
 /// binary task that of class 1. Those that all or no examples have are left out. Keeps all scores.
-class AUC final : public MetricWith<AUC, NoOptions, SeenScores> {
+class TAPER_API AUC final : public MetricWith<AUC, NoOptions, SeenScores> {
  public:
   using MetricWith::MetricWith;
   static constexpr std::string_view type_name = "auc";
   std::string refusal(const OutputMeaning& meaning) const override {
     return unless_labels(meaning);
   }
-  void update(const Measured& batch) override {
-    SeenScores more{batch.classes(), batch.probabilities(), batch.labels()};
-    if (batch.meaning().task == Task::binary) more = second_column(more);
-    join(sums(), more);
-  }
-  static void join(SeenScores& sums, const SeenScores& more) {
-    sums.columns = std::max(sums.columns, more.columns);
-    sums.scores.insert(sums.scores.end(), more.scores.begin(), more.scores.end());
-    sums.labels.insert(sums.labels.end(), more.labels.begin(), more.labels.end());
-  }
-  double value() const override {
-    double sum = 0;
-    int64_t count = 0;
-    for (int64_t column = 0; column < sums().columns; ++column) {
-      const double area = area_of(static_cast<size_t>(column));
-      if (std::isnan(area)) continue;
-      sum += area;
-      ++count;
-    }
-    return ratio(sum, static_cast<double>(count));
-  }
+  void update(const Measured& batch) override;
+  static void join(SeenScores& sums, const SeenScores& more);
+  double value() const override;
 
  private:
-  static SeenScores second_column(const SeenScores& both) {
-    SeenScores one{.columns = 1};
-    for (size_t i = 1; i < both.scores.size(); i += 2) {
-      one.scores.push_back(both.scores[i]);
-      one.labels.push_back(both.labels[i]);
-    }
-    return one;
-  }
-
-  /// From the ranks, equal scores sharing theirs: Mann and Whitney (1947). NaN of one class.
-  double area_of(size_t column) const {
-    const auto columns = static_cast<size_t>(sums().columns);
-    std::vector<size_t> order(sums().scores.size() / columns);
-    std::iota(order.begin(), order.end(), size_t{0});
-    const auto score = [&](size_t row) { return sums().scores[row * columns + column]; };
-    std::ranges::sort(order, std::less<>(), score);
-    double rank_sum = 0;
-    double positives = 0;
-    for (size_t first = 0, end = 0; first < order.size(); first = end) {
-      double here = 0;
-      for (end = first; end < order.size() && score(order[end]) == score(order[first]); ++end) {
-        here += sums().labels[order[end] * columns + column];
-      }
-      rank_sum += here * (static_cast<double>(first + end) + 1) / 2;
-      positives += here;
-    }
-    const double negatives = static_cast<double>(order.size()) - positives;
-    if (positives == 0 || negatives == 0) return std::numeric_limits<double>::quiet_NaN();
-    return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives);
-  }
+  double area_of(size_t column) const;
 };
 
 }  // namespace taper::metrics

@@ -7,14 +7,14 @@
 
 namespace taper::metrics {
 
-struct DifferenceSums {
+struct TAPER_API DifferenceSums {
   double sum = 0;
   int64_t count = 0;
 };
 
 /// A mean over all numbers of what `Derived::of` makes of a difference.
 template <class Derived>
-class MeanOfDifferences : public MetricWith<Derived, NoOptions, DifferenceSums> {
+class TAPER_API MeanOfDifferences : public MetricWith<Derived, NoOptions, DifferenceSums> {
  public:
   using MetricWith<Derived, NoOptions, DifferenceSums>::MetricWith;
   bool larger_is_better() const override { return false; }
@@ -32,14 +32,14 @@ class MeanOfDifferences : public MetricWith<Derived, NoOptions, DifferenceSums> 
   }
 };
 
-class MAE final : public MeanOfDifferences<MAE> {
+class TAPER_API MAE final : public MeanOfDifferences<MAE> {
  public:
   using MeanOfDifferences::MeanOfDifferences;
   static constexpr std::string_view type_name = "mae";
   static double of(double difference) { return std::abs(difference); }
 };
 
-class MSE final : public MeanOfDifferences<MSE> {
+class TAPER_API MSE final : public MeanOfDifferences<MSE> {
  public:
   using MeanOfDifferences::MeanOfDifferences;
   static constexpr std::string_view type_name = "mse";
@@ -47,7 +47,7 @@ class MSE final : public MeanOfDifferences<MSE> {
 };
 
 /// The root of the mean over all numbers.
-class RMSE final : public MeanOfDifferences<RMSE> {
+class TAPER_API RMSE final : public MeanOfDifferences<RMSE> {
  public:
   using MeanOfDifferences::MeanOfDifferences;
   static constexpr std::string_view type_name = "rmse";
@@ -57,7 +57,7 @@ class RMSE final : public MeanOfDifferences<RMSE> {
 
 /// By column. The targets' squares are those of their distances from the mean so far: Chan, Golub
 /// and LeVeque (1979).
-struct VarianceSums {
+struct TAPER_API VarianceSums {
   int64_t count = 0;
   std::vector<double> mean = {};
   std::vector<double> squares = {};
@@ -67,7 +67,7 @@ struct VarianceSums {
 /// The part of the targets' variance that the outputs explain: 1 - residuals / squares, the mean
 /// over the columns. A column of one value counts 1 if it is met exactly, else 0, as in
 /// scikit-learn.
-class R2 final : public MetricWith<R2, NoOptions, VarianceSums> {
+class TAPER_API R2 final : public MetricWith<R2, NoOptions, VarianceSums> {
  public:
   using MetricWith::MetricWith;
   static constexpr std::string_view type_name = "r2";
