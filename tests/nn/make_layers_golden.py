@@ -23,6 +23,20 @@ import golden_format as form  # noqa: E402
 from golden_format import distinct, exact, largest, uniform  # noqa: E402
 
 cases = []
+
+
+class Select(torch.nn.Module):
+    """A module of what PyTorch has as a function."""
+
+    def __init__(self, dim, index):
+        super().__init__()
+        self.place = dim, index
+
+    def forward(self, x):
+        return torch.select(x, *self.place)
+
+
+MODULES = {"Select": Select}
 # How PyTorch takes the operands in our order, where that is not its own.
 CALLS = {
     "LSTM": lambda m, x, *states: m(x, states or None),
@@ -65,7 +79,7 @@ def layer(name, options, *inputs, dtype="f32", training=False, ulps=32, call=Non
     """One case. A result may differ from PyTorch's by `ulps` of the largest one. Differences are
     not taken where the gradient is not that of the function on purpose."""
     keywords = {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
-    module = getattr(torch.nn, name)(**keywords).double().train(training)
+    module = MODULES.get(name, getattr(torch.nn, name, None))(**keywords).double().train(training)
     cells = with_cells(module, dtype)
     leaves = [None if x is None else torch.tensor(exact(x, dtype)) for x in inputs]
     floats = [x.requires_grad_() for x in leaves if x is not None and x.is_floating_point()]
@@ -117,6 +131,14 @@ def functions():
     layer("Flatten", {"start_dim": 0, "end_dim": 1}, uniform(2, 3, 2))
     layer("Dropout", {"p": 0.7}, values)
     layer("Dropout", {"p": 0.0}, values, training=True, dtype="f64")
+
+
+def selections():
+    in_both("Select", {"dim": 1, "index": -1}, uniform(2, 3, 2))
+    layer("Select", {"dim": -1, "index": 0}, uniform(2, 3, 4, 2), dtype="f16")
+    layer("Select", {"dim": -2, "index": -2}, uniform(2, 3), dtype="bf16")
+    layer("Select", {"dim": 0, "index": 0}, uniform(1))
+    layer("Select", {"dim": 1, "index": 2}, uniform(0, 3, 2))
 
 
 def products():
@@ -245,6 +267,7 @@ embeddings()
 lstms()
 attentions()
 half_precision()
+selections()
 path = Path(__file__).parent / "layers_golden.json"
 lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
 path.write_text(f"[\n{lines}\n]\n")
