@@ -71,7 +71,7 @@ foreach(source ${taper_sources})
     string(MAKE_C_IDENTIFIER ${source} id)
     set_property(SOURCE ${source} APPEND PROPERTY COMPILE_DEFINITIONS TAPER_FILE=${id})
     file(STRINGS ${source} registers REGEX
-      "Op<|Pointwise<|FactoryFor<|[A-Za-z]+ [a-z_]+_entry{|^TAPER_[A-Z]+\\(")
+      "Op<|Pointwise<|FactoryFor<|[A-Za-z>]+ [a-z_]+_entry{|^TAPER_[A-Z]+\\(")
     if(registers)
       list(APPEND anchor_ids ${id})
     endif()

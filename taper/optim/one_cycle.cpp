@@ -76,7 +76,7 @@ std::optional<double> OneCycleLR::momentum(const SchedulePlace& place) const {
 
 namespace {
 
-const FactoryFor<Schedule, OneCycleLR> one_cycle_entry{
+const ScheduleEntry<OneCycleLR> one_cycle_entry{
     "The rate rises to max_lr and falls far below the first one, update by update."};
 
 }  // namespace

@@ -22,6 +22,7 @@ struct TAPER_API OneCycleLROptions {
   bool three_phase = false;  ///< falls to the first rate as it rose, then to the last one
   /// Throws value for one of `epochs` and `steps_per_epoch` alone.
   void check(std::string_view owner) const;
+  static Fields for_run(const ScheduleRun& run) { return {{"max_lr", Value(run.lr)}}; }
 };
 /// The rate rises to `max_lr` and falls far below the first one: Smith and Topin,
 /// "Super-convergence: very fast training of neural networks using large learning rates" (2018), as

@@ -54,6 +54,16 @@ std::string Schedule::signature(int64_t steps, size_t groups) const {
   return text;
 }
 
+Fields options_for_run(std::string_view name, Fields options, const ScheduleRun& run) {
+  const RunOptions* run_options = Registry<RunOptions>::find(name);
+  if (run_options == nullptr) return options;
+  for (auto& [option, value] : (*run_options)(run)) {
+    const auto same = [&](const auto& given) { return given.first == option; };
+    if (std::ranges::none_of(options, same)) options.emplace_back(option, value);
+  }
+  return options;
+}
+
 double PerGroup::of(const SchedulePlace& place, std::string_view name) const {
   if (size() == 1) return front();
   if (size() == place.groups) return (*this)[place.group];
@@ -140,11 +150,9 @@ ScheduleInterval SequentialLR::interval() const { return schedules_[0]->interval
 
 namespace {
 
-const FactoryFor<Schedule, StepLR> step_entry{
-    "Multiplies the rate by gamma every step_size epochs."};
-const FactoryFor<Schedule, CosineAnnealingLR> cosine_entry{"Half a cosine over T_max epochs."};
-const FactoryFor<Schedule, LinearLR> linear_entry{
-    "A straight line of factors over total_iters epochs."};
+const ScheduleEntry<StepLR> step_entry{"Multiplies the rate by gamma every step_size epochs."};
+const ScheduleEntry<CosineAnnealingLR> cosine_entry{"Half a cosine over T_max epochs."};
+const ScheduleEntry<LinearLR> linear_entry{"A straight line of factors over total_iters epochs."};
 
 }  // namespace
 }  // namespace taper::optim

@@ -51,6 +51,12 @@ class TAPER_API Schedule {
   virtual std::string signature(int64_t steps, size_t groups) const;
 };
 
+/// A training for which a schedule is made by name.
+struct ScheduleRun {
+  int64_t epochs = 1;
+  double lr = 0;  ///< the optimizer's own
+};
+
 /// A number for all groups, or one for each.
 struct TAPER_API PerGroup : std::vector<double> {
   PerGroup(double all = 0) : vector{all} {}                        // NOLINT: implicit on purpose
@@ -63,6 +69,10 @@ struct TAPER_API PerGroup : std::vector<double> {
 struct TAPER_API StepLROptions {
   Required<Positive<int64_t>> step_size;
   FiniteReal gamma = 0.1;
+  /// A fall after each third of the epochs.
+  static Fields for_run(const ScheduleRun& run) {
+    return {{"step_size", Value((run.epochs + 2) / 3)}};
+  }
 };
 /// Multiplies by `gamma` every `step_size` epochs.
 class TAPER_API StepLR final : public WithOptions<StepLR, Schedule, StepLROptions> {
@@ -80,6 +90,7 @@ struct TAPER_API CosineAnnealingLROptions {
     check_rule(eta_min_factor == 0 || eta_min == 0, owner,
                "give `eta_min` or `eta_min_factor`, not both", eta_min.value());
   }
+  static Fields for_run(const ScheduleRun& run) { return {{"T_max", Value(run.epochs)}}; }
 };
 /// Half a cosine from the first rate to the last one over T_max epochs, then constant: Loshchilov
 /// and Hutter, "SGDR" (2017), without restarts.
@@ -132,6 +143,42 @@ class TAPER_API SequentialLR final : public Schedule {
 
 /// Registered schedules, by name.
 using ScheduleFactory = Factory<Schedule>;
+
+/// Which options a schedule has in a training where nobody gives them, by its name.
+class TAPER_API RunOptions final : public Registered<RunOptions> {
+ public:
+  using Function = Fields (*)(const ScheduleRun& run);
+  RunOptions(std::string_view schedule, Function function)
+      : Registered(schedule, ""), function_(function) {}
+  Fields operator()(const ScheduleRun& run) const { return function_(run); }
+
+ private:
+  Function function_;
+};
+
+/// `options` of the schedule `name`, and behind them those of the run that they leave out.
+TAPER_API Fields options_for_run(std::string_view name, Fields options, const ScheduleRun& run);
+
+/// The entry of a schedule. What its options must be told and a training knows, these say by
+/// `static Fields for_run(const ScheduleRun& run)`; the command `taper train` asks for it.
+template <class S>
+class ScheduleEntry {
+ public:
+  explicit ScheduleEntry(std::string_view doc)
+      : entry_(doc), run_options_(S::type_name, &for_run) {}
+
+ private:
+  static Fields for_run([[maybe_unused]] const ScheduleRun& run) {
+    if constexpr (requires { S::Options::for_run(run); }) {
+      return S::Options::for_run(run);
+    } else {
+      return {};
+    }
+  }
+
+  FactoryFor<Schedule, S> entry_;
+  RunOptions run_options_;
+};
 
 }  // namespace taper::optim
 

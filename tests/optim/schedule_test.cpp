@@ -222,6 +222,26 @@ TEST(SequentialLR, TellsItsPartsTheirOwnPlaces) {
   EXPECT_THROW(SequentialLR({nullptr}, {}), Error);
 }
 
+TEST(ScheduleRun, SaysWhatSchedulesMustBeTold) {
+  const ScheduleRun run{.epochs = 7, .lr = 0.25};
+  const auto text = [&](const char* name, const Fields& given) {
+    return Value(options_for_run(name, given, run)).print();
+  };
+  EXPECT_EQ(text("StepLR", {{"gamma", 0.5}}),
+            Value(Fields{{"gamma", 0.5}, {"step_size", 3}}).print());
+  EXPECT_EQ(text("StepLR", {{"step_size", 2}}), Value(Fields{{"step_size", 2}}).print());
+  EXPECT_EQ(text("CosineAnnealingLR", {}), Value(Fields{{"T_max", 7}}).print());
+  EXPECT_EQ(text("OneCycleLR", {}), Value(Fields{{"max_lr", 0.25}}).print());
+  // PyTorch's own defaults stand.
+  EXPECT_EQ(text("LinearLR", {}), Value(Fields{}).print());
+  EXPECT_EQ(text("a program's own", {{"x", 1}}), Value(Fields{{"x", 1}}).print());
+  for (const RunOptions* of : Registry<RunOptions>::all()) {
+    EXPECT_NE(ScheduleFactory::get(of->name, "schedule").make((*of)(run)), nullptr) << of->name;
+    EXPECT_NE(ScheduleFactory::get(of->name, "schedule").make((*of)({.lr = 1})), nullptr)
+        << of->name;
+  }
+}
+
 TEST(ReduceLROnPlateau, NumbersThatAreNotFiniteNeverImprove) {
   const ReduceLROnPlateau rule({.patience = 1});
   ReduceLROnPlateau::Memory memory;

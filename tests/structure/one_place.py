@@ -20,7 +20,7 @@ NAME = re.compile(r'\.name\s*=\s*"([^"]+)"')
 # The names of operands, results and attributes are no names of ops, nor are those of ONNX.
 OPERANDS = re.compile(r"\.(?:inputs|outputs|onnx)\s*=\s*\{[^{}]*\}|AttributeDoc \w+\{[^{}]*\}")
 # What makes an entry of a registry: of a class, or of a name.
-ENTRY = re.compile(r"^TAPER_[A-Z]+\((\w+), *\"|FactoryFor<[\w:]+, (?:\w+::)*(\w+)> \w+_entry\{|"
+ENTRY = re.compile(r"^TAPER_[A-Z]+\((\w+), *\"|<(?:[\w:]+, )?(?:\w+::)*(\w+)> \w+_entry\{|"
                    r"^(?:static )?const \w+ \w+_entry\{\s*\"([^\"]+)\"", re.M)
 TYPE_NAME = re.compile(r"\btype_name = \"([^\"]+)\"")
 ALLOWED = re.compile(r"(\S+) (\S+) +# *(\S.*)\Z")
