@@ -106,7 +106,7 @@ nn::AnyLoss loss_of(const ModelInfo& info, const std::string& file) {
     fail(ErrorKind::unsupported, file + ": the model was trained with a loss of its author's own");
   }
   try {
-    return nn::LossFactory::get(info.loss, "loss").make({});
+    return nn::LossFactory::get(info.loss, "loss").make(info.loss_options);
   } catch (const Error& error) {
     throw Error(error.kind(), file + ": " + error.what());
   }

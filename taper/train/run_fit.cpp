@@ -135,6 +135,7 @@ ModelInfo info_of(const Trainer& trainer, const data::Dataset& dataset, const Ru
           .input_scale = dataset.input_scale(),
           .class_names = dataset.class_names(),
           .loss = std::string(trainer.loss().type()),
+          .loss_options = trainer.loss().options(),
           .form = details.form};
 }
 

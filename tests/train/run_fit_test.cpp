@@ -107,6 +107,31 @@ TEST(RunFit, OfARegressionHasNoAccuracy) {
   EXPECT_EQ(load_model(folder / "mine").info.outputs.task, Task::regression);
 }
 
+TEST(RunFit, KeepsTheLossWithItsOptions) {
+  const TemporaryFolder folder;
+  const data::TensorDataset line({ones({6, 3}), full({6, 1}, 9)});
+  const auto info_of = [&](const nn::AnyLoss& loss, const char* name) {
+    Trainer trainer(nn::Linear(3, 1), {.loss = loss, .optimizer = optim::SGD()});
+    trainer.fit(line, {.verbose = false, .run = folder / name});
+    return load_model(folder / name).info;
+  };
+  const ModelInfo huber = info_of(nn::HuberLoss({.delta = 0.5}), "huber");
+  const auto made = nn::LossFactory::get(huber.loss, "loss").make(huber.loss_options);
+  EXPECT_EQ(made.options(), nn::AnyLoss(nn::HuberLoss({.delta = 0.5})).options());
+  // The root of a mean of squares is an error in the target's unit, that of their sum is not.
+  ModelInfo mean = info_of(nn::MSELoss(), "mean");
+  ModelInfo sum = info_of(nn::MSELoss({.reduction = Reduction::sum}), "sum");
+  for (ModelInfo* info : {&mean, &sum}) {
+    info->form.target = "price";
+    info->form.target_deviation = 10;
+  }
+  EXPECT_EQ(error_in_own_scale(mean, 4), 20);
+  EXPECT_FALSE(error_in_own_scale(sum, 4));
+  // Older files do not say them.
+  mean.loss_options.clear();
+  EXPECT_EQ(error_in_own_scale(mean, 4), 20);
+}
+
 TEST(RunFit, GoesOnAsIfItHadNotBeenCut) {
   const TemporaryFolder folder;
   const auto fit = [&](const fs::path& run, int64_t epochs, RunFolderUse use, int64_t cut) {

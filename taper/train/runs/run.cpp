@@ -39,7 +39,8 @@ struct ModelFile {
   std::string loss = "CrossEntropyLoss";  // as of files that do not say it
   Task task = Task::classes;
   OutputScale outputs = OutputScale::logits;
-  Fields form = {};  // a data::DataForm
+  Fields form = {};          // a data::DataForm
+  Fields loss_options = {};  // older files do not say them
 };
 
 /// A ModelInput, in the order of its keys.
@@ -73,10 +74,10 @@ std::vector<Fields> write_inputs(const ModelInfo& info) {
 }
 
 Value model_to_value(const nn::AnyModule& model, const ModelInfo& info) {
-  Fields fields =
-      to_fields(ModelFile{format_name, format_version, info.name, info.data, info.input_shape(),
-                          write_inputs(info), info.input_scale, info.class_names, info.loss,
-                          info.outputs.task, info.outputs.scale, to_fields(info.form)});
+  Fields fields = to_fields(ModelFile{format_name, format_version, info.name, info.data,
+                                      info.input_shape(), write_inputs(info), info.input_scale,
+                                      info.class_names, info.loss, info.outputs.task,
+                                      info.outputs.scale, to_fields(info.form), info.loss_options});
   fields.emplace_back("model", model.is_described() ? model.config() : Value());
   return Value(std::move(fields));
 }
@@ -184,6 +185,7 @@ std::pair<ModelInfo, Value> read_model_file(const Value& content) {
                     file.input_scale,
                     file.class_names,
                     file.loss,
+                    file.loss_options,
                     {file.task, file.outputs},
                     read_form(file.form)},
           std::move(layers)};
@@ -233,8 +235,14 @@ std::optional<double> error_in_own_scale(const ModelInfo& info, double loss) {
   const bool is_standardised = !info.form.target.empty() && info.form.class_names.empty();
   const nn::LossFactory* entry = nn::LossFactory::find(info.loss);
   if (!is_standardised || entry == nullptr) return {};
-  const std::optional<nn::LossMeaning> meaning = entry->make({}).meaning();
-  if (!meaning || !meaning->mean_of_squares) return {};
+  const nn::AnyLoss made = entry->make(info.loss_options);
+  const std::optional<nn::LossMeaning> meaning = made.meaning();
+  const Fields options = made.options();
+  const Value mean = FieldCodec<Reduction>::to_value(Reduction::mean);
+  const auto is_sum = [&](const auto& option) {
+    return option.first == "reduction" && option.second != mean;
+  };
+  if (!meaning || !meaning->mean_of_squares || std::ranges::any_of(options, is_sum)) return {};
   return std::sqrt(loss) * info.form.target_deviation;
 }
 

@@ -48,6 +48,7 @@ struct ModelInfo {
   double input_scale = 1;                     ///< what stored numbers are multiplied by
   std::vector<std::string> class_names = {};  ///< in the order of the outputs; may be empty
   std::string loss = {};                      ///< the registered name; empty for one's own
+  Fields loss_options = {};
   OutputMeaning outputs = {Task::classes, OutputScale::logits};
   data::DataForm form = {};  ///< how new data become inputs; without a source if that is not known
 
