@@ -11,8 +11,8 @@ namespace taper::cli {
 
 std::vector<std::string> transform_names();
 
-/// The text with the registered name and the options as they are written in JSON.
-std::string normal_augment(const std::string& text);
+/// The text of each, with the registered name and the options as they are written in JSON.
+std::vector<std::string> normal_augment(const std::vector<std::string>& texts);
 
 /// Throws UsageError for a transform or an option that there is not.
 void check_augment(const std::vector<std::string>& texts);

@@ -8,13 +8,15 @@
 
 #include <taper/core/parse_fields.h>
 #include <taper/io/files.h>
-#include <taper/optim/schedule.h>
 #include <taper/train/batch/class_weights.h>
 #include <taper/train/callbacks/csv_logger.h>
 #include <taper/train/callbacks/stopping.h>
 #include <taper/train/callbacks/time_limit.h>
 
 #include "augment.h"
+#include "loss.h"
+#include "part.h"
+#include "schedule.h"
 
 namespace taper::cli {
 namespace {
@@ -22,8 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 
 using optim::OptimizerFactory;
-using optim::Schedule;
-using SchedulePointer = std::shared_ptr<Schedule>;
 
 constexpr const char* csv_file = "logs/epochs.csv";
 constexpr const char* format_name = "recipe";  // of the entries that a manifest keeps
@@ -31,83 +31,9 @@ constexpr int64_t format_version = 1;
 constexpr const char* optimizer_options_name = "optimizer_options";
 constexpr size_t largest_config = size_t{16} << 20;
 
-template <class Registry>
-std::vector<std::string> names_of() {
-  std::vector<std::string> names;
-  for (const auto* entry : Registry::all()) names.emplace_back(entry->name);
-  return names;
-}
-
 /// "mlp, convnet"
 std::string listed(const std::vector<std::string>& names) {
   return fmt::format("{}", fmt::join(names, ", "));
-}
-
-// ---------------------------------------------------------------------------------- schedules
-
-SchedulePointer linear(double from, double to, int64_t epochs) {
-  return std::make_shared<optim::LinearLR>(optim::LinearLROptions{
-      .start_factor = from, .end_factor = to, .total_iters = std::max<int64_t>(1, epochs)});
-}
-
-/// Schedules one after the other.
-SchedulePointer in_turn(SchedulePointer first, SchedulePointer second, int64_t epochs) {
-  return std::make_shared<optim::SequentialLR>(
-      std::vector<SchedulePointer>{std::move(first), std::move(second)},
-      std::vector<int64_t>{epochs});
-}
-
-/// The full rate finds a good region, and the falling one settles in it: by measurement better
-/// than half a cosine over the same epochs.
-SchedulePointer hold_then_fall(int64_t epochs) {
-  // A fall over one epoch ends behind the last one.
-  const int64_t falling =
-      std::min(epochs, std::max<int64_t>(2, epochs / 5 * 2 + epochs % 5 * 2 / 5));
-  return in_turn(linear(1, 1, 1), linear(1, 0, falling), epochs - falling);
-}
-
-struct NamedSchedule {
-  std::string_view name;
-  std::string_view text;
-  SchedulePointer (*make)(int64_t epochs);
-};
-
-constexpr NamedSchedule schedules[] = {
-    {"fall", "falling at the end", &hold_then_fall},
-    {"constant", "constant", [](int64_t) { return linear(1, 1, 1); }},
-    {"cosine", "falling as a cosine",
-     [](int64_t epochs) -> SchedulePointer {
-       return std::make_shared<optim::CosineAnnealingLR>(
-           optim::CosineAnnealingLROptions{.T_max = epochs});
-     }},
-    {"linear", "falling in a line", [](int64_t epochs) { return linear(1, 0, epochs); }},
-    {"step", "a tenth after each third",
-     [](int64_t epochs) -> SchedulePointer {
-       return std::make_shared<optim::StepLR>(optim::StepLROptions{.step_size = (epochs + 2) / 3});
-     }},
-};
-
-std::vector<std::string> schedule_names() {
-  std::vector<std::string> names;
-  for (const NamedSchedule& schedule : schedules) names.emplace_back(schedule.name);
-  return names;
-}
-
-const NamedSchedule& schedule_of(const Recipe& recipe) {
-  for (const NamedSchedule& schedule : schedules) {
-    if (schedule.name == recipe.course.schedule) return schedule;
-  }
-  std::vector<std::string_view> names;
-  for (const NamedSchedule& schedule : schedules) names.push_back(schedule.name);
-  detail::fail_unknown("schedule", recipe.course.schedule, names);
-}
-
-/// With a warm-up from a small rate before it.
-SchedulePointer make_schedule(const Recipe& recipe, int64_t epochs) {
-  const int64_t warmup = recipe.course.warmup;
-  if (warmup == 0) return schedule_of(recipe).make(epochs);
-  const SchedulePointer rest = schedule_of(recipe).make(std::max<int64_t>(1, epochs - warmup));
-  return in_turn(linear(1 / static_cast<double>(warmup + 1), 1, warmup), rest, warmup);
 }
 
 // ---------------------------------------------------------------------------------- callbacks
@@ -115,6 +41,8 @@ SchedulePointer make_schedule(const Recipe& recipe, int64_t epochs) {
 std::vector<std::shared_ptr<Callback>> make_callbacks(const Course& course,
                                                       const std::string& folder) {
   std::vector<std::shared_ptr<Callback>> all;
+  // In front: those that put weights back have the last word.
+  for (const std::string& text : course.callback) all.push_back(callback_flag.make(text));
   if (course.early_stop > 0) {
     all.push_back(
         std::make_shared<EarlyStopping>(EarlyStoppingOptions{.patience = course.early_stop}));
@@ -166,11 +94,23 @@ void add_optimizer_options(CLI::App& command, Recipe& recipe) {
   }
 }
 
+/// An option that takes several parts, with options of their own.
+CLI::Option* add_parts(CLI::App& command, const char* flag, std::vector<std::string>& texts,
+                       const char* about, std::vector<std::string> names) {
+  CLI::Option* option = command.add_option(
+      flag, texts,
+      fmt::format("{}; one or more NAME:option=value,... of: {}", about, listed(names)));
+  option->check(some_text());
+  offer(option, std::move(names));
+  return option;
+}
+
 void add_course_options(CLI::App& command, Course& course) {
   const std::string group = "The course of the training";
   offer(command
-            .add_option("--schedule", course.schedule,
-                        "How the learning rate goes: " + listed(schedule_names()))
+            .add_option(
+                "--schedule", course.schedule,
+                "How the learning rate goes, NAME:option=value,...: " + listed(schedule_names()))
             ->check(some_text())
             ->capture_default_str()
             ->group(group),
@@ -203,16 +143,12 @@ void add_course_options(CLI::App& command, Course& course) {
             ->capture_default_str()
             ->group(group),
         {"none", "balanced"});
-  offer(command
-            .add_option("--augment", course.augment,
-                        "Change the pictures that are trained on at random, NAME:option=value,...; "
-                        "several in turn: " +
-                            listed(transform_names()))
-            ->check(some_text())
-            ->allow_extra_args(false)
-            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-            ->group(group),
-        transform_names());
+  add_parts(command, "--augment", course.augment,
+            "Change the pictures that are trained on at random, in turn", transform_names())
+      ->group(group);
+  add_parts(command, callback_flag.flag, course.callback, "What a training calls as it goes",
+            callback_flag.names())
+      ->group(group);
   command.add_flag("--csv", course.csv, "Write logs/epochs.csv")->group(group);
   command
       .add_flag("--detect-anomaly", course.detect_anomaly,
@@ -226,13 +162,9 @@ void check_names(const Recipe& recipe) {
   if (!recipe.subject.data.empty()) {
     find_named([&]() -> auto& { return data::DataSource::of(recipe.subject.data); });
   }
-  if (!recipe.subject.loss.empty()) {
-    find_named([&] { nn::LossFactory::get(recipe.subject.loss, "loss"); });
-  }
-  for (const std::string& metric : recipe.subject.metrics) {
-    find_named([&] { MetricFactory::get(metric, "metric"); });
-  }
-  find_named([&] { schedule_of(recipe); });
+  if (!recipe.subject.loss.empty()) loss_flag.make(recipe.subject.loss);
+  for (const std::string& metric : recipe.subject.metrics) metrics_flag.make(metric);
+  for (const std::string& callback : recipe.course.callback) callback_flag.make(callback);
   check_augment(recipe.course.augment);
   const std::string& task = recipe.subject.task;
   if (!task.empty() && task != "classes" && task != "numbers") {
@@ -242,11 +174,7 @@ void check_names(const Recipe& recipe) {
     throw UsageError("--class-weights: must be none or balanced, got `" +
                      recipe.course.class_weights + "`");
   }
-  try {
-    find_named([&] { return make_optimizer(recipe); });
-  } catch (const Error& error) {
-    throw UsageError(error.what());
-  }
+  make_optimizer(recipe);
 }
 
 /// What the command line checks of its options, for a file.
@@ -323,14 +251,6 @@ bool take_other(const std::string& name, const Value& value, Config& config) {
 
 }  // namespace
 
-Value value_of(const std::string& text) {
-  try {
-    return parse_json(text);
-  } catch (const Error&) {
-    return Value(text);
-  }
-}
-
 Fields to_fields(const Recipe& recipe) {
   Fields fields{{format_name, Value(format_version)}};
   for (auto& field : taper::to_fields(recipe.subject)) fields.push_back(std::move(field));
@@ -341,6 +261,36 @@ Fields to_fields(const Recipe& recipe) {
 
 bool is_recipe(const Fields& fields) {
   return std::ranges::any_of(fields, [](const auto& field) { return field.first == format_name; });
+}
+
+void separate_options(Fields& entries) {
+  const auto find = [&](std::string_view name) {
+    return std::ranges::find(entries, name, [](const auto& entry) -> auto& { return entry.first; });
+  };
+  const auto optimizer = find("optimizer");
+  const std::string* text =
+      optimizer != entries.end() ? optimizer->second.get_if<std::string>() : nullptr;
+  if (text == nullptr) return;
+  Part part = optimizer_flag.parse(*text);
+  optimizer->second = Value(part.name);
+  Fields options;
+  for (auto& option : part.options) {
+    if (option.first != "lr") {
+      options.push_back(std::move(option));
+    } else if (find("lr") == entries.end()) {
+      entries.push_back(std::move(option));
+    } else {
+      throw UsageError("--optimizer: `lr` is given by --lr, too");
+    }
+  }
+  if (options.empty()) return;
+  const auto others = find(optimizer_options_name);
+  if (others == entries.end()) {
+    entries.emplace_back(optimizer_options_name, Value(std::move(options)));
+  } else if (const Fields* more = others->second.get_if<Fields>()) {
+    options.insert(options.end(), more->begin(), more->end());
+    others->second = Value(std::move(options));
+  }
 }
 
 Recipe recipe_from(const Fields& fields) {
@@ -419,9 +369,12 @@ void add_recipe_options(CLI::App& command, Recipe& recipe) {
     offer(made, std::move(names));
     return made;
   };
-  named("--optimizer", subject.optimizer, "The optimizer: ", names_of<OptimizerFactory>());
-  named("--loss", subject.loss, "The loss: ", names_of<nn::LossFactory>());
-  named("--metrics", subject.metrics, "Any of: ", names_of<MetricFactory>())->delimiter(',');
+  named(optimizer_flag.flag, subject.optimizer,
+        "The optimizer, with options as --momentum or NAME:option=value,...: ",
+        optimizer_flag.names());
+  named(loss_flag.flag, subject.loss, "The loss, NAME:option=value,...: ", loss_flag.names());
+  add_parts(command, metrics_flag.flag, subject.metrics, "What is measured besides the loss",
+            metrics_flag.names());
   command.add_option("--seed", subject.seed, "Of the initial values, the order and dropout")
       ->check(whole_number(0))
       ->capture_default_str();
@@ -454,9 +407,12 @@ void add_recipe_options(CLI::App& command, Recipe& recipe) {
 
 void normalise(Recipe& recipe) {
   Subject& subject = recipe.subject;
-  subject.optimizer = registered_name<OptimizerFactory>(subject.optimizer);
-  subject.loss = registered_name<nn::LossFactory>(subject.loss);
-  for (std::string& text : recipe.course.augment) text = normal_augment(text);
+  subject.optimizer = optimizer_flag.parse(subject.optimizer).name;
+  if (!subject.loss.empty()) subject.loss = to_text(loss_flag.parse(subject.loss));
+  subject.metrics = metrics_flag.normal(subject.metrics);
+  recipe.course.schedule = normal_schedule(recipe.course.schedule);
+  recipe.course.augment = normal_augment(recipe.course.augment);
+  recipe.course.callback = callback_flag.normal(recipe.course.callback);
   std::error_code ignored;
   const data::DataSource* named = Registry<data::DataSource>::find(subject.data);
   if ((named == nullptr || !named->is_named()) && fs::exists(subject.data, ignored)) {
@@ -477,6 +433,10 @@ void check_recipe(const Recipe& recipe) {
   if (recipe.course.best && !validates) {
     throw UsageError("--best looks at the validation loss: give --validation, too");
   }
+  if (make_schedule(recipe, recipe.course.warmup + 1)->watches() && !validates) {
+    throw UsageError("--schedule " + recipe.course.schedule +
+                     " looks at the validation loss: give --validation, too");
+  }
 }
 
 data::Examples load_examples(const Recipe& recipe) {
@@ -485,7 +445,7 @@ data::Examples load_examples(const Recipe& recipe) {
       .load(subject.data, {.folder = subject.data_dir,
                            .target = subject.target,
                            .drop = subject.drop,
-                           .task = subject.task,
+                           .task = task_for(recipe),
                            .validation = subject.validation,
                            .picture_size = subject.picture_size});
 }
@@ -512,8 +472,7 @@ void complete_recipe(Recipe& recipe, const data::Examples& examples) {
       throw UsageError("--lr: " + subject.optimizer + " has no rate of its own");
     subject.lr = *value;
   }
-  if (subject.loss.empty()) subject.loss = examples.has_classes ? "CrossEntropyLoss" : "MSELoss";
-  if (subject.metrics.empty() && examples.has_classes) subject.metrics = {"accuracy"};
+  complete_loss(recipe, examples);
 }
 
 std::string data_name(const std::string& data) {
@@ -527,20 +486,20 @@ std::shared_ptr<optim::Optimizer> make_optimizer(const Recipe& recipe) {
   Fields options;
   if (recipe.subject.lr) options.emplace_back("lr", Value(*recipe.subject.lr));
   for (const auto& field : recipe.optimizer_options) options.push_back(field);
-  return OptimizerFactory::get(recipe.subject.optimizer, "optimizer").make(options);
-}
-
-bool takes_class_numbers(const Recipe& recipe) {
-  const nn::AnyLoss loss = nn::LossFactory::get(recipe.subject.loss, "loss").make({});
-  return loss.meaning() && loss.meaning()->class_numbers;
+  return optimizer_flag.make(Part{recipe.subject.optimizer, std::move(options)});
 }
 
 Trainer make_trainer(const Recipe& recipe, const nn::AnyModule& model,
                      std::shared_ptr<optim::Optimizer> optimizer) {
+  std::vector<AnyMetric> metrics;
+  for (const std::string& text : recipe.subject.metrics) {
+    const Part part = metrics_flag.parse(text);
+    metrics.emplace_back(part.name, part.options);
+  }
   return {model,
-          {.loss = nn::LossFactory::get(recipe.subject.loss, "loss").make({}),
+          {.loss = make_loss(recipe),
            .optimizer = std::move(optimizer),
-           .metrics = {recipe.subject.metrics.begin(), recipe.subject.metrics.end()}}};
+           .metrics = std::move(metrics)}};
 }
 
 FitOptions fit_options(const Recipe& recipe, int64_t epochs, const data::Examples& examples,
@@ -573,10 +532,6 @@ std::string loss_in_own_scale(const ModelInfo& info, double loss) {
   const std::optional<double> error = error_in_own_scale(info, loss);
   return " of the standardised target" +
          (error ? fmt::format(", root mean square error {:.4g} in its own scale", *error) : "");
-}
-
-std::string_view schedule_text(const Recipe& recipe, int64_t epochs) {
-  return epochs == 1 ? "constant" : schedule_of(recipe).text;
 }
 
 }  // namespace taper::cli

@@ -2,17 +2,13 @@
 // it.
 #pragma once
 
-#include <algorithm>
-#include <cctype>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <taper/data/source.h>
 #include <taper/nn/any_module.h>
-#include <taper/nn/loss.h>
 #include <taper/optim/optimizer.h>
 #include <taper/train/fit/trainer.h>
 #include <taper/train/runs/run.h>
@@ -49,7 +45,8 @@ struct Course {
   bool best = false;       // the best epoch's weights at the end
   double time_limit = 0;   // seconds; 0: none
   std::string class_weights = "none";
-  std::vector<std::string> augment = {};  // transforms, as `normal_augment` writes them
+  std::vector<std::string> augment = {};   // transforms, as `normal_augment` writes them
+  std::vector<std::string> callback = {};  // the same
   bool csv = false;
   bool detect_anomaly = false;
   bool compile = false;
@@ -61,26 +58,15 @@ struct Recipe {
   Fields optimizer_options = {};  // besides the rate
 };
 
-/// The registered name, in capitals or not; `name` itself if there is none.
-template <class Registry>
-std::string registered_name(const std::string& name) {
-  const auto same = [](unsigned char a, unsigned char b) {
-    return std::tolower(a) == std::tolower(b);
-  };
-  for (const auto* entry : Registry::all()) {
-    if (std::ranges::equal(entry->name, name, same)) return std::string(entry->name);
-  }
-  return name;
-}
-
-/// `0.9`, `[0.9, 0.99]` and `true` are what they are in JSON, anything else is a text.
-Value value_of(const std::string& text);
-
 /// As one list, and back. Throws value naming what is wrong, also for numbers out of range.
 Fields to_fields(const Recipe& recipe);
 /// Whether these are the entries of a recipe: a run that a program made has others.
 bool is_recipe(const Fields& fields);
 Recipe recipe_from(const Fields& fields);
+
+/// Options that stand in the optimizer's text, `SGD:momentum=0.9,lr=0.1`, become entries of their
+/// own. Throws UsageError for a rate that is given twice.
+void separate_options(Fields& entries);
 
 /// What a JSON file says: entries of a recipe (options of optimizers among them) and the others of
 /// `taper train`, or what a run's `run.json` holds of them. Throws io or value naming the file.
@@ -112,9 +98,6 @@ void complete_recipe(Recipe& recipe, const data::Examples& examples);
 /// Short for people: "photos" of "/home/ann/photos".
 std::string data_name(const std::string& data);
 
-/// Whether the loss compares scores of the classes with the number of one.
-bool takes_class_numbers(const Recipe& recipe);
-
 std::shared_ptr<optim::Optimizer> make_optimizer(const Recipe& recipe);
 Trainer make_trainer(const Recipe& recipe, const nn::AnyModule& model,
                      std::shared_ptr<optim::Optimizer> optimizer);
@@ -126,8 +109,5 @@ FitOptions fit_options(const Recipe& recipe, int64_t epochs, const data::Example
 /// What a loss of standardised numbers is in those of the table, for people; empty if it is in
 /// them.
 std::string loss_in_own_scale(const ModelInfo& info, double loss);
-
-/// "falling at the end"
-std::string_view schedule_text(const Recipe& recipe, int64_t epochs);
 
 }  // namespace taper::cli

@@ -21,7 +21,9 @@
 #include "augment.h"
 #include "commands.h"
 #include "interrupted.h"
+#include "loss.h"
 #include "recipe.h"
+#include "schedule.h"
 
 namespace taper::cli {
 namespace {
@@ -161,6 +163,9 @@ void describe(const Recipe& recipe, int64_t epochs, const data::Examples& exampl
             << (recipe.course.augment.empty()
                     ? ""
                     : fmt::format("augment   {}\n", fmt::join(recipe.course.augment, " ")))
+            << (recipe.course.callback.empty()
+                    ? ""
+                    : fmt::format("callback  {}\n", fmt::join(recipe.course.callback, " ")))
             << fmt::format("out       {}\n", printable(out.string())) << std::flush;
 }
 
@@ -181,7 +186,9 @@ void tell(const RunResult& result, const Recipe& recipe, const data::DataForm& f
           const fs::path& folder) {
   const Evaluation& test = *result.evaluation;
   ModelInfo info;
-  info.loss = recipe.subject.loss;
+  const nn::AnyLoss loss = make_loss(recipe);
+  info.loss = loss.type();
+  info.loss_options = loss.options();
   info.form = form;
   const std::string scale = loss_in_own_scale(info, test.loss);
   std::cout << '\n' << result.part;
@@ -261,6 +268,7 @@ Fields wanted_entries(TrainArguments& arguments, const Given& given, std::option
     wanted.emplace_back(name, value);
   }
   if (given("epochs")) epochs = arguments.epochs;
+  separate_options(wanted);
   return wanted;
 }
 
@@ -327,7 +335,10 @@ void check_usage(TrainArguments& arguments, Fields& wanted, const Value& layers)
   Recipe& recipe = arguments.recipe;
   Subject& subject = recipe.subject;
   if (subject.data.empty() && !arguments.resume) {
-    throw UsageError("DATA is required, unless --resume goes on with a run");
+    const bool lists = !subject.metrics.empty() || !recipe.course.augment.empty() ||
+                       !recipe.course.callback.empty() || !subject.drop.empty();
+    throw UsageError(std::string("DATA is required, unless --resume goes on with a run") +
+                     (lists ? "; it stands before options that take several values" : ""));
   }
   normalise(recipe);
   const Fields normal = to_fields(recipe);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <taper/core/error.h>
+#include <taper/core/nearest_name.h>
 
 namespace taper {
 
@@ -37,14 +38,16 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return last[b.size()];
 }
 
-/// The name that is likely meant, or an empty one.
-std::string_view nearest(std::string_view name, const std::vector<std::string_view>& names) {
+}  // namespace
+}  // namespace detail
+
+std::string_view nearest_name(std::string_view name, const std::vector<std::string_view>& names) {
   constexpr size_t longest_name = 64;  // a longer one is no misspelling, only work
   if (name.size() > longest_name) return {};
   std::string_view best;
   size_t best_distance = std::max<size_t>(1, name.size() / 3) + 1;
   for (std::string_view candidate : names) {
-    const size_t distance = edit_distance(name, candidate);
+    const size_t distance = detail::edit_distance(name, candidate);
     if (distance < best_distance && distance < candidate.size()) {
       best = candidate;
       best_distance = distance;
@@ -53,7 +56,7 @@ std::string_view nearest(std::string_view name, const std::vector<std::string_vi
   return best;
 }
 
-}  // namespace
+namespace detail {
 
 void fail_unknown(std::string_view what, std::string_view name,
                   const std::vector<std::string_view>& names) {
@@ -63,7 +66,7 @@ void fail_unknown(std::string_view what, std::string_view name,
     text += i == 0 ? ": " : ", ";
     text += names[i];
   }
-  const std::string_view guess = nearest(name, names);
+  const std::string_view guess = nearest_name(name, names);
   if (!guess.empty()) text += "; did you mean `" + std::string(guess) + "`?";
   fail(ErrorKind::not_found, text);
 }

@@ -51,7 +51,10 @@ TEST_F(Command, RefusesTransformsThatThereAreNot) {
   expect_failure(train + "RandomCrob", 2,
                  "unknown transform `RandomCrob`; there are: RandomCrop, RandomHorizontalFlip, "
                  "RandomRotation");
-  expect_failure(train + "RandomCrop:pad=2", 2, "--augment: RandomCrop: no attribute `pad`");
+  expect_failure(
+      train + "RandomCrop:pad=2", 2,
+      "--augment: RandomCrop has no option `pad`; there are: size (int or list of 2 int, "
+      "required), padding=0 (int or list of 2 or 4 int), ");
   expect_failure(train + "RandomCrop:padding", 2,
                  "--augment: options are NAME:option=value,option=value, got `RandomCrop:padding`");
   expect_failure(train + "RandomRotation", 2, "--augment: RandomRotation: `degrees` is required");

@@ -169,7 +169,8 @@ TEST_F(Command, TrainsAsItIsTold) {
 }
 
 TEST_F(Command, RefusesOptionsThatDoNotGoTogether) {
-  expect_failure("train mnist --momentum 0.9", 2, "Adam: no attribute `momentum`");
+  expect_failure("train mnist --momentum 0.9", 2,
+                 "--optimizer: Adam has no option `momentum`; there are: lr=0.001 (float), ");
   expect_failure("train mnist --optimizer sgd --momentum much", 2, "`momentum` must be float");
   expect_failure("train mnist --early-stop 3", 2, "give --validation, too");
   expect_failure("train mnist --schedule cosin", 2, "did you mean `cosine`?");
@@ -329,6 +330,8 @@ reply predict run --in
 reply train mni
 reply train mnist --model l
 reply train mnist --schedule co
+reply train mnist --schedule One
+reply train mnist --callback E
 reply evaluate r
 reply evaluate ''
 reply train mnist --out ru
@@ -337,7 +340,7 @@ reply train mnist --out ru
   const Outcome words = run("devices > /dev/null && bash try.sh '" TAPER_COMMAND "'");
   EXPECT_EQ(words.out,
             "train\n--epochs --eps\n--invert\nmnist\nlinear logistic\nconstant "
-            "cosine\nruns/mine-1\nruns/mine-1\n"
+            "cosine\nOneCycleLR\nEMA EarlyStopping\nruns/mine-1\nruns/mine-1\n"
             "runs/mine-1\n")
       << words.error;
   EXPECT_TRUE(run("completion zsh").out.starts_with("#compdef taper\n"));
@@ -444,29 +447,8 @@ TEST_F(Command, RefusesAModelThatIsOfOtherData) {
   EXPECT_TRUE(has(refusal("\"9\"", "\"8\""), "`class_names` are not those of mnist"));
 }
 
-/// Runs a command, sends it a signal when it has printed a line that begins with `epoch`, and ends
-/// as it ends. What a pipe brings cannot pass unseen.
-constexpr const char* signal_after_an_epoch = R"(
-import signal, subprocess, sys
-asked = getattr(signal, sys.argv[1])
-signal.signal(asked, signal.SIG_DFL)  # ignored in what a shell or nohup starts in the background
-run = subprocess.Popen(sys.argv[2].split(), stdout=subprocess.PIPE, text=True)
-try:
-    for line in run.stdout:
-        print(line, end='')
-        if line.startswith('epoch'):
-            break
-    run.send_signal(asked)
-    if run.poll() is None:
-        run.send_signal(asked)  # as `timeout` does, to the process and to its group
-    print(run.stdout.read(), end='', flush=True)
-    sys.exit(run.wait())
-finally:
-    run.kill()
-)";
-
 TEST_F(Command, SavesAndStopsWhenAskedTo) {
-  put(folder_ / "send.py", signal_after_an_epoch);
+  put(folder_ / "send.py", testing::signal_after_an_epoch);
   const std::pair<const char*, int> signals[] = {{"INT", 130}, {"TERM", 143}, {"HUP", 129}};
   for (const auto& [signal, code] : signals) {
     const std::string folder = std::string("run-") + signal;

@@ -41,6 +41,27 @@ inline Outcome run_taper(const TemporaryFolder& folder, const std::string& argum
   return outcome;
 }
 
+/// Runs a command, sends it a signal when it has printed a line that begins with `epoch`, and ends
+/// as it ends. What a pipe brings cannot pass unseen.
+inline constexpr const char* signal_after_an_epoch = R"(
+import signal, subprocess, sys
+asked = getattr(signal, sys.argv[1])
+signal.signal(asked, signal.SIG_DFL)  # ignored in what a shell or nohup starts in the background
+run = subprocess.Popen(sys.argv[2].split(), stdout=subprocess.PIPE, text=True)
+try:
+    for line in run.stdout:
+        print(line, end='')
+        if line.startswith('epoch'):
+            break
+    run.send_signal(asked)
+    if run.poll() is None:
+        run.send_signal(asked)  # as `timeout` does, to the process and to its group
+    print(run.stdout.read(), end='', flush=True)
+    sys.exit(run.wait())
+finally:
+    run.kill()
+)";
+
 inline std::string idx(const std::vector<uint32_t>& sizes, const std::string& data) {
   std::string bytes = {0, 0, 8, static_cast<char>(sizes.size())};
   for (uint32_t size : sizes) {
