@@ -226,8 +226,22 @@ void predict_rows(const SavedModel& saved, const PredictArguments& arguments, Ou
   output.end();
 }
 
+/// FILEs hold one input of each example.
+void check_one_input(const ModelInfo& info, const std::string& folder) {
+  if (info.inputs.size() < 2) return;
+  std::string inputs;
+  for (const ModelInput& input : info.inputs) {
+    inputs += fmt::format("{}{} {}", inputs.empty() ? "" : ", ", input.name,
+                          to_string(Spec{.dtype = input.dtype, .shape = Shape(input.shape)}));
+  }
+  fail(ErrorKind::unsupported, folder + ": the model takes " + std::to_string(info.inputs.size()) +
+                                   " inputs (" + inputs +
+                                   "), files give it one; load_model takes it into a program");
+}
+
 void predict(PredictArguments arguments) {
   const SavedModel saved = load_model(arguments.folder);
+  check_one_input(saved.info, arguments.folder);
   if (arguments.files == std::vector<std::string>{"-"}) arguments.files.clear();
   const auto is_array = [](const std::string& file) { return data::has_ending(file, ".npz"); };
   const bool arrays = saved.info.form.source == "arrays" && !arguments.files.empty() &&

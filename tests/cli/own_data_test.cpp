@@ -234,6 +234,17 @@ TEST_F(Command, EvaluatesARunThatAProgramMade) {
   expect_failure("evaluate own", 1, "own: a program made it from data of its own");
 }
 
+TEST_F(Command, RefusesFilesForAModelOfSeveralInputs) {
+  const Tensor steps = ones({6, 5, 4});
+  Trainer trainer(nn::MultiheadAttention(4, 2), {.loss = nn::MSELoss(), .optimizer = optim::SGD()});
+  trainer.fit(data::TensorDataset({steps, steps, steps, steps}),
+              {.verbose = false, .run = folder_ / "run"});
+  expect_failure("predict run mnist", 1,
+                 "run: the model takes 3 inputs (query f32[5,4], key f32[5,4], value f32[5,4]), "
+                 "files give it one; load_model takes it into a program");
+  EXPECT_EQ(run("summary run").code, 0) << run("summary run").error;
+}
+
 TEST_F(Command, TakesNoOtherFileForItsOwn) {
   ASSERT_EQ(train("--out run").code, 0);
   const std::string right = testing::content_of(folder_ / "run" / "model.json");
