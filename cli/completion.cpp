@@ -101,10 +101,26 @@ std::string branches(const CLI::App& app, const std::string& folders, const std:
   return text;
 }
 
-/// Files complete where nothing else can stand.
+/// "train --metrics", "train --augment" ...: the options that take several values.
+std::string lists(const CLI::App& app) {
+  std::string text;
+  for_each_valued(app, "", [&](const std::string& command, const CLI::Option* option, const auto&) {
+    if (option->get_items_expected_max() < 2) return;
+    for (const std::string& name : option->get_lnames()) text += " " + command + " --" + name;
+  });
+  return text + " ";
+}
+
+/// Files complete where nothing else can stand. Behind an option of several values `last` is that
+/// option, whatever stands in between.
 std::string bash(const CLI::App& app) {
   return "_taper() {\n"
          "  local word=${COMP_WORDS[COMP_CWORD]} last=${COMP_WORDS[COMP_CWORD-1]}\n"
+         "  local at=$COMP_CWORD\n"
+         "  while ((at > 2)) && [[ ${COMP_WORDS[at-1]} != -* ]]; do ((at--)); done\n"
+         "  [[ $word == -* || \"" +
+         lists(app) +
+         "\" != *\" ${COMP_WORDS[1]} ${COMP_WORDS[at-1]} \"* ]] || last=${COMP_WORDS[at-1]}\n"
          "  local words=\"" +
          names_of_commands(app) + " " + joined(options_of(app)) +
          "\"\n"

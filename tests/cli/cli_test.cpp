@@ -332,6 +332,8 @@ reply train mnist --model l
 reply train mnist --schedule co
 reply train mnist --schedule One
 reply train mnist --callback E
+reply train mnist --metrics accuracy f1 top_
+reply train mnist --callback EMA --ep
 reply evaluate r
 reply evaluate ''
 reply train mnist --out ru
@@ -340,7 +342,8 @@ reply train mnist --out ru
   const Outcome words = run("devices > /dev/null && bash try.sh '" TAPER_COMMAND "'");
   EXPECT_EQ(words.out,
             "train\n--epochs --eps\n--invert\nmnist\nlinear logistic\nconstant "
-            "cosine\nOneCycleLR\nEMA EarlyStopping\nruns/mine-1\nruns/mine-1\n"
+            "cosine\nOneCycleLR\nEMA EarlyStopping\ntop_k_accuracy\n--epochs "
+            "--eps\nruns/mine-1\nruns/mine-1\n"
             "runs/mine-1\n")
       << words.error;
   EXPECT_TRUE(run("completion zsh").out.starts_with("#compdef taper\n"));
