@@ -3,8 +3,8 @@
 
 For each public row of `TAPER ops --json` the functions of its name in taper/ops/ops.h are read: one
 of them must have the row's operands and attributes as parameters, by name and in their order, with
-a default where the row has one and the same default. So a binding, which reads the rows, behaves
-like C++.
+a default where the row has one and the same default: operands that may be absent stand behind
+attributes that are required. So a binding, which reads the rows, behaves like C++.
 """
 
 import json
@@ -58,9 +58,16 @@ def as_json(default):
     return float(default)
 
 
+def parameter_names(row):
+    """Operands, then attributes; but what need not be given stands behind what must be."""
+    names = [(name.endswith("?"), name.rstrip("?*")) for name in row["operands"]]
+    names += [(not each["required"], each["name"]) for each in row["attributes"]]
+    return [name for _, name in sorted(names, key=lambda entry: entry[0])]
+
+
 def differences(function, row):
     attributes = {attribute["name"]: attribute for attribute in row["attributes"]}
-    names = [name.rstrip("?*") for name in row["operands"]] + list(attributes)
+    names = parameter_names(row)
     if [name for name, _ in function] != names:
         yield f"has ({', '.join(name for name, _ in function)}), its row ({', '.join(names)})"
         return
