@@ -326,6 +326,10 @@ TAPER_API Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets,
 /// (x - mean) / sqrt(var + eps) * weight + bias with statistics for each channel (axis 1).
 TAPER_API Tensor batch_norm(const Tensor& x, const Tensor& mean, const Tensor& var,
                             const Tensor& weight = {}, const Tensor& bias = {}, double eps = 1e-5);
+/// (x - mean) / sqrt(var + eps) * weight + bias with statistics over the last axes; their sizes and
+/// those of weight and bias are `normalized_shape`. Ba et al., "Layer normalization" (2016).
+TAPER_API Tensor layer_norm(const Tensor& x, const Shape& normalized_shape,
+                            const Tensor& weight = {}, const Tensor& bias = {}, double eps = 1e-5);
 
 /// An operator between tensors and numbers. Each order is an overload of its own, so that none is
 /// a rewritten `==`, whose result would have to be a bool.

@@ -56,19 +56,21 @@ TEST(LayerNorm, RefusesOptionsThatDoNotFit) {
 TEST(LayerNorm, RefusesOperandsThatDoNotFit) {
   const Sequential net{LayerNorm(3)};
   EXPECT_EQ(thrown_text(ErrorKind::shape, [&] { net(ones({2, 4})); }),
-            "layer_norm: the last axes must be [3] (x f32[2,4], weight f32[3]) in model.0; "
-            "LayerNorm(4) would fit");
+            "layer_norm: the last axes must be [3] (x f32[2,4], weight f32[3], bias f32[3]) in "
+            "model.0; LayerNorm(4) would fit");
   EXPECT_EQ(thrown_text(ErrorKind::shape, [&] { LayerNorm(Shape{2, 3})(ones({3})); }),
-            "layer_norm: the last axes must be [2,3] (x f32[3], weight f32[2,3]) in LayerNorm");
+            "layer_norm: the last axes must be [2,3] (x f32[3], weight f32[2,3], bias f32[2,3]) in "
+            "LayerNorm");
   EXPECT_EQ(thrown_text(ErrorKind::dtype, [&] { net(ones({2, 3}, DType::f64)); }),
-            "layer_norm: takes floating numbers of the weight's dtype (x f64[2,3], weight f32[3]) "
-            "in model.0; x is f64: astype(x, DType::f32)");
+            "layer_norm: takes floating operands of one dtype; convert with astype (x f64[2,3], "
+            "weight f32[3], bias f32[3]) in model.0; x is f64: astype(x, DType::f32)");
   EXPECT_EQ(thrown_text(ErrorKind::dtype,
                         [] {
                           LayerNorm({.normalized_shape = 3, .elementwise_affine = false})(
                               ones({3}, DType::i64));
                         }),
-            "layer_norm: takes floating numbers of the weight's dtype (x i64[3]) in LayerNorm");
+            "layer_norm: takes floating operands of one dtype; convert with astype (x i64[3]) in "
+            "LayerNorm");
 }
 
 }  // namespace

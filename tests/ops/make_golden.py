@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 
 import golden_losses
+import golden_norms
 import golden_views
 from golden_format import Writer, distinct, elementwise, uniform
 
@@ -571,7 +572,7 @@ def main():
         for family in golden_views.FAMILIES:
             family(golden)
         complex_numbers()  # these last, since they draw numbers
-        for family in golden_losses.FAMILIES:
+        for family in golden_losses.FAMILIES + golden_norms.FAMILIES:
             family(golden)
     golden.cases.sort(key=lambda case: case["op"])
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in golden.cases)

@@ -7,9 +7,9 @@
 
 namespace taper {
 
-// The tables of functions that simd/{reduce,truth,softmax,pool,random}.cpp define once per
-// instruction set. Steps and strides are in elements. Arrays over dtypes are indexed by the value
-// of DType.
+// The tables of functions that simd/{reduce,truth,softmax,layer_norm,pool,random}.cpp define once
+// per instruction set. Steps and strides are in elements. Arrays over dtypes are indexed by the
+// value of DType.
 
 /// Folds the [kept, reduced] matrix at `x` into `kept` accumulators: double if x is floating,
 /// uint64_t if it is u64, else int64_t.
@@ -54,6 +54,24 @@ struct SoftmaxKernelsOf {
 struct SoftmaxKernels {
   SoftmaxKernelsOf<float> f32;
   SoftmaxKernelsOf<double> f64;
+};
+
+template <class E>
+struct LayerNormKernelsOf {
+  /// Normalises rows of n > 0 elements; `weight` and `bias` may be null. `out` may be x.
+  void (*normalise)(const E* x, const E* weight, const E* bias, E* out, int64_t rows, int64_t n,
+                    double eps);
+  /// The gradient by x; `grad_x` may be `grad`. Adds those by weight and bias to the first and the
+  /// second n of `sums`, unless it is null.
+  void (*grad)(const E* grad, const E* x, const E* weight, E* grad_x, E* sums, int64_t rows,
+               int64_t n, double eps);
+  /// The sums of the columns of [rows, n], `stride` apart from row to row.
+  void (*sum_columns)(const E* x, int64_t rows, int64_t stride, int64_t n, E* out);
+};
+
+struct LayerNormKernels {
+  LayerNormKernelsOf<float> f32;
+  LayerNormKernelsOf<double> f64;
 };
 
 /// The input rows [first_row, end_row) under a row of windows: window i has the columns

@@ -123,39 +123,9 @@ Parameter LayerNorm::make(bool wanted, const char* name, double value) {
   return parameter(name, init::constant(options().normalized_shape->shape(), value));
 }
 
-namespace {
-
-/// The last axes of x, which must have these sizes. Throws Violation.
-Shape last_axes(const Shape& x, const Shape& sizes) {
-  const int first = x.rank() - sizes.rank();
-  bool fits = first >= 0;
-  Shape axes;
-  for (int i = 0; fits && i < sizes.rank(); ++i) {
-    fits = x[first + i] == sizes[i];
-    axes.push_back(first + i);
-  }
-  if (!fits) violate(ErrorKind::shape, "the last axes must be " + to_string(sizes));
-  return axes;
-}
-
-}  // namespace
-
 Tensor LayerNorm::forward(const Tensor& x) const {
-  const auto scale = value_of(weight);
-  return composed(
-      "layer_norm", [&] { return NamedOperands{{"x", x}, {"weight", scale}}; },
-      [&] {
-        const Shape axes = last_axes(x.shape(), options().normalized_shape->shape());
-        if (!is_float(x.dtype()) || (scale.defined() && scale.dtype() != x.dtype())) {
-          violate(ErrorKind::dtype, "takes floating numbers of the weight's dtype");
-        }
-        const Tensor values = widened(x);
-        const Tensor centred = values - mean(values, axes, true);
-        Tensor y = centred * rsqrt(mean(square(centred), axes, true) + options().eps.value());
-        if (scale.defined()) y = y * widened(scale);
-        if (bias) y = y + widened(bias.value());
-        return astype(y, x.dtype());
-      });
+  return layer_norm(x, options().normalized_shape->shape(), value_of(weight), value_of(bias),
+                    options().eps);
 }
 
 std::string LayerNorm::hint(const Tensor& x) const {
