@@ -101,6 +101,19 @@ Step softmax_rows(bool captured) {
   return kernel(captured, rows, randn({4096, 4096}));
 }
 
+/// With the gradients of x, weight and bias from a given dy.
+Step layernorm_rows(bool captured) {
+  auto both = [](const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& dy) {
+    std::vector<Tensor> leaves;
+    for (const Tensor& each : {x, weight, bias}) {
+      leaves.push_back(each.detach().set_requires_grad());
+    }
+    return gradients(layer_norm(leaves[0], {1024}, leaves[1], leaves[2]), leaves, false, dy);
+  };
+  return make_step(captured, both, randn({16384, 1024}), ones({1024}), zeros({1024}),
+                   randn({16384, 1024}));
+}
+
 constexpr Workload all_workloads[] = {
     {"xor_train", "Linear 2-8-1 on the 4 rows of XOR, SGD", &xor_train},
     {"mlp_train", "Linear 784-512-256-10, batch 128, Adam", &mlp_train},
@@ -110,6 +123,7 @@ constexpr Workload all_workloads[] = {
     {"matmul_2048", "a product of 2048x2048 matrices", &matmul_2048},
     {"elementwise_16m", "gelu(1.5 x + 0.25) * 0.5 over 2^24 floats", &elementwise_16m},
     {"softmax_rows", "softmax of each row of 4096x4096", &softmax_rows},
+    {"layernorm_rows", "layer norm of 16384 rows of 1024, and its gradients", &layernorm_rows},
 };
 
 }  // namespace
