@@ -19,14 +19,25 @@ std::string joined(const std::vector<std::string_view>& names) {
   return text;
 }
 
-/// `softmax(x, axis=-1)`; an operand with ? may be left out, one with * stands for any number.
+/// `softmax(x, axis=-1)`; an operand with ? may be left out and stands, as in the row's function,
+/// behind the attributes that must be given, one with * stands for any number.
 std::string signature(const OpBase& op) {
-  std::string text = std::string(op.name) + "(" + joined(op.inputs);
-  for (const FieldInfo& attribute : op.describe_attrs()) {
-    text += (text.ends_with('(') ? "" : ", ") + std::string(attribute.name);
-    if (!attribute.is_required) text += "=" + attribute.default_value.print();
+  std::vector<std::string> given, optional, more;  // more: attributes behind those required
+  for (size_t i = 0; i < op.inputs.size(); ++i) {
+    (op.is_optional(i) ? optional : given).emplace_back(op.inputs[i]);
   }
-  return text + ")";
+  for (const FieldInfo& attribute : op.describe_attrs()) {
+    more.emplace_back(attribute.name);
+    if (!attribute.is_required) {
+      more.back() += "=" + attribute.default_value.print();
+    } else {
+      given.insert(given.end(), more.begin(), more.end());
+      more.clear();
+    }
+  }
+  given.insert(given.end(), optional.begin(), optional.end());
+  given.insert(given.end(), more.begin(), more.end());
+  return fmt::format("{}({})", op.name, fmt::join(given, ", "));
 }
 
 std::string gradient(const OpBase& op) {

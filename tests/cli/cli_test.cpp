@@ -549,6 +549,8 @@ TEST_F(Command, SpeaksToProgramsInJson) {
   EXPECT_GT(ops.size(), 100u);
   const Value softmax = parse_json(run("ops softmax --json").out);
   EXPECT_EQ(*softmax.find("signature"), Value("softmax(x, axis=-1)"));
+  EXPECT_EQ(*parse_json(run("ops layer_norm --json").out).find("signature"),
+            Value("layer_norm(x, normalized_shape, weight?, bias?, eps=1e-05)"));
   EXPECT_EQ(*softmax.find("attributes")->get_if<Value::List>()->at(0).find("default"), Value(-1));
   const Value devices = parse_json(run("devices --json").out);
   EXPECT_EQ(*devices.find("threads"), Value(1));
