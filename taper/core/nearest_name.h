@@ -3,13 +3,10 @@
 #include <string_view>
 #include <vector>
 
-#include <taper/core/api.h>
-
 namespace taper {
 
 /// Of these names the one that is likely meant by a misspelled one; empty if none is near. The case
 /// of letters does not count.
-TAPER_API std::string_view nearest_name(std::string_view name,
-                                        const std::vector<std::string_view>& names);
+std::string_view nearest_name(std::string_view name, const std::vector<std::string_view>& names);
 
 }  // namespace taper
