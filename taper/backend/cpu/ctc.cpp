@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <taper/backend/cpu/indices.h>
@@ -14,9 +15,13 @@ namespace {
 constexpr double impossible = -std::numeric_limits<double>::infinity();
 
 double log_add(double a, double b, double c) {
-  if (a == impossible && b == impossible && c == impossible) return impossible;
-  const double most = std::max({a, b, c});
-  return most + std::log(std::exp(a - most) + std::exp(b - most) + std::exp(c - most));
+  if (a < b) std::swap(a, b);
+  if (a < c) std::swap(a, c);
+  if (a == impossible) return impossible;
+  constexpr double nothing = -40;  // below half a digit of a double beside 1
+  const double two = b - a < nothing ? 0 : std::exp(b - a);
+  const double three = c - a < nothing ? 0 : std::exp(c - a);
+  return two + three == 0 ? a : a + std::log(1 + two + three);
 }
 
 /// Integers in [0, most].
