@@ -162,6 +162,8 @@ class Layer;
 template <class Derived>
 class TAPER_API Layer<Derived, void> : public Module {
  public:
+  Layer() { state()->type = taper::detail::class_name<Derived>(); }
+
   // The result's type is said, so that asking for it does not instantiate the call.
   template <class... Args, class M = Derived>
     requires ForwardTakes<M, Args...>

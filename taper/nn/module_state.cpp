@@ -14,6 +14,7 @@ std::shared_ptr<ModuleState> copy_state(const std::shared_ptr<ModuleState>& orig
   auto copy = std::make_shared<ModuleState>();
   CloneScope::remember(original.get(), copy);
   copy->name = original->name;
+  copy->type = original->type;
   *copy->training = ModeScope::mode_of(*original->training);
   copy->handled = false;
   copy->names = original->names;

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -39,6 +40,7 @@ struct ModuleCell {
 /// What the copies of a module handle share.
 struct ModuleState {
   std::string name = "model";  // its part of the layer path; set by the first parent
+  std::string_view type = {};  // the name of its class
   std::shared_ptr<bool> training = std::make_shared<bool>(true);
   std::vector<ModuleCell> cells;
   std::vector<std::pair<std::string, std::shared_ptr<ModuleState>>> children;

@@ -208,6 +208,22 @@ TEST(Summary, ColumnsStayApart) {
   EXPECT_EQ(text.find("f32[") - row, text.find("output"));
 }
 
+struct TwoHeads : nn::Layer<TwoHeads> {
+  Tensor forward(const Tensor& x) { return first(x) + second(x) * scale.value(); }
+  nn::Linear first = child("first", nn::Linear(3, 2));
+  nn::Linear second = child("second", nn::Linear(3, 2));
+  nn::Parameter scale = parameter("scale", ones({1}));
+};
+
+TEST(Summary, NamesTheClassesOfAModuleOfOnesOwn) {
+  const ModelSummary summary = summarize(TwoHeads(), zeros({1, 3}));
+  ASSERT_EQ(summary.layers.size(), 3u);
+  EXPECT_EQ(summary.layers[0].path + " " + summary.layers[0].type, "first Linear");
+  EXPECT_EQ(summary.layers[1].path + " " + summary.layers[1].type, "second Linear");
+  EXPECT_EQ(summary.layers[2].path + " " + summary.layers[2].type, " TwoHeads");
+  EXPECT_EQ(summarize(clone(TwoHeads()), zeros({1, 3})).layers[1].type, "Linear");
+}
+
 TEST(Mosaic, StretchesEachTileAndDrawsLinesBetween) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const Tensor tiles = from_values<float>({3, 1, 2}, std::vector<float>{-1, 3, 7, 7, 0, nan});

@@ -26,8 +26,7 @@ class GraphMaker {
       add_module(*child, layer_in(config, number++), path + "/" + name);
     }
     if (!module.children.empty() && module.cells.empty()) return;
-    const std::string known = type_in(config);
-    const std::string type = known.empty() ? "Module" : known;
+    const std::string type(module.type.empty() ? "Module" : module.type);
     EventGraphNode node{.name = path + "/" + type, .op = type};
     if (!previous_.empty()) node.inputs.push_back(previous_);
     for (const bool buffers : {false, true}) {

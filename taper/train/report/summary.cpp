@@ -8,7 +8,6 @@
 
 #include <taper/autograd/autograd.h>
 #include <taper/nn/mode_scope.h>
-#include <taper/train/report/module_config.h>
 
 namespace taper {
 namespace {
@@ -33,15 +32,15 @@ struct Leaf {
 };
 
 void collect(const std::shared_ptr<nn::ModuleState>& state, const std::string& path,
-             const Value* config, std::vector<Leaf>& leaves) {
-  for (size_t i = 0; i < state->children.size(); ++i) {
-    const auto& [name, child] = state->children[i];
-    collect(child, path.empty() ? name : path + "." + name, layer_in(config, i), leaves);
+             std::vector<Leaf>& leaves) {
+  for (const auto& [name, child] : state->children) {
+    collect(child, path.empty() ? name : path + "." + name, leaves);
   }
   const auto is_trained = [](const nn::ModuleCell& each) { return !each.is_buffer; };
   if (!state->children.empty() && std::ranges::none_of(state->cells, is_trained)) return;
-  Leaf leaf{
-      .module = nn::Module(state), .summary = {.path = path, .type = type_in(config)}, .start = {}};
+  Leaf leaf{.module = nn::Module(state),
+            .summary = {.path = path, .type = std::string(state->type)},
+            .start = {}};
   for (const nn::ModuleCell& each : state->cells) {
     if (is_trained(each)) leaf.summary.parameters += each.cell.value().numel();
   }
@@ -86,9 +85,8 @@ ModelSummary summarize(const nn::AnyModule& model, const Tensor& example) {
 ModelSummary summarize(const nn::AnyModule& model, const std::vector<Tensor>& example) {
   const nn::ModeScope mode(model, false);
   const no_grad off;
-  const Value config = model.is_described() ? model.config() : Value();
   std::vector<Leaf> leaves;
-  collect(model.state(), "", &config, leaves);
+  collect(model.state(), "", leaves);
   std::vector<HookHandle> handles = watch(leaves);
   try {
     for (int round = 0; round < rounds; ++round) model(example);
