@@ -1,5 +1,6 @@
 #include <taper/optim/one_cycle.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -55,7 +56,8 @@ double OneCycleLR::between(const Ends& ends, const SchedulePlace& place) const {
   const double length = phase.end - phase.begin;
   const double part = length == 0 ? 1 : (step - phase.begin) / length;
   if (options().anneal_strategy == AnnealStrategy::linear) {
-    return (phase.to - phase.from) * part + phase.from;
+    // Behind the last step, where no rate is used, it would fall below 0.
+    return (phase.to - phase.from) * std::min(part, 1.0) + phase.from;
   }
   constexpr double pi = 3.14159265358979323846;
   return phase.to + (phase.from - phase.to) / 2 * (std::cos(pi * part) + 1);

@@ -194,6 +194,23 @@ TEST(LRScheduler, SaysWhatIsWrong) {
             "CosineAnnealingLR: give `eta_min` or `eta_min_factor`, not both, got 0.5");
 }
 
+TEST(OneCycleLR, StaysAtItsEndBehindTheLastStep) {
+  const State x("x", ones({1}), true);
+  AdamW adam(std::vector<State>{x});
+  LRScheduler scheduler(
+      adam,
+      OneCycleLR({.max_lr = 1, .total_steps = 10, .anneal_strategy = AnnealStrategy::linear}));
+  std::vector<double> rates;
+  for (int i = 0; i < 10; ++i) {  // the customary loop: a step of the schedule behind each update
+    rates.push_back(adam.lr());
+    adam.step({ones({1})});
+    scheduler.step();
+  }
+  EXPECT_NEAR(rates.back(), 4e-6, 1e-15);
+  EXPECT_EQ(adam.lr(), rates.back());
+  EXPECT_NEAR(momenta_of(adam)[0], 0.95, 1e-15);
+}
+
 TEST(LRScheduler, NeedsAMomentumToMove) {
   const std::vector<State> x{State("x", zeros({1}), true)};
   const auto cycle = [](AnyOptimizer optimizer) {
