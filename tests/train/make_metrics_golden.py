@@ -74,7 +74,7 @@ def of_labels(name, scores, truth):
 def of_numbers(name, output, target):
     numbers = {"mae": metrics.mean_absolute_error(target, output),
                "mse": metrics.mean_squared_error(target, output),
-               "rmse": np.sqrt(metrics.mean_squared_error(target, output)),
+               "rmse": metrics.root_mean_squared_error(target, output),
                "r2": metrics.r2_score(target, output)}
     return case(name, "regression", "values", output, target, numbers)
 

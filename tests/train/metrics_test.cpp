@@ -199,6 +199,15 @@ TEST(Metrics, SayWhatTheyNeed) {
             "TopKAccuracy: `k` must be at least 1, got 0");
 }
 
+TEST(Metrics, OfNoColumnsAreZero) {
+  const Measured batch({Task::regression, OutputScale::values}, zeros({4, 0}), zeros({4, 0}));
+  for (const char* name : {"mae", "rmse", "r2"}) {
+    const std::shared_ptr<Metric> metric = AnyMetric(name)->fresh();
+    metric->update(batch);
+    EXPECT_EQ(metric->value(), 0) << name;
+  }
+}
+
 TEST(Metrics, RefuseAsManyPlacesAsClasses) {
   const Measured batch({Task::classes, OutputScale::logits}, zeros({4, 3}), tensor({0, 1, 2, 0}));
   metrics::TopKAccuracy(2).update(batch);

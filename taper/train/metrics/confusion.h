@@ -12,9 +12,8 @@ namespace taper {
 
 /// A division by zero gives 0, as in scikit-learn.
 inline double ratio(double part, double whole) { return whole == 0 ? 0 : part / whole; }
-inline double ratio(int64_t part, int64_t whole) {
-  return ratio(static_cast<double>(part), static_cast<double>(whole));
-}
+inline double ratio(double part, int64_t whole) { return ratio(part, static_cast<double>(whole)); }
+inline double ratio(int64_t part, int64_t whole) { return ratio(static_cast<double>(part), whole); }
 
 /// The scores of one class; a division by zero gives 0, as in scikit-learn.
 struct ClassScores {

@@ -1,5 +1,7 @@
 #include <taper/train/metrics/metric.h>
 
+#include <algorithm>
+
 #include <taper/core/error.h>
 #include <taper/ops/ops.h>
 
@@ -69,7 +71,7 @@ const std::vector<uint8_t>& Measured::labels() const {
 
 int64_t Measured::columns() const {
   const int64_t rows = output_.rank() == 0 ? 1 : output_.size(0);
-  return rows == 0 ? 1 : output_.numel() / rows;
+  return rows == 0 ? 1 : std::max<int64_t>(1, output_.numel() / rows);
 }
 
 const std::vector<double>& Measured::values() const {

@@ -1,6 +1,6 @@
 // What a metric is: a number of a model's outputs and their targets, gathered batch by batch.
 //
-//   struct BiasSums { double sum = 0; double count = 0; };
+//   struct BiasSums { double sum = 0; int64_t count = 0; };
 //
 //   class Bias final : public MetricWith<Bias, NoOptions, BiasSums> {
 //    public:

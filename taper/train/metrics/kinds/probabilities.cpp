@@ -37,7 +37,7 @@ double AUC::value() const {
     sum += area;
     ++count;
   }
-  return ratio(sum, static_cast<double>(count));
+  return ratio(sum, count);
 }
 
 /// From the ranks, equal scores sharing theirs: Mann and Whitney (1947). NaN of one class.

@@ -33,7 +33,7 @@ class TAPER_API LogLoss final : public MetricWith<LogLoss, NoOptions, LogLossSum
       ++sums().count;
     }
   }
-  double value() const override { return ratio(sums().sum, static_cast<double>(sums().count)); }
+  double value() const override { return ratio(sums().sum, sums().count); }
 
   static double log_of(double probability) {
     constexpr double least = std::numeric_limits<double>::epsilon();
@@ -60,7 +60,7 @@ class TAPER_API Perplexity final : public MetricWith<Perplexity, NoOptions, LogL
     sums().count += std::ssize(batch.truth());
   }
   double value() const override {
-    return sums().count == 0 ? 0 : std::exp(ratio(sums().sum, static_cast<double>(sums().count)));
+    return sums().count == 0 ? 0 : std::exp(ratio(sums().sum, sums().count));
   }
 };
 

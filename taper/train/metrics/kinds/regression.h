@@ -7,12 +7,14 @@
 
 namespace taper::metrics {
 
+/// By column.
 struct TAPER_API DifferenceSums {
-  double sum = 0;
   int64_t count = 0;
+  std::vector<double> sums = {};
 };
 
-/// A mean over all numbers of what `Derived::of` makes of a difference.
+/// The mean over the columns of what `Derived::score` makes of the mean of `Derived::of` of the
+/// differences.
 template <class Derived>
 class TAPER_API MeanOfDifferences : public MetricWith<Derived, NoOptions, DifferenceSums> {
  public:
@@ -22,14 +24,21 @@ class TAPER_API MeanOfDifferences : public MetricWith<Derived, NoOptions, Differ
     return unless_regression(meaning);
   }
   void update(const Measured& batch) override {
+    const auto columns = static_cast<size_t>(batch.columns());
+    DifferenceSums& all = this->sums();
+    all.sums.resize(columns);
     for (size_t i = 0; i < batch.values().size(); ++i) {
-      this->sums().sum += Derived::of(batch.values()[i] - batch.targets()[i]);
+      all.sums[i % columns] += Derived::of(batch.values()[i] - batch.targets()[i]);
     }
-    this->sums().count += std::ssize(batch.values());
+    all.count += std::ssize(batch.values()) / batch.columns();
   }
   double value() const override {
-    return ratio(this->sums().sum, static_cast<double>(this->sums().count));
+    const DifferenceSums& all = this->sums();
+    double sum = 0;
+    for (const double each : all.sums) sum += Derived::score(ratio(each, all.count));
+    return ratio(sum, std::ssize(all.sums));
   }
+  static double score(double mean) { return mean; }
 };
 
 class TAPER_API MAE final : public MeanOfDifferences<MAE> {
@@ -46,13 +55,13 @@ class TAPER_API MSE final : public MeanOfDifferences<MSE> {
   static double of(double difference) { return difference * difference; }
 };
 
-/// The root of the mean over all numbers.
+/// The mean over the columns of the root of their mean, as in scikit-learn.
 class TAPER_API RMSE final : public MeanOfDifferences<RMSE> {
  public:
   using MeanOfDifferences::MeanOfDifferences;
   static constexpr std::string_view type_name = "rmse";
   static double of(double difference) { return difference * difference; }
-  double value() const override { return std::sqrt(MeanOfDifferences::value()); }
+  static double score(double mean) { return std::sqrt(mean); }
 };
 
 /// By column. The targets' squares are those of their distances from the mean so far: Chan, Golub
