@@ -13,6 +13,7 @@
 #include <taper/ops/random/generator.h>
 #include <taper/optim/optimizers.h>
 #include <taper/train/callbacks/csv_logger.h>
+#include <taper/train/callbacks/ema.h>
 #include <taper/train/fit/progress.h>
 
 #include "../io/file_testing.h"
@@ -300,6 +301,10 @@ TEST(Trainer, ChecksTheValidationDataBeforeTraining) {
   options.callbacks = {nullptr};
   EXPECT_EQ(error_of(ErrorKind::value, [&] { trainer.fit(points(), options); }),
             "fit: a callback is null");
+  options.callbacks = {std::make_shared<EMA>(), std::make_shared<EMA>(), std::make_shared<EMA>()};
+  options.callbacks[2] = options.callbacks[0];
+  EXPECT_EQ(error_of(ErrorKind::value, [&] { trainer.fit(points(), options); }),
+            "fit: a callback is given twice: taper::EMA");
   EXPECT_EQ(values_of(model), before);
 }
 

@@ -62,6 +62,9 @@ void check_options(const FitOptions& options, const optim::Optimizer& optimizer)
   }
   for (const auto& callback : options.callbacks) {
     if (callback == nullptr) fail(ErrorKind::value, "fit: a callback is null");
+    if (std::ranges::count(options.callbacks, callback) > 1) {
+      fail(ErrorKind::value, "fit: a callback is given twice: " + callback->kind());
+    }
   }
   if (!options.checkpoint) return;
   require(is_amount(options.checkpoint->seconds), "`checkpoint.seconds` must be at least 0",
