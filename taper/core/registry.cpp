@@ -71,13 +71,20 @@ void fail_unknown(std::string_view what, std::string_view name,
   fail(ErrorKind::not_found, text);
 }
 
+namespace {
+std::string twice(std::string_view what, std::string_view name) {
+  return std::string(what) + " `" + std::string(name) + "` is registered twice";
+}
+}  // namespace
+
+void fail_two_entries(std::string_view what, std::string_view name) {
+  fail(ErrorKind::value, twice(what, name));
+}
+
 void check_names(std::string_view what, const std::vector<std::string_view>& names) {
   for (size_t i = 0; i < names.size(); ++i) {
     if (names[i].empty()) fail(ErrorKind::internal, "a " + std::string(what) + " has no name");
-    if (i > 0 && names[i] == names[i - 1]) {
-      const std::string quoted = " `" + std::string(names[i]) + "`";
-      fail(ErrorKind::internal, std::string(what) + quoted + " is registered twice");
-    }
+    if (i > 0 && names[i] == names[i - 1]) fail(ErrorKind::internal, twice(what, names[i]));
   }
 }
 

@@ -52,6 +52,9 @@ namespace detail {
 [[noreturn]] TAPER_API void fail_unknown(std::string_view what, std::string_view name,
                                          const std::vector<std::string_view>& names);
 
+/// Throws value: "callback `EMA` is registered twice".
+[[noreturn]] TAPER_API void fail_two_entries(std::string_view what, std::string_view name);
+
 /// Throws Error(internal) for an empty name or one that stands twice; `names` are sorted.
 TAPER_API void check_names(std::string_view what, const std::vector<std::string_view>& names);
 
@@ -74,11 +77,15 @@ class TAPER_API Registry {
     return nullptr;
   }
 
-  /// The entry of this name; throws not_found naming what there is and what may be meant. `what`
-  /// is a noun for the message, such as "module".
+  /// The entry of this name; throws not_found naming what there is and what may be meant, and value
+  /// if two have it. `what` is a noun for the message, such as "module".
   static const Entry& get(std::string_view name, std::string_view what) {
-    if (const Entry* entry = find(name)) return *entry;
-    detail::fail_unknown(what, name, names());
+    const Entry* entry = find(name);
+    if (entry == nullptr) detail::fail_unknown(what, name, names());
+    for (const Registered<Entry>* other = entry->next_; other; other = other->next_) {
+      if (other->name == name) detail::fail_two_entries(what, name);
+    }
+    return *entry;
   }
 
   /// All entries, sorted by name.

@@ -84,6 +84,12 @@ TEST(Registry, TellsWhatThereIs) {
             "unknown thing `a`; there are none");
 }
 
+TEST(Registry, GivesNoEntryOfTwoThatShareAName) {
+  EXPECT_EQ(Registry<Twice>::get("b", "letter").name, "b");
+  EXPECT_EQ(error_of([] { Registry<Twice>::get("a", "letter"); }, ErrorKind::value),
+            "letter `a` is registered twice");
+}
+
 TEST(Registry, CheckFindsNamesThatStandTwice) {
   Registry<Tool>::check("tool");
   EXPECT_EQ(error_of([] { Registry<Twice>::check("letter"); }, ErrorKind::internal),
