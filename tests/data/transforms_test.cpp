@@ -1,6 +1,7 @@
 #include <taper/data/transforms.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -122,6 +123,11 @@ TEST(RandomCrop, RefusesImagesThatDoNotFit) {
             "RandomCrop: `size` must be at least 1, got 0");
   EXPECT_EQ(error_of(ErrorKind::value, [] { RandomCrop(2, -1); }),
             "RandomCrop: `padding` must be at least 0, got -1");
+  constexpr int64_t huge = std::numeric_limits<int64_t>::max();
+  EXPECT_EQ(error_of(ErrorKind::value, [&] { RandomCrop(2, huge); }),
+            "RandomCrop: `padding` must be at most 2^40, got 9223372036854775807");
+  EXPECT_EQ(error_of(ErrorKind::value, [&] { RandomCrop(huge, 1); }),
+            "RandomCrop: `size` must be at most 2^40, got 9223372036854775807");
   EXPECT_EQ(error_of(ErrorKind::value,
                      [] {
                        TransformFactory::get("RandomCrop", "transform")

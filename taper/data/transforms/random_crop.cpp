@@ -43,6 +43,12 @@ struct RowCrop {
 void RandomCropOptions::check(std::string_view owner) const {
   const int64_t least = std::min({padding.left, padding.top, padding.right, padding.bottom});
   check_rule(least >= 0, owner, "`padding` must be at least 0", Value(least));
+  // Sums of a few of them are numbers still.
+  constexpr int64_t largest = int64_t{1} << 40;
+  const int64_t most = std::max({padding.left, padding.top, padding.right, padding.bottom});
+  check_rule(most <= largest, owner, "`padding` must be at most 2^40", Value(most));
+  const int64_t side = std::max(size.value()[0], size.value()[1]);
+  check_rule(side <= largest, owner, "`size` must be at most 2^40", Value(side));
 }
 
 Margins RandomCrop::margins(const Shape& image) const {
