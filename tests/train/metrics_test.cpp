@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include <taper/ops/ops.h>
 
 #include "../io/file_testing.h"
@@ -206,6 +209,18 @@ TEST(Metrics, OfNoColumnsAreZero) {
     metric->update(batch);
     EXPECT_EQ(metric->value(), 0) << name;
   }
+}
+
+TEST(Metrics, AUCOfNaNIsNaN) {
+  metrics::AUC auc;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  auc.update(Measured({Task::binary, OutputScale::logits}, tensor<float>({0, 1, 2, nan}),
+                      tensor<float>({0, 1, 0, 1})));
+  EXPECT_TRUE(std::isnan(auc.value()));
+  metrics::AUC one_class;
+  one_class.update(
+      Measured({Task::binary, OutputScale::logits}, tensor<float>({0, 1}), tensor<float>({1, 1})));
+  EXPECT_EQ(one_class.value(), 0);
 }
 
 TEST(Metrics, RefuseAsManyPlacesAsClasses) {

@@ -29,6 +29,8 @@ void AUC::join(SeenScores& sums, const SeenScores& more) {
 }
 
 double AUC::value() const {
+  const auto is_nan = [](double score) { return std::isnan(score); };
+  if (std::ranges::any_of(sums().scores, is_nan)) return std::numeric_limits<double>::quiet_NaN();
   double sum = 0;
   int64_t count = 0;
   for (int64_t column = 0; column < sums().columns; ++column) {

@@ -74,7 +74,8 @@ struct TAPER_API SeenScores {
 /// The area under the receiver operating characteristic: the probability that an example of a class
 /// has a higher score than one that is not, equal ones counting half. The mean over the classes
 /// (one against the rest) or labels, as scikit-learn's `roc_auc_score(multi_class="ovr")`; of a
-/// binary task that of class 1. Those that all or no examples have are left out. Keeps all scores.
+/// binary task that of class 1. Those that all or no examples have are left out: 0 if there is no
+/// other. NaN for a score that is NaN. Keeps all scores.
 class TAPER_API AUC final : public MetricWith<AUC, NoOptions, SeenScores> {
  public:
   using MetricWith::MetricWith;
