@@ -44,6 +44,7 @@ struct LossMeaning {
   size_t outputs = 1;               ///< how many of its operands, the first, the model gives
   bool mean_of_squares = false;     ///< its root is an error in the target's unit
   std::string_view of_logits = {};  ///< the loss of the same kind that takes logits
+  bool mean_of_elements = true;     ///< what `mean` gives is no more than the mean of its elements
 };
 
 /// A target that a loss cannot take.

@@ -10,6 +10,7 @@
 #include <taper/ops/random/generator.h>
 #include <taper/optim/clipping.h>
 #include <taper/optim/optimizers.h>
+#include <taper/train/batch/weighting.h>
 #include <taper/train/fit/trainer.h>
 
 #include "../io/file_testing.h"
@@ -107,6 +108,28 @@ TEST(Weighting, ExamplesHaveWeightsOfTheirOwn) {
   const TensorDataset weighted({ramp().fields()[0], ramp().fields()[1], tensor({0.f, 3.f, 1.f})});
   // (0 * 4 + 3 * 16 + 1 * 36) / 3
   EXPECT_FLOAT_EQ(weight_after(weighted, one_update()), 2 - 0.01f * 28);
+}
+
+TEST(Weighting, KeepsTheReductionOfTheLoss) {
+  const TensorDataset weighted({ramp().fields()[0], ramp().fields()[1], tensor({0.f, 3.f, 1.f})});
+  nn::Linear layer = line();
+  Trainer trainer(layer, {.loss = nn::MSELoss({.reduction = Reduction::sum}),
+                          .optimizer = optim::SGD({.lr = 0})});
+  EXPECT_NEAR(trainer.fit(weighted, one_update())["loss"][0], 0 * 4 + 3 * 16 + 1 * 36, 1e-5);
+}
+
+TEST(Weighting, NeedsALossThatIsTheMeanOfItsElements) {
+  const Tensor labels = ones({2, 1}, DType::i64);
+  const Tensor lengths = ones({2}, DType::i64);
+  const std::vector<Tensor> operands{log_softmax(zeros({1, 2, 3}), 2), labels, lengths, lengths};
+  const nn::AnyLoss mean_loss = nn::CTCLoss();
+  const nn::AnyLoss sum_loss = nn::CTCLoss({.reduction = Reduction::sum});
+  EXPECT_EQ(
+      error_of(ErrorKind::unsupported,
+               [&] { loss_of_batch(mean_loss, operands, 1, ones({2}), {}); }),
+      "fit: CTCLoss does more than take the mean of its elements, so that it takes no weights; "
+      "with `reduction` = sum it does");
+  EXPECT_EQ(loss_of_batch(sum_loss, operands, 1, ones({2}), {}).item(), sum_loss(operands).item());
 }
 
 /// Two classes, logits (w x, 0).

@@ -21,7 +21,8 @@ class TAPER_API CTCLoss : public Layer<CTCLoss, CTCLossOptions> {
   using Layer::Layer;
   static constexpr std::array<std::string_view, 4> operands{"log_probs", "targets", "input_lengths",
                                                             "target_lengths"};
-  static constexpr LossMeaning meaning{};  // no score is compared with a target of its own
+  // No score is compared with a target of its own, and each loss is divided by a length.
+  static constexpr LossMeaning meaning{.mean_of_elements = false};
   Tensor forward(const Tensor& log_probs, const Tensor& targets, const Tensor& input_lengths,
                  const Tensor& target_lengths) const;
   std::string hint(const Tensor& log_probs, const Tensor& targets, const Tensor& input_lengths,

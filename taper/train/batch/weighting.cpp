@@ -33,9 +33,30 @@ Tensor weigh_examples(const Tensor& losses, const Tensor& sample_weight) {
   return losses * reshape(astype(sample_weight, losses.dtype()), shape);
 }
 
+/// The word of its option; "mean" if it has none.
+std::string reduction_of(const nn::AnyLoss& loss) {
+  for (const auto& [name, value] : loss.options()) {
+    const std::string* word = value.get_if<std::string>();
+    if (name == "reduction" && word != nullptr) return *word;
+  }
+  return "mean";
+}
+
+Tensor reduced(const Tensor& losses, const std::string& reduction) {
+  if (reduction == "none") return losses;
+  return reduction == "sum" ? sum(losses) : mean(losses);
+}
+
 }  // namespace
 
 nn::AnyLoss loss_of_elements(const nn::AnyLoss& loss) {
+  const std::optional<nn::LossMeaning> meaning = loss.meaning();
+  if (meaning && !meaning->mean_of_elements && reduction_of(loss) == "mean") {
+    fail(ErrorKind::unsupported,
+         "fit: " + std::string(loss.type()) +
+             " does more than take the mean of its elements, so that it takes no weights; with "
+             "`reduction` = sum it does");
+  }
   const std::optional<nn::AnyLoss> each = loss.unreduced();
   if (each) return *each;
   fail(ErrorKind::unsupported,
@@ -51,7 +72,7 @@ Tensor loss_of_batch(const nn::AnyLoss& loss, std::span<const Tensor> operands, 
     losses = weigh_classes(losses, loss, operands[0], operands[outputs], class_weight);
   }
   if (sample_weight.defined()) losses = weigh_examples(losses, sample_weight);
-  return mean(losses);
+  return reduced(losses, reduction_of(loss));
 }
 
 }  // namespace taper
