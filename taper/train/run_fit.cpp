@@ -121,7 +121,9 @@ Fields options_of(const Trainer& trainer, const FitOptions& options) {
 std::vector<ModelInput> inputs_of(const nn::AnyModule& model, const std::vector<Spec>& specs) {
   const nn::Operands operands = model.operands();
   std::vector<ModelInput> inputs;
-  for (size_t i = 0; i < model.required_operands(); ++i) {
+  // With too few fields the fit says so.
+  const size_t count = std::min({model.required_operands(), specs.size(), operands.names.size()});
+  for (size_t i = 0; i < count; ++i) {
     inputs.push_back({operands.names[i], specs[i].shape.to_vector(), specs[i].dtype});
   }
   return inputs;

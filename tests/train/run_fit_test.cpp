@@ -224,6 +224,16 @@ TEST(RunFit, LeavesNothingIfTheFitIsRefused) {
   EXPECT_FALSE(fs::exists(folder / "deep"));
 }
 
+TEST(RunFit, OfAModelWithMoreInputsThanFieldsIsRefused) {
+  const TemporaryFolder folder;
+  const nn::Sequential net{nn::MultiheadAttention(4, 2), nn::Flatten(), nn::Linear(20, 2)};
+  Trainer trainer(net, {.loss = nn::CrossEntropyLoss(), .optimizer = optim::Adam()});
+  const data::TensorDataset two({zeros({8, 5, 4}), zeros({8}, DType::i64)});
+  const std::string text = error_of(
+      ErrorKind::value, [&] { trainer.fit(two, {.verbose = false, .run = folder / "run"}); });
+  EXPECT_TRUE(has(text, "query, key, value")) << text;
+}
+
 TEST(RunFit, ChecksWhatComesAtItsEndBeforeItsFirstStep) {
   const TemporaryFolder folder;
   const auto refused = [&](RunDetails details, const char* why,
