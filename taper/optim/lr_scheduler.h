@@ -42,7 +42,8 @@ class TAPER_API LRScheduler {
 
   /// By PyTorch's names: `last_epoch`, `base_lrs`, `_last_lr` and what the schedule remembers.
   Fields state() const;
-  /// Goes on from such a state, with its first rates. Throws value for that of another schedule.
+  /// Goes on from such a state, with its first rates. Throws value for one with other groups or
+  /// with what this schedule does not remember; which schedule made it, a state does not say.
   void load_state(const Fields& state);
   /// Gives the optimizer its first rates back, and the momentum from before.
   void put_back();

@@ -188,7 +188,30 @@ TEST(Metrics, AreForgottenByReset) {
 
 TEST(Metrics, MergeOnlyTheirLike) {
   EXPECT_EQ(error_of(ErrorKind::value, [] { metrics::Accuracy().merge(metrics::TopKAccuracy(5)); }),
-            "accuracy: only one of the same type can be merged");
+            "accuracy: only one of the same type and options can be merged");
+  EXPECT_EQ(
+      error_of(ErrorKind::value, [] { metrics::TopKAccuracy(1).merge(metrics::TopKAccuracy(2)); }),
+      "top_k_accuracy: only one of the same type and options can be merged");
+}
+
+TEST(Metrics, RefuseAStateThatTheyDidNotGive) {
+  const auto refusal = [](const char* name, const Fields& state) {
+    return error_of(ErrorKind::value, [&] { AnyMetric(name)->fresh()->load_state(state); });
+  };
+  using Integers = std::vector<int64_t>;
+  EXPECT_EQ(refusal("f1", {{"right", Value(Integers{1})}, {"support", Value(Integers{1, 2, 3})}}),
+            "f1: `right`, `predicted` and `support` must have one length, got 1");
+  EXPECT_EQ(refusal("accuracy", {{"right", Value(5)}, {"total", Value(-1)}}),
+            "accuracy: `right` must be within `total`, got 5");
+  EXPECT_EQ(refusal("auc", {{"columns", Value(-1)}}),
+            "auc: `scores` and `labels` must be rows of `columns`, got -1");
+  EXPECT_EQ(refusal("auc", {{"columns", Value(1)},
+                            {"scores", Value(std::vector<double>{2})},
+                            {"labels", Value(Integers{4})}}),
+            "auc: `labels` must be 0 or 1, got 1");
+  EXPECT_EQ(refusal("r2", {{"mean", Value(std::vector<double>{2})}}),
+            "r2: `mean`, `squares` and `residuals` must have one length, and count what was seen, "
+            "got 0");
 }
 
 TEST(Metrics, SayWhatTheyNeed) {
@@ -209,6 +232,20 @@ TEST(Metrics, OfNoColumnsAreZero) {
     metric->update(batch);
     EXPECT_EQ(metric->value(), 0) << name;
   }
+}
+
+TEST(Metrics, RefuseLabelsThatAreNoClass) {
+  const Measured batch({Task::classes, OutputScale::logits}, zeros({2, 3}), tensor({0, 7}));
+  EXPECT_EQ(error_of(ErrorKind::index, [&] { metrics::F1().update(batch); }),
+            "metrics: label 7 is out of range for 3 classes");
+}
+
+TEST(Metrics, NaNIsAmongNoFirstPlaces) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  metrics::TopKAccuracy first(1);
+  first.update(
+      Measured({Task::classes, OutputScale::probabilities}, full({2, 3}, nan), tensor({0, 1})));
+  EXPECT_EQ(first.value(), 0);
 }
 
 TEST(Metrics, AUCOfNaNIsNaN) {

@@ -25,7 +25,8 @@ Tensor moved_last(const Tensor& x) {
 namespace detail {
 
 void fail_merge(std::string_view name) {
-  fail(ErrorKind::value, std::string(name) + ": only one of the same type can be merged");
+  fail(ErrorKind::value,
+       std::string(name) + ": only one of the same type and options can be merged");
 }
 
 }  // namespace detail
@@ -36,7 +37,14 @@ int64_t Measured::classes() const {
 }
 
 const std::vector<int64_t>& Measured::truth() const {
-  if (truth_.empty()) truth_ = flatten(target_).to_vector<int64_t>();
+  if (!truth_.empty()) return truth_;
+  std::vector<int64_t> labels = flatten(target_).to_vector<int64_t>();
+  for (const int64_t label : labels) {
+    if (label >= 0 && label < classes()) continue;
+    fail(ErrorKind::index, "metrics: label " + std::to_string(label) + " is out of range for " +
+                               std::to_string(classes()) + " classes");
+  }
+  truth_ = std::move(labels);
   return truth_;
 }
 

@@ -48,7 +48,7 @@ class TAPER_API Measured {
   /// How many classes or labels there are; 2 of a binary task.
   int64_t classes() const;
   /// Of classes and binary tasks, for each example: its class and the one that is predicted. Throw
-  /// unsupported for labels and regression.
+  /// unsupported for labels and regression, index for a label that is no class.
   const std::vector<int64_t>& truth() const;
   const std::vector<int64_t>& predicted() const;
   /// Rows of one probability for each class or label, f64: [examples, classes()]. Throws
@@ -91,7 +91,7 @@ class TAPER_API Metric {
   /// 0 of no examples.
   virtual double value() const = 0;
   virtual void reset() = 0;
-  /// Throws value for one of another type.
+  /// Throws value for one of another type or with other options.
   virtual void merge(const Metric& other) = 0;
   /// What was gathered, for checkpoints.
   virtual Fields state() const = 0;
@@ -137,7 +137,8 @@ void add_to(std::vector<T>& sums, const std::vector<T>& more) {
 
 /// A metric with one struct of options and one of what it gathers, whose fields are sums: two are
 /// merged by adding them, vectors element by element, unless `Derived` has a
-/// `static void join(Sums& sums, const Sums& more)` of its own.
+/// `static void join(Sums& sums, const Sums& more)` of its own. What is read from a file is asked
+/// for its rules, `void check(std::string_view owner) const` of the sums, if they have any.
 template <class Derived, class OptionsOf, class SumsOf>
 class TAPER_API MetricWith : public WithOptions<Derived, Metric, OptionsOf> {
  public:
@@ -173,7 +174,9 @@ void MetricWith<Derived, Options, Sums>::reset() {
 template <class Derived, class Options, class Sums>
 void MetricWith<Derived, Options, Sums>::merge(const Metric& other) {
   const auto* same = dynamic_cast<const MetricWith*>(&other);
-  if (same == nullptr) detail::fail_merge(Derived::type_name);
+  if (same == nullptr || !fields_equal(this->options(), same->options())) {
+    detail::fail_merge(Derived::type_name);
+  }
   if constexpr (requires { Derived::join(sums_, same->sums_); }) {
     Derived::join(sums_, same->sums_);
   } else {

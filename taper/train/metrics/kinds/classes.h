@@ -9,6 +9,9 @@ namespace taper::metrics {
 struct TAPER_API RightSums {
   int64_t right = 0;
   int64_t total = 0;
+  void check(std::string_view owner) const {
+    check_rule(right >= 0 && right <= total, owner, "`right` must be within `total`", right);
+  }
 };
 
 /// The part of the examples predicted right; of several labels those of which all are.
@@ -45,6 +48,11 @@ struct TAPER_API ClassSums {
   std::vector<int64_t> right = {};  ///< predicted and true
   std::vector<int64_t> predicted = {};
   std::vector<int64_t> support = {};  ///< true
+  void check(std::string_view owner) const {
+    const bool alike = predicted.size() == right.size() && support.size() == right.size();
+    check_rule(alike, owner, "`right`, `predicted` and `support` must have one length",
+               std::ssize(right));
+  }
 };
 
 /// A mean over the classes, each counting alike, of the score that `Derived` takes.
@@ -135,8 +143,9 @@ class TAPER_API TopKAccuracy final
       const double* row = batch.probabilities().data() + i * count;
       const auto truth = static_cast<size_t>(batch.truth()[i]);
       int64_t before = 0;
-      for (size_t j = 0; j < count; ++j) {
-        before += row[j] > row[truth] || (row[j] == row[truth] && j > truth) ? 1 : 0;
+      for (size_t j = 0; j < count; ++j) {  // NaN is before all, so that a row of it is not right
+        const bool behind = row[j] < row[truth] || (row[j] == row[truth] && j < truth);
+        before += j == truth || behind ? 0 : 1;
       }
       sums().right += before < options().k ? 1 : 0;
     }

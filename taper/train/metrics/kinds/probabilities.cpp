@@ -16,6 +16,15 @@ SeenScores second_column(const SeenScores& both) {
 
 }  // namespace
 
+void SeenScores::check(std::string_view owner) const {
+  const auto count = static_cast<int64_t>(scores.size());
+  const bool fits = columns == 0 ? count == 0 : columns > 0 && count % columns == 0;
+  check_rule(fits && labels.size() == scores.size(), owner,
+             "`scores` and `labels` must be rows of `columns`", columns);
+  const auto is_label = [](uint8_t label) { return label <= 1; };
+  check_rule(std::ranges::all_of(labels, is_label), owner, "`labels` must be 0 or 1", count);
+}
+
 void AUC::update(const Measured& batch) {
   SeenScores more{batch.classes(), batch.probabilities(), batch.labels()};
   if (batch.meaning().task == Task::binary) more = second_column(more);

@@ -69,6 +69,7 @@ struct TAPER_API SeenScores {
   int64_t columns = 0;
   std::vector<double> scores = {};
   std::vector<uint8_t> labels = {};
+  void check(std::string_view owner) const;
 };
 
 /// The area under the receiver operating characteristic: the probability that an example of a class

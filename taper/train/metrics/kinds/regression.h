@@ -1,6 +1,7 @@
 // Metrics of numbers. Of several columns each counts alike.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include <taper/train/metrics/metric.h>
@@ -26,7 +27,7 @@ class TAPER_API MeanOfDifferences : public MetricWith<Derived, NoOptions, Differ
   void update(const Measured& batch) override {
     const auto columns = static_cast<size_t>(batch.columns());
     DifferenceSums& all = this->sums();
-    all.sums.resize(columns);
+    all.sums.resize(std::max(columns, all.sums.size()));
     for (size_t i = 0; i < batch.values().size(); ++i) {
       all.sums[i % columns] += Derived::of(batch.values()[i] - batch.targets()[i]);
     }
@@ -71,6 +72,12 @@ struct TAPER_API VarianceSums {
   std::vector<double> mean = {};
   std::vector<double> squares = {};
   std::vector<double> residuals = {};  ///< squared
+  void check(std::string_view owner) const {
+    const bool alike = squares.size() == mean.size() && residuals.size() == mean.size();
+    check_rule(alike && count >= 0, owner,
+               "`mean`, `squares` and `residuals` must have one length, and count what was seen",
+               count);
+  }
 };
 
 /// The part of the targets' variance that the outputs explain: 1 - residuals / squares, the mean
@@ -108,6 +115,8 @@ class TAPER_API R2 final : public MetricWith<R2, NoOptions, VarianceSums> {
       sums = more;
       return;
     }
+    check_rule(more.mean.size() == sums.mean.size(), type_name,
+               "all outputs must have as many columns", std::ssize(more.mean));
     const auto ours = static_cast<double>(sums.count);
     const auto theirs = static_cast<double>(more.count);
     for (size_t i = 0; i < sums.mean.size(); ++i) {
