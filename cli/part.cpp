@@ -116,6 +116,14 @@ void check_part(std::string_view flag, const Part& part, const std::vector<Field
   }
 }
 
+Fields with_nones(Fields given, const std::vector<FieldInfo>& options) {
+  for (auto& [name, value] : given) {
+    const auto info = std::ranges::find(options, name, &FieldInfo::name);
+    if (info != options.end() && info->may_be_none && value == Value("none")) value = Value();
+  }
+  return given;
+}
+
 std::string same_name(const std::vector<std::string_view>& registered, const std::string& name) {
   const auto same = [](unsigned char a, unsigned char b) {
     return std::tolower(a) == std::tolower(b);

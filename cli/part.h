@@ -38,6 +38,9 @@ std::string to_text(const Part& part);
 /// Throws UsageError for an option that is none of these, which it lists with kinds and defaults.
 void check_part(std::string_view flag, const Part& part, const std::vector<FieldInfo>& options);
 
+/// The word `none` is no value of an option that may have none.
+Fields with_nones(Fields given, const std::vector<FieldInfo>& options);
+
 /// Runs `f`; what is wrong with the value of the flag is wrong usage.
 template <class F>
 auto as_usage(std::string_view flag, F&& f) {
@@ -87,7 +90,8 @@ struct PartFlag {
   typename FactoryOfParts::Product make(const Part& part) const {
     const FactoryOfParts& found = entry(part.name);
     check_part(flag, part, found.options());
-    return as_usage(flag, [&] { return found.make(part.options); });
+    const Fields options = with_nones(part.options, found.options());
+    return as_usage(flag, [&] { return found.make(options); });
   }
   typename FactoryOfParts::Product make(const std::string& text) const { return make(parse(text)); }
 };

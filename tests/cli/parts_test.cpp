@@ -109,6 +109,15 @@ TEST_F(Parts, RefuseWhatAScheduleIsNotFor) {
                  "ReduceLROnPlateau follows the validation loss");
 }
 
+TEST_F(Parts, NoneIsNoValueOfAnOptionThatMayHaveNone) {
+  for (const char* none : {"none", "null"}) {
+    const Outcome trained = table(
+        "--optimizer LBFGS:max_iter=2,line_search_fn=" + std::string(none) + " --out " + none);
+    EXPECT_EQ(trained.code, 0) << trained.error;
+  }
+  EXPECT_TRUE(weights("none") == weights("null"));
+}
+
 TEST_F(Parts, GoOnWhereARunWasCut) {
   put(folder_ / "send.py", testing::signal_after_an_epoch);
   const std::string options =

@@ -118,6 +118,8 @@ TEST(RandomCrop, RefusesImagesThatDoNotFit) {
   EXPECT_EQ(refused({.size = 4}, zeros({4, 5})), "RandomCrop: takes images [C,H,W], got f32[4,5]");
   EXPECT_EQ(refused({.size = 4, .fill = 300}, zeros({1, 4, 4}, DType::u8), ErrorKind::value),
             "RandomCrop: `fill`: 300.0 is out of the range of u8, 0 to 255");
+  EXPECT_EQ(refused({.size = 4, .fill = 0.5}, zeros({1, 4, 4}, DType::u8), ErrorKind::value),
+            "RandomCrop: `fill`: 0.5 is no value of u8");
   EXPECT_EQ(error_of(ErrorKind::value, [] { RandomCrop(); }), "RandomCrop: `size` is required");
   EXPECT_EQ(error_of(ErrorKind::value, [] { RandomCrop(0); }),
             "RandomCrop: `size` must be at least 1, got 0");

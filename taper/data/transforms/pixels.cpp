@@ -1,5 +1,7 @@
 #include <taper/data/transforms/pixels.h>
 
+#include <cmath>
+
 #include <taper/core/error.h>
 
 namespace taper {
@@ -13,6 +15,11 @@ std::vector<Element> data::ChannelValues::elements(const Spec& image, std::strin
   }
   std::vector<Element> elements;
   for (int64_t channel = 0; channel < channels; ++channel) {
+    const double value = (*this)[channel];
+    if (is_integer(image.dtype) && value != std::trunc(value)) {
+      fail(ErrorKind::value, std::string(who) + ": `fill`: " + print_real(value) +
+                                 " is no value of " + std::string(dtype_name(image.dtype)));
+    }
     elements.push_back(convert((*this)[channel], image.dtype, std::string(who) + ": `fill`"));
   }
   return elements;
