@@ -33,25 +33,24 @@ Tensor weigh_examples(const Tensor& losses, const Tensor& sample_weight) {
   return losses * reshape(astype(sample_weight, losses.dtype()), shape);
 }
 
-/// The word of its option; "mean" if it has none.
-std::string reduction_of(const nn::AnyLoss& loss) {
+/// That of its options.
+Reduction reduction_of(const nn::AnyLoss& loss) {
   for (const auto& [name, value] : loss.options()) {
-    const std::string* word = value.get_if<std::string>();
-    if (name == "reduction" && word != nullptr) return *word;
+    if (name == "reduction") return FieldCodec<Reduction>::from_value(value);
   }
-  return "mean";
+  return Reduction::mean;
 }
 
-Tensor reduced(const Tensor& losses, const std::string& reduction) {
-  if (reduction == "none") return losses;
-  return reduction == "sum" ? sum(losses) : mean(losses);
+Tensor reduced(const Tensor& losses, Reduction reduction) {
+  if (reduction == Reduction::none) return losses;
+  return reduction == Reduction::sum ? sum(losses) : mean(losses);
 }
 
 }  // namespace
 
 nn::AnyLoss loss_of_elements(const nn::AnyLoss& loss) {
   const std::optional<nn::LossMeaning> meaning = loss.meaning();
-  if (meaning && !meaning->mean_of_elements && reduction_of(loss) == "mean") {
+  if (meaning && !meaning->mean_of_elements && reduction_of(loss) == Reduction::mean) {
     fail(ErrorKind::unsupported,
          "fit: " + std::string(loss.type()) +
              " does more than take the mean of its elements, so that it takes no weights; with "
