@@ -33,20 +33,19 @@ Tensor weigh_examples(const Tensor& losses, const Tensor& sample_weight) {
   return losses * reshape(astype(sample_weight, losses.dtype()), shape);
 }
 
-/// That of its options.
-Reduction reduction_of(const nn::AnyLoss& loss) {
-  for (const auto& [name, value] : loss.options()) {
-    if (name == "reduction") return FieldCodec<Reduction>::from_value(value);
-  }
-  return Reduction::mean;
-}
-
 Tensor reduced(const Tensor& losses, Reduction reduction) {
   if (reduction == Reduction::none) return losses;
   return reduction == Reduction::sum ? sum(losses) : mean(losses);
 }
 
 }  // namespace
+
+Reduction reduction_of(const nn::AnyLoss& loss) {
+  for (const auto& [name, value] : loss.options()) {
+    if (name == "reduction") return FieldCodec<Reduction>::from_value(value);
+  }
+  return Reduction::mean;
+}
 
 nn::AnyLoss loss_of_elements(const nn::AnyLoss& loss) {
   const std::optional<nn::LossMeaning> meaning = loss.meaning();

@@ -8,6 +8,9 @@
 
 namespace taper {
 
+/// That of the loss's options; the mean if they say none.
+Reduction reduction_of(const nn::AnyLoss& loss);
+
 /// The loss of each element, which weights need. Throws unsupported for a loss of the user's own,
 /// and for one whose mean is not that of its elements.
 nn::AnyLoss loss_of_elements(const nn::AnyLoss& loss);

@@ -14,6 +14,7 @@
 #include <taper/io/files.h>
 #include <taper/io/safetensors.h>
 #include <taper/nn/init.h>
+#include <taper/train/batch/weighting.h>
 #include <taper/train/runs/run_folder.h>
 
 namespace taper {
@@ -237,12 +238,8 @@ std::optional<double> error_in_own_scale(const ModelInfo& info, double loss) {
   if (!is_standardised || entry == nullptr) return {};
   const nn::AnyLoss made = entry->make(info.loss_options);
   const std::optional<nn::LossMeaning> meaning = made.meaning();
-  const Fields options = made.options();
-  const Value mean = FieldCodec<Reduction>::to_value(Reduction::mean);
-  const auto is_sum = [&](const auto& option) {
-    return option.first == "reduction" && option.second != mean;
-  };
-  if (!meaning || !meaning->mean_of_squares || std::ranges::any_of(options, is_sum)) return {};
+  const bool is_mean = meaning && meaning->mean_of_squares && reduction_of(made) == Reduction::mean;
+  if (!is_mean) return {};
   return std::sqrt(loss) * info.form.target_deviation;
 }
 
